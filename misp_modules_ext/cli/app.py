@@ -1,0 +1,76 @@
+"""Puts the commands together and turns our errors into sentences and exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from misp_modules_ext import __version__
+from misp_modules_ext.cli import check, demo, emulator, modules, push, serve
+from misp_modules_ext.errors import (
+    ConfigurationError,
+    CredentialsRefused,
+    DestinationError,
+    MispError,
+    MispMicrosoftError,
+    PermissionRefused,
+    UsageError,
+)
+
+app = typer.Typer(
+    name="misp-microsoft",
+    help="Threat intelligence from MISP into Microsoft Sentinel and Microsoft Defender.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with local variables could show a secret.
+    pretty_exceptions_enable=False,
+)
+app.command("push")(push.push)
+app.command("check")(check.check)
+app.command("serve")(serve.serve)
+app.command("emulator")(emulator.emulator)
+app.command("demo")(demo.demo)
+app.command("modules-path")(modules.modules_path)
+app.command("install-modules")(modules.install_modules)
+
+_EXIT_CODES: tuple[tuple[type[MispMicrosoftError], int], ...] = (
+    (ConfigurationError, 2),
+    (UsageError, 2),
+    (CredentialsRefused, 4),
+    (PermissionRefused, 4),
+    (MispError, 5),
+    (DestinationError, 3),
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"misp-microsoft {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Threat intelligence from MISP into Microsoft Sentinel and Microsoft Defender."""
+
+
+def main() -> None:
+    """Run the command line; the one place where our errors end."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        app()
+    except MispMicrosoftError as error:
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(str(error))
+        sys.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
+    except BrokenPipeError:
+        # The reader of our pipe has gone, as with `| head`; Python would complain again while closing.
+        sys.stderr.close()
+        sys.exit(0)

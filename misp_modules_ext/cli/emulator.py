@@ -1,0 +1,49 @@
+"""`misp-microsoft emulator`: the local Microsoft, for trying and for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from misp_modules_ext.cli.common import console
+from misp_modules_ext.emulator import Emulator, serve
+from misp_modules_ext.errors import UsageError
+
+
+def emulator(
+    port: Annotated[int, typer.Option("--port", help="Port on loopback; 0 takes a free one.")] = 8443,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="DIR", help="Keep certificates and what arrives in this folder.")
+    ] = None,
+    rates: Annotated[
+        bool, typer.Option("--rates/--no-rates", help="Keep Microsoft's documented request rates.")
+    ] = True,
+    app: Annotated[
+        list[str] | None,
+        typer.Option("--app", metavar="TENANT:APP:SECRET", help="Accept only these applications; may be repeated."),
+    ] = None,
+) -> None:
+    """Run the local emulator of Microsoft's endpoints until interrupted."""
+    try:
+        serve(port, state, rates, [_application(entry) for entry in app or ()], _announce)
+    except OSError as error:
+        raise UsageError(
+            f"The emulator cannot start: {error.strerror or error}. Try --port 0 or another --state."
+        ) from error
+
+
+def _application(entry: str) -> tuple[str, str, str]:
+    parts = entry.split(":", 2)
+    if len(parts) != 3 or not all(parts):
+        raise UsageError("--app takes TENANT:APP:SECRET.")
+    return parts[0], parts[1], parts[2]
+
+
+def _announce(running: Emulator) -> None:
+    out = console()
+    out.print(f"Emulator: {running.url} (open it in a browser to see what arrives)", soft_wrap=True)
+    out.print("In rh-isac.conf:", soft_wrap=True)
+    for line in (f"endpoint.login = {running.url}", f"endpoint.api = {running.url}", f"ca = {running.ca}"):
+        out.print("  " + line, soft_wrap=True)

@@ -1,0 +1,96 @@
+"""`misp-microsoft push`: events from files or standard input."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, console, error_console
+from misp_modules_ext.config import load
+from misp_modules_ext.delivery.submit import Order, submit
+from misp_modules_ext.errors import UsageError
+from misp_modules_ext.misp.files import read_events
+from misp_modules_ext.model.account import Account
+from misp_modules_ext.model.misp import Event
+from misp_modules_ext.report import exit_code, to_html, to_json, to_terminal
+
+_REFERENCE = re.compile(r"\d+\Z|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+
+
+def push(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="EVENT...", help="Files of MISP JSON, or - for standard input.")
+    ],
+    config: ConfigOption = None,
+    destination: DestinationOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; show what would go.")] = False,
+    as_json: JsonOption = False,
+    report: Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Also write the report.")] = None,
+) -> None:
+    """Send events to Microsoft and account for every attribute.
+
+    A file that cannot be read costs that file alone: the others go, and the command ends with exit code 2.
+    """
+    settings = load(config)
+    events, unread = _read_all(sources)
+    if not events:
+        raise UsageError("\n".join(unread))
+    account = submit(events, settings, Order("cli", tuple(destination or ()), preview=dry_run))
+    account = replace(account, warnings=(*account.warnings, *unread))
+    _show(account, as_json=as_json)
+    if report is not None:
+        _write(report, account)
+    for problem in unread:
+        error_console().print(problem)
+    raise typer.Exit(2 if unread else exit_code(account))
+
+
+def _read_all(sources: Sequence[str]) -> tuple[list[Event], list[str]]:
+    """All events that can be read, and a sentence for each source that cannot."""
+    events: list[Event] = []
+    unread: list[str] = []
+    for source in sources:
+        try:
+            events += _read(source)
+        except UsageError as error:
+            unread.append(f"Not read: {error}")
+    return events, unread
+
+
+def _read(source: str) -> list[Event]:
+    if source == "-":
+        return read_events(sys.stdin.buffer.read(), "standard input")
+    path = Path(source)
+    if _REFERENCE.match(source) and not path.exists():
+        raise UsageError(
+            f"{source} is no file. Reading an event from MISP by id or UUID is not yet possible: save it as JSON in "
+            "MISP (Download as… > MISP JSON) and give the file."
+        )
+    try:
+        return read_events(path.read_bytes(), source)
+    except OSError as error:
+        raise UsageError(f"{source} cannot be read: {error.strerror}.") from error
+
+
+def _show(account: Account, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.buffer.write(to_json(account))
+        sys.stdout.flush()
+    else:
+        to_terminal(account, console())
+
+
+def _write(path: Path, account: Account) -> None:
+    try:
+        path.write_text(to_html(account), encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(
+            f"The report cannot be written to {path}: {error.strerror}. What is shown above was done all the same."
+        ) from error
+    error_console().print(f"Report: {path}")

@@ -1,0 +1,31 @@
+"""`misp-microsoft serve`: the misp-modules service with our modules in it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from misp_modules_ext.cli.common import ConfigOption, error_console
+from misp_modules_ext.cli.modules import root
+from misp_modules_ext.config import load
+
+
+def serve(
+    config: ConfigOption = None,
+    listen: Annotated[str, typer.Option("--listen", "-l", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", "-p", help="Port to listen on.")] = 6666,
+) -> None:
+    """Run misp-modules with its own modules and ours.
+
+    The service has no authentication: anyone who reaches the port can push. Keep it on loopback or a private network.
+    """
+    settings = load(config)
+    if listen not in ("127.0.0.1", "::1", "localhost"):
+        error_console().print(f"Anyone who reaches {listen}:{port} can push: misp-modules has no authentication.")
+    # The service reads the configuration itself, again whenever the file changes.
+    os.environ["RH_ISAC_CONF"] = str(settings.path.resolve())
+    arguments = [sys.executable, "-m", "misp_modules", "-l", listen, "-p", str(port), "-c", str(root())]
+    os.execv(sys.executable, arguments)  # noqa: S606 - our own interpreter, with arguments of ours

@@ -1,0 +1,176 @@
+"""From a file to `Settings`: all problems are found before anything is raised."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from misp_modules_ext.config import destinations, files, ini
+from misp_modules_ext.config.findings import Findings, Invalid
+from misp_modules_ext.config.keys import Reader, fields
+from misp_modules_ext.config.schema import MISP, Part
+from misp_modules_ext.config.search import Found, distrust, find
+from misp_modules_ext.config.sections import RH_ISAC, OurSection, meant, recognise
+from misp_modules_ext.config.settings import DestinationSettings, MispSettings, Settings
+from misp_modules_ext.config.values import shown
+from misp_modules_ext.errors import ConfigurationError, Problem
+
+RH_ISAC_URL = "https://misp.rhisac.org"
+#: Characters in a section's label; it stands in every report.
+LONGEST_NAME = 100
+
+
+class Reading(NamedTuple):
+    """Settings and all that they were read from.
+
+    Attributes:
+        signature: of the configuration file.
+        references: the variables and further files that values came from.
+    """
+
+    settings: Settings
+    signature: files.Signature
+    references: ini.References
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the configuration.
+
+    Args:
+        path: the file; searched when it is `None` (see `search.find`).
+        environ: the variables of the process, for `$RH_ISAC_CONF`, `$HOME` and values like `env:NAME`.
+
+    Raises:
+        ConfigurationError: there is none, or it cannot be used; holds every problem found.
+    """
+    return read(find(path, environ), environ).settings
+
+
+def read(found: Found, environ: Mapping[str, str]) -> Reading:
+    """Read a file that was found.
+
+    Raises:
+        ConfigurationError: it cannot be used; holds every problem found.
+    """
+    content, text = _open(found)
+    findings = Findings()
+    reader = Reader(findings, ini.References(environ))
+    sections = ini.parse(text, findings)
+    settings = _settings(found.path, sections, reader) if sections or not findings.problems else None
+    if findings.problems or settings is None:
+        raise ConfigurationError(findings.problems, str(found.path))
+    _note_mode(found.path, content, reader)
+    settings = settings.model_copy(update={"warnings": tuple(findings.warnings)})
+    return Reading(settings, content.signature, reader.references)
+
+
+def _open(found: Found) -> tuple[files.Content, str]:
+    try:
+        content = files.read(found.path)
+        untrusted = distrust(found.path, content.status, os.geteuid()) if found.searched else []
+        if not untrusted:
+            return content, files.text(content.data)
+    except Invalid as error:
+        untrusted = [Problem("", "", error.message, error.remedy)]
+    raise ConfigurationError(untrusted, str(found.path))
+
+
+def _note_mode(path: Path, content: files.Content, reader: Reader) -> None:
+    if content.world_readable and reader.plain_secrets:
+        secrets = ", ".join(reader.plain_secrets)
+        remedy = f"Run: chmod o-r {shlex.quote(str(path))}"
+        reader.findings.warning("", "", f"{path} holds secrets ({secrets}) and every user here can read it. {remedy}")
+
+
+def _settings(path: Path, raw_sections: list[ini.RawSection], reader: Reader) -> Settings | None:
+    findings = reader.findings
+    ours = _ours(raw_sections, findings)
+    rules: dict[str, object] = {}
+    for section in _of(ours, Part.SELECTION) + _of(ours, Part.INDICATOR):
+        rules |= reader.read(section)
+    for section in ours:
+        if not isinstance(section.part, Part):
+            reader.read(section)
+    misps = [misp for section in _of(ours, Part.MISP) if (misp := _misp(section, reader))]
+    stores = [d for section in _of(ours, Part.DESTINATION) if (d := destinations.read(section, rules, reader))]
+    destinations.check_stores(stores, findings)
+    if not _of(ours, Part.DESTINATION):
+        _note_no_destination(raw_sections, findings)
+    return None if findings.problems else _assemble(path, misps, stores, findings)
+
+
+def _of(ours: list[OurSection], part: Part) -> list[OurSection]:
+    return [section for section in ours if section.part is part]
+
+
+def _ours(raw_sections: list[ini.RawSection], findings: Findings) -> list[OurSection]:
+    ours: list[OurSection] = []
+    names: set[str] = set()
+    for raw in raw_sections:
+        section = recognise(raw)
+        if section is None:
+            if near := meant(raw.name):
+                findings.warning(raw.name, "", f"is no section of ours and is ignored. Did you mean [{near}]?")
+        elif not section.name.isprintable() or "," in section.name or len(section.name) > LONGEST_NAME:
+            # Destinations are chosen by name, and several names are separated by commas.
+            remedy = f"Use at most {LONGEST_NAME} printable characters, and no comma."
+            findings.problem(shown(section.name), "", "is not a usable name.", remedy)
+        elif section.name in names:
+            findings.problem(raw.name, "", f"is a second section [{section.name}].", "Put the keys into one section.")
+        else:
+            names.add(section.name)
+            ours.append(section)
+    return ours
+
+
+def _note_no_destination(raw_sections: list[ini.RawSection], findings: Findings) -> None:
+    near = [raw.name for raw in raw_sections if meant(raw.name).startswith("microsoft")]
+    hint = f" Did you mean it by [{near[0]}]?" if near else ""
+    findings.problem(
+        "",
+        "",
+        "there is no section [microsoft], so indicators would go nowhere.",
+        f"Add one as in rh-isac.conf.example.{hint}",
+    )
+
+
+def _misp(section: OurSection, reader: Reader) -> MispSettings | None:
+    findings = reader.findings
+    if not section.raw.values:
+        findings.problem(section.name, "", "has no keys.", "Add url and key, or remove the section.")
+        return None
+    before = len(findings.problems)
+    found = reader.read(section)
+    if section.name == RH_ISAC and "url" not in section.raw.values:
+        found["url"] = RH_ISAC_URL
+    if "url" not in found and "url" not in section.raw.values:
+        findings.problem(section.name, "url", "is missing.", "Add for example: url = https://misp.example.org")
+    if len(findings.problems) > before:
+        return None
+    misp = MispSettings.model_validate({"name": section.name, **fields(MISP, found)})
+    if misp.url.startswith("http:"):
+        findings.warning(section.name, "url", "is http: keys and events travel unprotected. Use https.")
+    return misp
+
+
+def _assemble(
+    path: Path, misps: list[MispSettings], stores: list[DestinationSettings], findings: Findings
+) -> Settings | None:
+    by_name = {misp.name: misp for misp in misps}
+    try:
+        return Settings(
+            path=path,
+            misp=by_name.pop("misp", None),
+            rh_isac=by_name.pop(RH_ISAC, None),
+            other_misps=tuple(by_name.values()),
+            destinations=tuple(stores),
+        )
+    except ValidationError as error:
+        places = ", ".join(".".join(map(str, part["loc"])) for part in error.errors(include_input=False))
+        findings.problem("", "", f"cannot be used: {places}.", "This is a mistake of the program; please report it.")
+        return None

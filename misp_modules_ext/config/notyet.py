@@ -1,0 +1,97 @@
+"""What the plan names and this version does not do, as data. A feature that arrives removes its rows and adds keys."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from misp_modules_ext.config.schema import Part
+
+
+class NotYet(NamedTuple):
+    """Keys of a section that wait for a feature.
+
+    Attributes:
+        section: a part that has keys already, or the name of a section that has none yet.
+        keys: their names.
+        feature: completes “this version has no …”.
+    """
+
+    section: Part | str
+    keys: tuple[str, ...]
+    feature: str
+
+
+class NotYetValue(NamedTuple):
+    """A value of a key that waits for a feature.
+
+    Attributes:
+        key: of a destination.
+        value: as the key's parser returns it.
+        feature: completes “this version has no …”; `""` when `message` says it all.
+    """
+
+    key: str
+    value: str
+    feature: str
+    message: str = ""
+
+
+NOT_YET = (
+    NotYet(Part.MISP, ("syncTags",), "sync command"),
+    NotYet(Part.DESTINATION, ("certificate", "certificatePassword"), "sign-in by certificate"),
+    NotYet(Part.DESTINATION, ("identityClientId",), "sign-in by managed identity"),
+    NotYet(Part.DESTINATION, ("federatedTokenFile",), "sign-in by workload identity"),
+    NotYet(
+        Part.DESTINATION,
+        ("subscriptionId", "resourceGroup", "workspaceName", "hardDelete"),
+        "reading back from Sentinel",
+    ),
+    NotYet(
+        Part.DESTINATION,
+        (
+            "blockTags",
+            "blockAndRemediateTags",
+            "warnTags",
+            "auditTags",
+            "allowTags",
+            "blockOrgs",
+            "neverBlock",
+        ),
+        "action other than Audit",
+    ),
+    NotYet(Part.DESTINATION, ("maxPerDay", "maxIndicators", "maxWithdraw"), "ledger to count by"),
+    NotYet(Part.SELECTION, ("unpublishedGrace", "missingGrace"), "withdrawing of indicators"),
+    NotYet("ledger", ("url", "retention"), "ledger"),
+    NotYet("queue", ("url",), "queue"),
+    NotYet("destinations", ("directory",), "folder of destinations"),
+    NotYet("console", ("url", "listen", "token"), "console"),
+    NotYet("lookup", ("estate", "window", "cache"), "look-up"),
+    NotYet("write-back", ("tags", "sightings", "detail"), "writing back to MISP"),
+)
+
+_BLOCKING = "Blocking needs the event to be read again from MISP, which this version does not do."
+
+NOT_YET_VALUES = (
+    NotYetValue("auth", "certificate", "sign-in by certificate"),
+    NotYetValue("auth", "managed-identity", "sign-in by managed identity"),
+    NotYetValue("auth", "workload-identity", "sign-in by workload identity"),
+    NotYetValue("context", "objects", "STIX objects of context"),
+    NotYetValue("action", "Allowed", "allowing of values"),
+    NotYetValue("action", "Warn", "", _BLOCKING),
+    NotYetValue("action", "Block", "", _BLOCKING),
+    NotYetValue("action", "BlockAndRemediate", "", _BLOCKING),
+)
+
+#: Sections that have no key yet.
+SECTIONS = tuple(dict.fromkeys(row.section for row in NOT_YET if not isinstance(row.section, Part)))
+
+
+def waiting(section: Part | str) -> dict[str, str]:
+    """What each waiting key of a section waits for, by the key's documented name."""
+    sections = {section, Part.SELECTION, Part.INDICATOR} if section is Part.DESTINATION else {section}
+    return {key: row.feature for row in NOT_YET if row.section in sections for key in row.keys}
+
+
+def sentence(feature: str) -> str:
+    """That a feature is still to come."""
+    return f"not yet: this version has no {feature}."

@@ -1,0 +1,25 @@
+"""The keys as data: how each is read, where it has an effect, and what the reference page says about it.
+
+`load` reads by these tables and `reference` prints them; later features add rows here and remove theirs from `notyet`.
+"""
+
+from __future__ import annotations
+
+from misp_modules_ext.config.key import ALL_APIS, Key, Part
+from misp_modules_ext.config.rule_keys import INDICATOR, SELECTION
+from misp_modules_ext.config.store_keys import DESTINATION, MISP, PRODUCTS
+
+__all__ = ["ALL_APIS", "DESTINATION", "INDICATOR", "KEYS", "MISP", "PRODUCTS", "SELECTION", "Key", "Part", "effective"]
+
+KEYS: dict[Part, tuple[Key, ...]] = {
+    Part.MISP: MISP,
+    Part.DESTINATION: DESTINATION,
+    Part.SELECTION: SELECTION,
+    Part.INDICATOR: INDICATOR,
+}
+
+
+def effective(part: Part) -> tuple[Key, ...]:
+    """The keys that a section of this kind may hold; a destination may hold its own rules."""
+    own = KEYS[part]
+    return (*own, *SELECTION, *INDICATOR) if part is Part.DESTINATION else own

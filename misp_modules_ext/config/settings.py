@@ -1,0 +1,123 @@
+"""The configuration as one frozen object. Every key of DESIGN.md 5 has a field here or stands in `notyet.py`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from misp_modules_ext.config import warninglists as lists
+from misp_modules_ext.model.indicator import Action, Kind, Severity
+from misp_modules_ext.model.misp import Pap, Tlp
+
+DAY = 86_400
+
+
+class Frozen(BaseModel):
+    """Base of all sections."""
+
+    # Pydantic's own messages show the input; a secret must not stand in one.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Api(str, Enum):
+    """Which of Microsoft's APIs a destination speaks."""
+
+    SENTINEL = "sentinel"
+    DEFENDER = "defender"
+    GRAPH = "graph"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Selection(Frozen):
+    """Which attributes go (section `selection`, or the same keys at a destination)."""
+
+    to_ids: bool = True
+    published: bool = True
+    types: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    exclude_tags: frozenset[str] = frozenset()
+    pick_tag: str = "microsoft:push"
+    max_tlp: Tlp = Tlp.AMBER_STRICT
+    max_pap: Pap = Pap.AMBER
+    min_distribution: int = 0
+    sharing_groups: frozenset[str] = frozenset()
+    orgs: frozenset[str] = frozenset()
+    exclude_orgs: frozenset[str] = frozenset()
+    warninglists: frozenset[str] = frozenset(lists.DEFAULT)
+    allow_documentation_ranges: bool = False
+
+
+class IndicatorRules(Frozen):
+    """How indicators are made (section `indicator`, or the same keys at a destination). Windows are seconds."""
+
+    window: int = 120 * DAY
+    window_by_kind: tuple[tuple[Kind, int], ...] = ()
+    window_by_tlp: tuple[tuple[Tlp, int], ...] = ()
+    confidence: int = 50
+    threat_type: str = "WatchList"
+    tlp: Tlp = Tlp.AMBER
+    labels: tuple[str, ...] = ()
+
+
+class MispSettings(Frozen):
+    """A MISP instance (`RH-ISAC MISP`, `misp`, `misp NAME`)."""
+
+    name: str
+    url: str
+    key: SecretStr | None = None
+    ca: Path | None = None
+    sync_tags: tuple[str, ...] = ()
+
+
+class DestinationSettings(Frozen):
+    """A store at Microsoft (`microsoft`, `microsoft NAME`)."""
+
+    name: str
+    product: str
+    api: Api
+    tenant_id: str
+    app_id: str
+    app_secret: SecretStr
+    workspace_id: str = ""
+    cloud: str = "global"
+    endpoint_login: str
+    endpoint_api: str
+    scope: str
+    ca: Path | None = None
+    api_version: str = ""
+    source_system: str = "MISP-modules-ext"
+    action: Action = Action.AUDIT
+    severity: Severity | None = None
+    generate_alert: bool = True
+    rbac_group_names: tuple[str, ...] = ()
+    doors: frozenset[str] = frozenset({"export", "action", "expansion", "cli", "sync"})
+    max_per_event: int = 10_000
+    selection: Selection = Selection()
+    indicator: IndicatorRules = IndicatorRules()
+
+    @property
+    def store(self) -> tuple[str, str, str, str]:
+        """What makes this destination itself: (api, tenant, workspace, source system)."""
+        return (self.api.value, self.tenant_id.lower(), self.workspace_id.lower(), self.source_system)
+
+
+class Settings(Frozen):
+    """The whole file.
+
+    Attributes:
+        path: where it was read from.
+        misp: the MISP these modules serve (`[misp]`), for links.
+        rh_isac: the MISP that `sync` reads.
+        warnings: what is odd but usable, as sentences.
+    """
+
+    path: Path
+    misp: MispSettings | None = None
+    rh_isac: MispSettings | None = None
+    other_misps: tuple[MispSettings, ...] = ()
+    destinations: tuple[DestinationSettings, ...] = ()
+    warnings: tuple[str, ...] = ()

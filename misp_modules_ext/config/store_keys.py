@@ -1,0 +1,226 @@
+"""The keys of the sections that name a store: a MISP, or a destination at Microsoft."""
+
+from __future__ import annotations
+
+from misp_modules_ext.config import values
+from misp_modules_ext.config.clouds import CLOUDS, SENTINEL_API_VERSION
+from misp_modules_ext.config.key import DEFENDER, LIST, SENTINEL, Key
+from misp_modules_ext.config.settings import Api
+from misp_modules_ext.model.account import DOORS
+from misp_modules_ext.model.indicator import Severity
+
+#: The API behind each product, by the product's name as RH-ISAC's file and Microsoft write it.
+PRODUCTS = {
+    "Azure Sentinel": Api.SENTINEL,
+    "Microsoft Sentinel": Api.SENTINEL,
+    "Microsoft Defender ATP": Api.DEFENDER,
+    "Microsoft Defender": Api.DEFENDER,
+}
+
+
+_severity = values.one_of({level.label: level for level in Severity}, "a severity")
+
+MISP = (
+    Key(
+        "url",
+        "url",
+        values.address,
+        "address",
+        "Where this MISP is. Reports link to the one of `[misp]`.",
+        instead="`https://misp.rhisac.org` in `[RH-ISAC MISP]`; required elsewhere",
+    ),
+    Key(
+        "key",
+        "key",
+        values.secret,
+        "secret",
+        "An authentication key of MISP. This version accepts it and does not use it yet.",
+        instead="none",
+        secret=True,
+    ),
+    Key(
+        "ca",
+        "ca",
+        values.absolute_path,
+        "absolute path",
+        "PEM file with the certificate authorities to trust for this MISP, when it has a certificate of a private one.",
+        instead="the system's authorities",
+    ),
+)
+
+DESTINATION = (
+    Key(
+        "product",
+        "product",
+        values.one_of(values.words(PRODUCTS), "a product"),
+        ", ".join(f"`{product}`" for product in PRODUCTS),
+        "Which product receives the indicators. The names of a product mean the same.",
+        instead="required",
+    ),
+    Key(
+        "api",
+        "api",
+        values.one_of({api.value: api for api in Api}, "an API"),
+        "`sentinel`, `defender`, `graph`",
+        "Which of Microsoft's APIs is used: Sentinel's STIX objects upload, Defender's indicators, or Graph "
+        "tiIndicators. Microsoft retired tiIndicators in April 2026; use `graph` only for a tenant that still answers.",
+        instead="from `product`",
+    ),
+    Key(
+        "tenantId",
+        "tenant_id",
+        values.tenant,
+        "GUID or domain name",
+        "The Entra tenant: Azure portal > Microsoft Entra ID > Overview > Tenant ID.",
+        instead="required",
+    ),
+    Key(
+        "appId",
+        "app_id",
+        values.guid,
+        "GUID",
+        "The registered application: Entra ID > App registrations > the application > Application (client) ID.",
+        instead="required",
+    ),
+    Key(
+        "appSecret",
+        "app_secret",
+        values.secret,
+        "secret",
+        "The value (not the ID) of a client secret of that application: Certificates & secrets > Client secrets.",
+        instead="required",
+        secret=True,
+    ),
+    Key(
+        "auth",
+        "",
+        values.one_of(values.words(["secret", "certificate", "managed-identity", "workload-identity"]), "a sign-in"),
+        "`secret`",
+        "How the application signs in.",
+        default="secret",
+    ),
+    Key(
+        "workspaceId",
+        "workspace_id",
+        values.workspace,
+        "GUID",
+        f"The Log Analytics workspace of Sentinel: {values.WHERE_WORKSPACE}.",
+        instead="required for Sentinel",
+        apis=SENTINEL,
+    ),
+    Key(
+        "cloud",
+        "cloud",
+        values.one_of(values.words(CLOUDS), "a cloud"),
+        "`global`, `gcc`, `gcc-high`, `dod`",
+        "Microsoft's cloud that holds the tenant. See the table of clouds below.",
+        default="global",
+    ),
+    Key(
+        "endpoint.login",
+        "endpoint_login",
+        values.origin,
+        "https address",
+        "Where to ask for tokens, in place of the cloud's own address.",
+        instead="from `cloud`",
+    ),
+    Key(
+        "endpoint.api",
+        "endpoint_api",
+        values.origin,
+        "https address",
+        "Where the API is, in place of the cloud's own address: a regional host of Defender, a gateway, the emulator.",
+        instead="from `cloud` and `api`",
+    ),
+    Key(
+        "ca",
+        "ca",
+        values.absolute_path,
+        "absolute path",
+        "PEM file with the certificate authorities to trust for login and API: an inspecting proxy, the emulator. "
+        "TLS is always verified.",
+        instead="the system's authorities",
+    ),
+    Key(
+        "apiVersion",
+        "api_version",
+        values.api_version,
+        "version",
+        "Version of Sentinel's upload API.",
+        default=SENTINEL_API_VERSION,
+        apis=SENTINEL,
+    ),
+    Key(
+        "sourceSystem",
+        "source_system",
+        values.source_system,
+        "text, at most 256 characters",
+        "What Sentinel shows as the source, and part of an indicator's identity there; Defender's `application`. "
+        "Another name later means other indicators.",
+        default="MISP-modules-ext",
+        apis=SENTINEL | DEFENDER,
+    ),
+    Key(
+        "context",
+        "",
+        values.one_of(values.words(["labels", "objects"]), "a way to send context"),
+        "`labels`",
+        "How threat actors, techniques and other context go to Sentinel: as labels.",
+        default="labels",
+    ),
+    Key(
+        "action",
+        "action",
+        values.one_of(
+            values.words(["Audit", "Allowed", "Warn", "Block", "BlockAndRemediate"]), "an action of Defender"
+        ),
+        "`Audit`",
+        "What Defender does on a match. `Audit` raises an alert and blocks nothing.",
+        default="Audit",
+        apis=DEFENDER | {Api.GRAPH},
+    ),
+    Key(
+        "severity",
+        "severity",
+        _severity,
+        "`Informational`, `Low`, `Medium`, `High`",
+        "Severity of the alert.",
+        instead="from the event's threat level",
+        apis=DEFENDER | {Api.GRAPH},
+    ),
+    Key(
+        "generateAlert",
+        "generate_alert",
+        values.boolean,
+        "yes or no",
+        "Whether a match raises an alert. Microsoft requires `yes` with `Audit`.",
+        default="yes",
+        apis=DEFENDER,
+    ),
+    Key(
+        "rbacGroupNames",
+        "rbac_group_names",
+        values.entries,
+        LIST,
+        "Device groups of Defender that the indicators apply to.",
+        instead="all devices",
+        apis=DEFENDER,
+    ),
+    Key(
+        "doors",
+        "doors",
+        values.each(values.one_of(values.words(DOORS), "a door")),
+        f"{LIST} of " + ", ".join(f"`{door}`" for door in DOORS),
+        "Who may push to this destination: the download menu, the workflow actions, the enrichment, the command line, "
+        "the sync job. `none` closes it.",
+        default="\n".join(DOORS),
+    ),
+    Key(
+        "maxPerEvent",
+        "max_per_event",
+        values.whole(0, 1_000_000_000),
+        "number",
+        "Most new indicators that one event may bring; more are skipped with that reason. 0 is no limit.",
+        default="10000",
+    ),
+)

@@ -1,0 +1,110 @@
+"""Every attribute's outcome at one destination: nothing read ends without one (DESIGN.md 4, rule 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from misp_modules_ext.delivery.plan import Part, Plan, PlannedAttribute
+from misp_modules_ext.destinations.interface import ItemResult
+from misp_modules_ext.model.account import Item, ObservableAccount, worst
+from misp_modules_ext.model.indicator import Observable, Reference
+from misp_modules_ext.model.outcome import Outcome, Reason
+from misp_modules_ext.translate import leader
+
+#: Parts with these reasons are no loss when another part of the same attribute went.
+_NO_PLACE = frozenset({Reason.KIND_NOT_HELD, Reason.SPECIAL_VALUE})
+_WENT = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED, Outcome.PENDING})
+
+
+@dataclass(slots=True)
+class _Leaders:
+    """Which attribute speaks for an indicator: it is `accepted`, all others that vouch for it are `merged`."""
+
+    by_observable: dict[Observable, Reference]
+    taken: set[Observable] = field(default_factory=set)
+
+    def claims(self, part: Part) -> bool:
+        """Whether this part leads; the same attribute listed twice leads once."""
+        leading = part.evidence is not None and self.by_observable.get(part.observable) == part.evidence.reference
+        if not leading or part.observable in self.taken:
+            return False
+        self.taken.add(part.observable)
+        return True
+
+
+def account_for(plan: Plan, results: Mapping[Observable, ItemResult], otherwise: ItemResult) -> tuple[Item, ...]:
+    """The outcome of every planned attribute.
+
+    Args:
+        plan: what was planned.
+        results: one result for each observable that has one.
+        otherwise: the result of observables without one.
+    """
+    leaders = _Leaders({m.indicator.observable: leader(m).reference for m in plan.merged})
+    expires = {m.indicator.observable: m.indicator.valid_until for m in plan.merged}
+    return tuple(_item(planned, results, otherwise, leaders, expires) for planned in plan.attributes)
+
+
+def _item(
+    planned: PlannedAttribute,
+    results: Mapping[Observable, ItemResult],
+    otherwise: ItemResult,
+    leaders: _Leaders,
+    expires: Mapping[Observable, int],
+) -> Item:
+    attribute = planned.attribute
+    if planned.reason is not None:
+        return Item(
+            planned.event.uuid,
+            attribute.uuid,
+            attribute.type,
+            attribute.value,
+            planned.reason.outcome,
+            planned.reason,
+            planned.message,
+            planned.notes,
+        )
+    accounts = tuple(_observable(part, results, otherwise, leaders, expires) for part in planned.parts)
+    counted = (
+        [a for a in accounts if a.reason not in _NO_PLACE] if any(a.outcome in _WENT for a in accounts) else accounts
+    )
+    outcome = worst(a.outcome for a in counted)
+    telling = next(a for a in counted if a.outcome is outcome)
+    left_out = [f"{a.kind} {a.value} did not go: {_why(a)}" for a in accounts if a not in counted]
+    return Item(
+        planned.event.uuid,
+        attribute.uuid,
+        attribute.type,
+        attribute.value,
+        outcome,
+        telling.reason,
+        telling.message,
+        (*planned.notes, *left_out),
+        accounts,
+    )
+
+
+def _why(account: ObservableAccount) -> str:
+    return account.message or (account.reason.meaning if account.reason else "")
+
+
+def _observable(
+    part: Part,
+    results: Mapping[Observable, ItemResult],
+    otherwise: ItemResult,
+    leaders: _Leaders,
+    expires: Mapping[Observable, int],
+) -> ObservableAccount:
+    kind, value = part.observable.kind.value, part.observable.value
+    stix_id = part.observable.stix_id()
+    if part.evidence is None:
+        reason = part.reason or Reason.INVALID_VALUE
+        return ObservableAccount(kind, value, reason.outcome, stix_id, None, reason, part.message)
+    result = results.get(part.observable, otherwise)
+    outcome = result.outcome
+    if outcome is Outcome.ACCEPTED and not leaders.claims(part):
+        outcome = Outcome.MERGED
+    sent = outcome in _WENT and outcome is not Outcome.PENDING
+    expiry = expires[part.observable] if sent else None
+    return ObservableAccount(kind, value, outcome, stix_id, expiry, result.reason, result.message)

@@ -1,0 +1,248 @@
+"""Sending to one destination: several requests in flight, bounded retries that obey Microsoft, and a deadline.
+
+Errors that are not an item's own stop the sending to this destination: everything without an answer is pending with
+that reason. Nothing is reported as accepted without an answer that says so.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from misp_modules_ext.delivery.halving import RefusedAlike, isolate
+from misp_modules_ext.destinations.interface import Destination, ItemResult, Refusal
+from misp_modules_ext.destinations.limits import Limiter
+from misp_modules_ext.errors import (
+    BatchRefused,
+    CredentialsRefused,
+    DestinationError,
+    NotFound,
+    PermissionRefused,
+    Retired,
+    Throttled,
+    Unavailable,
+)
+from misp_modules_ext.model.indicator import Due, Observable
+from misp_modules_ext.model.outcome import Outcome, Reason, State
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patiently to send.
+
+    Attributes:
+        attempts: requests for one batch, the first included.
+        first_wait: seconds before the first repetition, when Microsoft does not say; doubles each time.
+        longest_wait: seconds; a longer wait that Microsoft asks for ends the sending instead.
+        request_timeout: seconds for one request.
+    """
+
+    attempts: int = 5
+    first_wait: float = 0.5
+    longest_wait: float = 90.0
+    request_timeout: float = 40.0
+
+
+#: What a destination-wide error means for what has no answer.
+TROUBLE: dict[type[DestinationError], tuple[State, Reason]] = {
+    CredentialsRefused: (State.REFUSED, Reason.CREDENTIALS_REFUSED),
+    PermissionRefused: (State.REFUSED, Reason.PERMISSION_REFUSED),
+    NotFound: (State.MISCONFIGURED, Reason.NOT_FOUND),
+    Retired: (State.RETIRED, Reason.RETIRED),
+    Throttled: (State.THROTTLED, Reason.THROTTLED),
+    Unavailable: (State.UNREACHABLE, Reason.UNREACHABLE),
+    # Only where a request that carries no indicators (a survey) is refused; a batch is halved instead.
+    BatchRefused: (State.PAUSED, Reason.PAUSED),
+}
+
+
+class OutOfTime(Exception):
+    """The deadline came before the request could begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What is known at one moment.
+
+    Attributes:
+        results: answers so far.
+        state: how the destination does.
+        reason: why what has no answer has none.
+        message: the same as a sentence, `""` when all is well.
+    """
+
+    results: dict[Observable, ItemResult]
+    state: State
+    reason: Reason
+    message: str
+
+
+class Sender:
+    """Sends to one destination in daemon threads, so that a hanging request keeps no process alive.
+
+    Args:
+        destination: where to.
+        limiter: the calling application's rate, shared with other senders.
+        deadline: `time.monotonic()` at which the caller stops waiting, or `None`.
+        policy: how patiently.
+    """
+
+    def __init__(
+        self, destination: Destination, limiter: Limiter | None, deadline: float | None, policy: Policy | None = None
+    ) -> None:
+        self._destination = destination
+        self._limiter = limiter
+        self._deadline = deadline
+        self._policy = policy or Policy()
+        self._lock = threading.Lock()
+        self._results: dict[Observable, ItemResult] = {}
+        self._trouble: tuple[State, Reason, str] | None = None
+        self._last_error: DestinationError | None = None
+        self._stopped = threading.Event()
+        self._not_before = 0.0
+        self._thread: threading.Thread | None = None
+
+    def start(self, dues: Sequence[Due]) -> None:
+        """Begin; returns at once."""
+        self._thread = threading.Thread(target=self._run, args=(list(dues),), daemon=True, name="misp-microsoft-send")
+        self._thread.start()
+
+    def wait(self) -> Delivered:
+        """Wait until all is answered, the sending has ended, or the deadline has come."""
+        if self._thread is not None:
+            self._thread.join(None if self._deadline is None else max(0.0, self._deadline - time.monotonic()))
+        self._stopped.set()
+        with self._lock:
+            state, reason, message = self._trouble or self._lateness()
+            return Delivered(dict(self._results), state, reason, message)
+
+    def _lateness(self) -> tuple[State, Reason, str]:
+        if self._thread is None or not self._thread.is_alive():
+            return (State.OK, Reason.NOT_IN_TIME, "")
+        if self._last_error is not None:
+            state, reason = TROUBLE[type(self._last_error)]
+            return (state, reason, str(self._last_error))
+        return (State.OK, Reason.NOT_IN_TIME, "Not everything was answered in time.")
+
+    def _run(self, dues: list[Due]) -> None:
+        self._guarded(lambda: self._send_all(dues))
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Run a thread's work; whatever ends it ends the sending to this destination, with the reason kept."""
+        try:
+            work()
+        except RefusedAlike as error:
+            message = f"Microsoft refuses different indicators in the same words, so the cause is not theirs: {error}"
+            self._end(State.PAUSED, Reason.PAUSED, message)
+        except OutOfTime:
+            self._end(*self._out_of_time())
+        except DestinationError as error:
+            self._end(*TROUBLE[type(error)], str(error))
+        except Exception as error:
+            self._end(State.UNREACHABLE, Reason.UNREACHABLE, f"Unexpected {type(error).__name__} while sending.")
+            raise
+
+    def _out_of_time(self) -> tuple[State, Reason, str]:
+        if self._last_error is not None:
+            return (*TROUBLE[type(self._last_error)], str(self._last_error))
+        return (State.OK, Reason.NOT_IN_TIME, "Not everything was answered in time.")
+
+    def _end(self, state: State, reason: Reason, message: str) -> None:
+        with self._lock:
+            if self._trouble is None:
+                self._trouble = (state, reason, message)
+        self._stopped.set()
+
+    def _send_all(self, dues: list[Due]) -> None:
+        surveyed = self._persist(lambda timeout: self._destination.survey(dues, timeout), limited=False)
+        ready = []
+        for due, answer in zip(dues, surveyed, strict=True):
+            if isinstance(answer, Refusal):
+                self._record([due], [ItemResult(Outcome.SKIPPED, answer.reason, answer.message)])
+            else:
+                ready.append(answer)
+        batches = deque(self._destination.batches(ready))
+        workers = [
+            threading.Thread(target=self._guarded, args=(lambda: self._work(batches),), daemon=True)
+            for _ in range(min(self._destination.in_flight, len(batches)))
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+    def _work(self, batches: deque[list[Due]]) -> None:
+        while not self._stopped.is_set():
+            try:
+                batch = batches.popleft()
+            except IndexError:
+                return
+            isolate(batch, self._attempt, self._record)
+
+    def _attempt(self, batch: Sequence[Due]) -> Sequence[ItemResult]:
+        return self._persist(lambda timeout: self._destination.send(batch, timeout))
+
+    def _record(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
+        with self._lock:
+            for due, result in zip(batch, results, strict=True):
+                self._results[due.indicator.observable] = result
+
+    def _persist(self, request: Callable[[float], list[_T]], *, limited: bool = True) -> list[_T]:
+        """Make one request, and again after errors that pass by themselves.
+
+        Raises:
+            OutOfTime: the deadline came first, or another thread ended the sending.
+            DestinationError: the last error.
+        """
+        for attempt in range(1, self._policy.attempts + 1):
+            self._await_turn(limited=limited)
+            try:
+                answer = request(self._timeout())
+            except (Throttled, Unavailable) as error:
+                self._last_error = error
+                if attempt == self._policy.attempts:
+                    raise
+                self._hold_back(error, attempt)
+            else:
+                self._last_error = None
+                return answer
+        raise AssertionError("a policy allows at least one attempt")
+
+    def _await_turn(self, *, limited: bool) -> None:
+        while (wait := self._not_before - time.monotonic()) > 0:
+            if self._deadline is not None and self._not_before >= self._deadline:
+                raise OutOfTime
+            if self._stopped.wait(wait):
+                raise OutOfTime
+        if self._stopped.is_set() or self._timeout() <= 0:
+            raise OutOfTime
+        if limited and self._limiter is not None and not self._limiter.acquire(self._deadline):
+            rate = self._limiter.limit
+            self._last_error = Throttled(
+                f"Microsoft allows this application {rate.requests} such requests in {rate.seconds:.0f} seconds, "
+                "and they are used up. Repeat in a minute."
+            )
+            raise OutOfTime
+
+    def _hold_back(self, error: Throttled | Unavailable, attempt: int) -> None:
+        """Let no thread of this sender begin a request before the wait is over."""
+        growing = self._policy.first_wait * 2 ** (attempt - 1)
+        # Spread, so that several processes that failed together do not come back together.
+        wait = error.retry_after if error.retry_after is not None else growing * random.uniform(0.75, 1.25)  # noqa: S311
+        if wait > self._policy.longest_wait:
+            raise error
+        with self._lock:
+            self._not_before = max(self._not_before, time.monotonic() + wait)
+
+    def _timeout(self) -> float:
+        if self._deadline is None:
+            return self._policy.request_timeout
+        # A little less than what is left: the error's own words then arrive before the caller stops waiting.
+        return min(self._policy.request_timeout, self._deadline - time.monotonic() - 0.1)

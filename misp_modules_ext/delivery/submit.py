@@ -1,0 +1,171 @@
+"""The whole way of one submission: events in, an account of every attribute at every destination out."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from misp_modules_ext.config.settings import DestinationSettings, Settings
+from misp_modules_ext.delivery.accounting import account_for
+from misp_modules_ext.delivery.plan import Plan, RuleSet, make_plan
+from misp_modules_ext.delivery.sender import Policy, Sender
+from misp_modules_ext.destinations import create
+from misp_modules_ext.destinations.interface import Destination, ItemResult
+from misp_modules_ext.destinations.limits import limiter_for
+from misp_modules_ext.errors import UsageError
+from misp_modules_ext.model.account import Account, DestinationAccount, EventAccount
+from misp_modules_ext.model.indicator import Due, Observable
+from misp_modules_ext.model.misp import Event
+from misp_modules_ext.model.outcome import Outcome, Reason, State
+from misp_modules_ext.translate import Merged, leader
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a door asks for.
+
+    Attributes:
+        door: one of `model.account.DOORS`.
+        destinations: names of sections, without or with `microsoft` in front; empty for all.
+        preview: send nothing, say what would go.
+        deadline: `time.monotonic()` at which the caller stops waiting, `None` for as long as it takes.
+    """
+
+    door: str
+    destinations: tuple[str, ...] = ()
+    preview: bool = False
+    deadline: float | None = None
+
+
+def submit(events: Sequence[Event], settings: Settings, order: Order, policy: Policy | None = None) -> Account:
+    """Send what the destinations' rules select, and account for all of it.
+
+    Raises:
+        UsageError: the order names a destination that does not exist.
+    """
+    started = time.time()
+    chosen = choose(settings, order.destinations)
+    base_url = settings.misp.url if settings.misp else ""
+    plans: dict[RuleSet, Plan] = {}
+    for destination in chosen:
+        rules = RuleSet.of(destination)
+        if rules not in plans:
+            plans[rules] = make_plan(events, rules, base_url, int(started))
+    runs = [_Run(destination, plans[RuleSet.of(destination)], order, policy) for destination in chosen]
+    accounts = tuple(run.account() for run in runs)
+    return Account(
+        submission=str(uuid.uuid4()),
+        door=order.door,
+        started=started,
+        finished=time.time(),
+        preview=order.preview,
+        events=tuple(_event(event, base_url) for event in events),
+        destinations=accounts,
+        warnings=settings.warnings,
+    )
+
+
+def choose(settings: Settings, names: Iterable[str]) -> tuple[DestinationSettings, ...]:
+    """The destinations that `names` name, all of them when it is empty.
+
+    Raises:
+        UsageError: a name that no section has.
+    """
+    wanted = list(dict.fromkeys(names))
+    by_name = {d.name.lower(): d for d in settings.destinations}
+    missing = [name for name in wanted if _section(name) not in by_name]
+    if missing:
+        known = ", ".join(sorted(d.name for d in settings.destinations))
+        raise UsageError(f"There is no destination called {', '.join(missing)}. Known: {known}.")
+    return tuple(by_name[_section(name)] for name in wanted) or settings.destinations
+
+
+def _section(name: str) -> str:
+    lowered = " ".join(name.lower().split())
+    return lowered if lowered.split(" ")[0] == "microsoft" else f"microsoft {lowered}"
+
+
+def _event(event: Event, base_url: str) -> EventAccount:
+    url = f"{base_url}/events/view/{event.uuid}" if base_url else ""
+    return EventAccount(event.uuid, event.info, url, event.complete, event.notes)
+
+
+class _Run:
+    """One destination's part of a submission.
+
+    Sending begins at construction, so that destinations do not wait for each other.
+    """
+
+    def __init__(self, settings: DestinationSettings, plan: Plan, order: Order, policy: Policy | None) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._sender: Sender | None = None
+        if order.door not in settings.doors:
+            self._decided = _for_all(
+                plan.merged, ItemResult(Outcome.SKIPPED, Reason.DOOR_CLOSED, _doors(settings, order))
+            )
+            return
+        destination = create(settings)
+        self._decided = decide(destination, plan.merged)
+        rest = [m for m in plan.merged if m.indicator.observable not in self._decided]
+        if order.preview:
+            self._decided |= _for_all(rest, ItemResult(Outcome.ACCEPTED))
+        elif rest:
+            limiter = limiter_for(settings, destination.limit) if destination.limit else None
+            self._sender = Sender(destination, limiter, order.deadline, policy)
+            self._sender.start([Due(m.indicator, m.stamp) for m in rest])
+
+    def account(self) -> DestinationAccount:
+        """Wait for the answers and account for every attribute."""
+        state, message, otherwise = State.OK, "", ItemResult(Outcome.PENDING, Reason.NOT_IN_TIME)
+        results = self._decided
+        if self._sender is not None:
+            delivered = self._sender.wait()
+            results = results | delivered.results
+            state, message = delivered.state, delivered.message
+            otherwise = ItemResult(delivered.reason.outcome, delivered.reason, delivered.message)
+        items = account_for(self._plan, results, otherwise)
+        return DestinationAccount(
+            self._settings.name, self._settings.product, self._settings.api.value, state, message, items
+        )
+
+
+def _doors(settings: DestinationSettings, order: Order) -> str:
+    return f"[{settings.name}] is open to {', '.join(sorted(settings.doors)) or 'no door'}, not to {order.door}."
+
+
+def _for_all(merged: Iterable[Merged], result: ItemResult) -> dict[Observable, ItemResult]:
+    return {m.indicator.observable: result for m in merged}
+
+
+def decide(destination: Destination, merged: Iterable[Merged]) -> dict[Observable, ItemResult]:
+    """What is settled without asking Microsoft: kinds it has no place for, and more than `maxPerEvent` allows."""
+    limit = destination.settings.max_per_event
+    per_event: Counter[str] = Counter()
+    decided: dict[Observable, ItemResult] = {}
+    for entry in merged:
+        refusal = destination.refuses(entry.indicator)
+        if refusal is not None:
+            decided[entry.indicator.observable] = ItemResult(Outcome.SKIPPED, refusal.reason, refusal.message)
+            continue
+        event = leader(entry).reference.event
+        per_event[event] += 1
+        if limit and per_event[event] > limit:
+            message = f"maxPerEvent is {limit}."
+            decided[entry.indicator.observable] = ItemResult(Outcome.SKIPPED, Reason.MAX_PER_EVENT, message)
+    return decided
+
+
+def problem_account(door: str, problem: str, code: str, started: float) -> Account:
+    """The account of a submission that could not begin.
+
+    Args:
+        door: one of `model.account.DOORS`.
+        problem: a sentence with the remedy.
+        code: `configuration`, `usage` or `internal`.
+        started: seconds since 1970 UTC.
+    """
+    return Account(str(uuid.uuid4()), door, started, time.time(), problem=problem, problem_code=code)

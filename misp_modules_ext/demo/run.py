@@ -1,0 +1,145 @@
+"""The steps of the demonstration."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from misp_modules_ext.config import load
+from misp_modules_ext.delivery.submit import Order, submit
+from misp_modules_ext.demo.service import Service
+from misp_modules_ext.emulator import Emulator
+from misp_modules_ext.misp.requests import read_export
+from misp_modules_ext.report import exit_code, to_terminal
+
+TENANT = "11111111-1111-4111-8111-111111111111"
+APPLICATION = "22222222-2222-4222-8222-222222222222"
+WORKSPACE = "33333333-3333-4333-8333-333333333333"
+
+_CONFIGURATION = """\
+# Written by `misp-microsoft demo`. Three destinations, all of them the local emulator.
+[misp]
+url = https://misp.example
+
+[selection]
+# The demonstration's values come from ranges reserved for documentation, which are refused otherwise.
+allowDocumentationRanges = true
+
+[microsoft]
+product = Microsoft Sentinel
+workspaceId = {workspace}
+{common}
+
+[microsoft defender]
+product = Microsoft Defender
+{common}
+
+[microsoft graph]
+product = Azure Sentinel
+api = graph
+{common}
+"""
+
+_COMMON = """\
+tenantId = {tenant}
+appId = {application}
+appSecret = demonstration
+endpoint.login = {url}
+endpoint.api = {url}
+ca = {ca}"""
+
+
+def configuration(emulator: Emulator) -> str:
+    """An rh-isac.conf for three destinations at the emulator."""
+    common = _COMMON.format(tenant=TENANT, application=APPLICATION, url=emulator.url, ca=emulator.ca)
+    return _CONFIGURATION.format(workspace=WORKSPACE, common=common)
+
+
+def request(now: int) -> dict[str, Any]:
+    """The recorded request, as if the event had been published just now.
+
+    Args:
+        now: seconds since 1970 UTC; the recording's own dates would expire.
+    """
+    recorded: dict[str, Any] = json.loads(files("misp_modules_ext.demo").joinpath("request.json").read_text("utf-8"))
+    event = recorded["data"][0]["Event"]
+    event["timestamp"] = event["publish_timestamp"] = str(now)
+    return recorded
+
+
+def demonstrate(folder: Path, report: Path, out: Console, *, keep: bool) -> int:
+    """Run the whole way once and say what was seen.
+
+    Args:
+        folder: for the demonstration's own files.
+        report: where the HTML report goes.
+        out: where to print.
+        keep: leave the emulator and the service running until interrupted.
+
+    Returns:
+        0 when everything arrived, else the exit code that `push` would give.
+    """
+    out.print("1. Starting the local emulator of Microsoft's endpoints (TLS, loopback only).", soft_wrap=True)
+    with Emulator(state=folder / "emulator", rates=False) as emulator:
+        config = folder / "rh-isac.conf"
+        config.write_text(configuration(emulator), encoding="utf-8")
+        config.chmod(0o600)
+        out.print(
+            "2. Starting the real misp-modules service with our modules in it (this takes some seconds).",
+            soft_wrap=True,
+        )
+        with Service(config, folder / "misp-modules.log") as service:
+            code = _press_the_button(service, emulator, config, report, out)
+            if keep:
+                _stay(service, emulator, config, out)
+    return code
+
+
+def _press_the_button(service: Service, emulator: Emulator, config: Path, report: Path, out: Console) -> int:
+    ours = sorted(m["name"] for m in service.get("/modules") if "microsoft" in m["name"])
+    out.print(f"   It offers to MISP: {', '.join(ours)}", soft_wrap=True)
+    body = request(int(time.time()))
+    out.print("3. Sending an event as MISP does for Download as… > Export To Microsoft.", soft_wrap=True)
+    began = time.monotonic()
+    answer = service.query(body)
+    took = time.monotonic() - began
+    report.write_bytes(base64.b64decode(answer["data"]))
+    arrived = _holdings(emulator)
+    out.print(f"   Done in {took:.1f} s. At the emulator now: {_listed(arrived)}.", soft_wrap=True)
+    out.print("4. The same event once more, through the library: nothing is doubled.", soft_wrap=True)
+    account = submit(read_export(json.dumps(body)).events, load(config), Order("cli"))
+    to_terminal(account, out)
+    again = _holdings(emulator)
+    out.print(f"At the emulator after the second time: {_listed(again)}.", soft_wrap=True)
+    out.print(f"\nReport: {report.resolve()} (open it in a browser; it is what the analyst downloads)", soft_wrap=True)
+    out.print(
+        "Next: misp-microsoft demo --keep leaves it running; README.md says how to put it into your MISP.",
+        soft_wrap=True,
+    )
+    return exit_code(account) if arrived == again else 1
+
+
+def _holdings(emulator: Emulator) -> dict[str, int]:
+    state = emulator.state()
+    return {api: sum(len(store) for store in state[api].values()) for api in ("sentinel", "defender", "graph")}
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} in {api}" for api, count in counts.items())
+
+
+def _stay(service: Service, emulator: Emulator, config: Path, out: Console) -> None:
+    out.print(f"\nRunning until Ctrl-C:\n  emulator      {emulator.url}\n  misp-modules  {service.url}", soft_wrap=True)
+    out.print(f"  configuration {config}", soft_wrap=True)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        out.print("Ended.", soft_wrap=True)

@@ -1,0 +1,30 @@
+"""The stores at Microsoft behind one interface; nothing here knows MISP.
+
+`interface` says what a destination can do, `create` makes one from its settings. One module each for `sentinel`,
+`defender` and `graph`, with what they send in `*_payload`. Shared: `client` (a request with a token), `transport`
+(the only sockets), `failures` (why no answer came), `answers` (what an answer means), `tokens` and `aadsts` (Entra),
+`limits` (request rates), `wire` (texts, times, sizes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from misp_modules_ext.config.settings import Api, DestinationSettings
+from misp_modules_ext.destinations.defender import Defender
+from misp_modules_ext.destinations.graph import Graph
+from misp_modules_ext.destinations.interface import Destination
+from misp_modules_ext.destinations.sentinel import Sentinel
+
+__all__ = ["create"]
+
+_DESTINATIONS: Mapping[Api, Callable[[DestinationSettings], Destination]] = {
+    Api.SENTINEL: Sentinel,
+    Api.DEFENDER: Defender,
+    Api.GRAPH: Graph,
+}
+
+
+def create(settings: DestinationSettings) -> Destination:
+    """The destination that a section of the configuration describes. Opens no connection."""
+    return _DESTINATIONS[settings.api](settings)

@@ -1,0 +1,121 @@
+"""One request to one of Microsoft's APIs with this destination's token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from misp_modules_ext.config.settings import DestinationSettings
+from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, error_for
+from misp_modules_ext.destinations.interface import Finding
+from misp_modules_ext.destinations.tokens import Token, Tokens
+from misp_modules_ext.destinations.transport import Transport, transport_for
+from misp_modules_ext.errors import CredentialsRefused, DestinationError, PermissionRefused
+
+#: Seconds for each request of `check`.
+PROBE_TIMEOUT = 20.0
+
+
+class Client:
+    """What the three destinations share: address, token, transport, errors.
+
+    Args:
+        settings: the destination.
+        advice: what the API's refusals mean.
+        transport: how it is reached; the process's shared one when absent.
+    """
+
+    def __init__(self, settings: DestinationSettings, advice: Advice, transport: Transport | None = None) -> None:
+        self.advice = advice
+        self._settings = settings
+        self._base = settings.endpoint_api.rstrip("/")
+        self._transport = transport or transport_for(settings.ca)
+        self._tokens = Tokens(settings, self._transport)
+
+    def call(self, method: str, path: str, *, timeout: float, body: bytes | None = None) -> Answer:
+        """Make a request; whatever the API answers is returned.
+
+        A token from memory may have been revoked meanwhile: after a 401 a new one is tried, once.
+
+        Args:
+            method: `GET` or `POST`.
+            path: path and query below `endpoint.api`, or a whole address of that origin.
+            timeout: seconds for all of it, the token included.
+            body: JSON.
+
+        Raises:
+            DestinationError: no token, or no answer.
+        """
+        deadline = time.monotonic() + timeout
+        token = self._tokens.get(timeout)
+        answer = self._send(method, path, body, token, deadline)
+        if answer.status == 401 and token.cached:
+            token = self._tokens.renew(token, deadline - time.monotonic())
+            answer = self._send(method, path, body, token, deadline)
+        return answer
+
+    def expect(self, answer: Answer, *statuses: int) -> Answer:
+        """The answer, if it has one of these statuses.
+
+        Raises:
+            DestinationError: it has another.
+        """
+        if answer.status not in statuses:
+            raise error_for(answer, self.advice)
+        return answer
+
+    def is_ours(self, address: str) -> bool:
+        """Whether an address that an answer names has the origin that the token is for."""
+        return _origin(address) == _origin(self._base)
+
+    def hosts(self) -> list[str]:
+        """Login and API, each with its port."""
+        return list(dict.fromkeys(_origin(address) for address in (self._settings.endpoint_login, self._base)))
+
+    def check_token(self) -> Finding:
+        """Try to get a token."""
+        return attempt(f"token for {self._settings.scope}", self._try_token)
+
+    def _try_token(self) -> str:
+        self._tokens.get(PROBE_TIMEOUT)
+        return "Entra gave a token."
+
+    def _send(self, method: str, path: str, body: bytes | None, token: Token, deadline: float) -> Answer:
+        answer = self._transport.request(
+            method,
+            path if path.startswith("https://") else self._base + path,
+            timeout=deadline - time.monotonic(),
+            headers={"Accept": "application/json"} | ({"Content-Type": "application/json"} if body is not None else {}),
+            body=body,
+            bearer=token.value,
+        )
+        return _without(token, answer)
+
+
+def _without(token: Token, answer: Answer) -> Answer:
+    """The answer without the token, should a gateway have sent it back: error texts are shown to people."""
+    secret = token.value.get_secret_value().encode()
+    if secret not in answer.body:
+        return answer
+    return Answer(answer.status, answer.headers, answer.body.replace(secret, b"(token)"))
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    try:
+        port = parts.port or 443
+    except ValueError:
+        return address
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{port}"
+
+
+def attempt(what: str, action: Callable[[], str]) -> Finding:
+    """A line of `check`: what the action answers, or why it failed and what to do."""
+    try:
+        return Finding(what, True, action())
+    except DestinationError as error:
+        happened, _, remedy = str(error).partition(TO_DO)
+        refused = isinstance(error, (CredentialsRefused, PermissionRefused))
+        return Finding(what, False, happened, remedy or "see the answer.", refused)

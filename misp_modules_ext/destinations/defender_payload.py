@@ -1,0 +1,102 @@
+"""Indicators as Defender for Endpoint's import takes them. Pure.
+
+Sources: Defender for Endpoint API, "Indicator resource type" and "Import indicators"; "Create indicators for IPs and
+URLs/domains" (single addresses only, IPv6 with all eight segments).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from misp_modules_ext.config.settings import DestinationSettings
+from misp_modules_ext.destinations.interface import Refusal
+from misp_modules_ext.destinations.wire import describe, from_seconds, links, shorten, title
+from misp_modules_ext.model.indicator import Action, Due, Kind, Observable
+from misp_modules_ext.model.outcome import Reason
+
+#: Not documented. Longer titles were seen in use (4,000 by OpenCTI); this is what fits an alert's line.
+MAX_TITLE = 256
+#: Not documented. The one client whose limit is known keeps below 100, as in Graph's documented limit for the same
+#: store; a longer one might have every import refused.
+MAX_DESCRIPTION = 99
+
+TYPES: Mapping[Kind, str] = {
+    Kind.IPV4_ADDR: "IpAddress",
+    Kind.IPV6_ADDR: "IpAddress",
+    Kind.DOMAIN_NAME: "DomainName",
+    Kind.URL: "Url",
+    Kind.FILE_MD5: "FileMd5",
+    Kind.FILE_SHA1: "FileSha1",
+    Kind.FILE_SHA256: "FileSha256",
+}
+
+_UP_TO_PATH = re.compile(r"(?:[^/?#]*://)?[^/?#]*")
+
+_REFUSALS: Mapping[Kind, str] = {
+    Kind.IPV4_CIDR: "Defender takes single addresses only, no networks.",
+    Kind.IPV6_CIDR: "Defender takes single addresses only, no networks.",
+    Kind.EMAIL_ADDR: "Defender for Endpoint has no indicators for e-mail addresses.",
+    Kind.FILE_NAME: "Defender matches files by their hash only, not by their name.",
+}
+
+
+def refusal(kind: Kind) -> Refusal | None:
+    """Why Defender has no place for a kind, or `None` if it has."""
+    if kind in TYPES:
+        return None
+    return Refusal(Reason.KIND_NOT_HELD, _REFUSALS.get(kind, f"Defender holds no indicators of the kind {kind}."))
+
+
+def value(observable: Observable) -> str:
+    """The value as Defender spells it: IPv6 with all eight segments, all else as it is."""
+    return full_ipv6(observable.value) if observable.kind is Kind.IPV6_ADDR else observable.value
+
+
+def full_ipv6(text: str) -> str:
+    """For example `2001:db8:0:0:0:0:0:1` for `2001:db8::1`; what is no IPv6 address comes back as it is."""
+    try:
+        segments = ipaddress.IPv6Address(text).exploded.split(":")
+    except ValueError:
+        return text
+    return ":".join(f"{int(segment, 16):x}" for segment in segments)
+
+
+def folded(text: str) -> str:
+    """A form in which two spellings of one value are equal: case of hosts and hashes, IPv6 notation, space around it.
+
+    The case of a URL's path counts: two such URLs are two values.
+    """
+    plain = text.strip()
+    try:
+        return ipaddress.ip_address(plain).compressed
+    except ValueError:
+        host = _UP_TO_PATH.match(plain)
+        end = host.end() if host else 0
+        return plain[:end].casefold() + plain[end:]
+
+
+def entity(due: Due, settings: DestinationSettings) -> dict[str, Any]:
+    """One element of `Indicators`."""
+    indicator = due.indicator
+    severity = indicator.severity if settings.severity is None else settings.severity
+    name = title(indicator, MAX_TITLE)
+    document: dict[str, Any] = {
+        "indicatorValue": value(indicator.observable),
+        "indicatorType": TYPES[indicator.observable.kind],
+        "action": indicator.action.value,
+        # Documented: must be true for Audit.
+        "generateAlert": settings.generate_alert or indicator.action is Action.AUDIT,
+        "title": name,
+        "description": describe(indicator.facts, links(indicator), MAX_DESCRIPTION) or shorten(name, MAX_DESCRIPTION),
+        "severity": severity.label,
+        "application": settings.source_system,
+        "expirationTime": from_seconds(indicator.valid_until),
+        "externalId": due.stamp.stix_id,
+    }
+    if settings.rbac_group_names:
+        # The reference page calls it a comma separated string; all its examples, and clients in use, send a list.
+        document["rbacGroupNames"] = list(settings.rbac_group_names)
+    return document

@@ -1,0 +1,116 @@
+"""STIX 2.1 indicators as Sentinel's upload takes them. Pure.
+
+Sources: STIX 2.1 (objects, section 9 patterning, section 7.2.1.4 TLP markings); Microsoft Sentinel, "STIX objects API".
+One comparison per pattern: Sentinel reads an observable's key and value out of those only, and what it cannot read
+never matches (Azure-Sentinel issue 12075).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from misp_modules_ext.destinations.wire import (
+    describe,
+    encode,
+    from_milliseconds,
+    from_seconds,
+    links,
+    repair,
+    shorten,
+    title,
+)
+from misp_modules_ext.model.indicator import Due, Indicator, Kind, Observable, Reference
+from misp_modules_ext.model.misp import Tlp
+
+#: Sentinel documents no limit for names; this one keeps them readable in its grid.
+MAX_NAME = 256
+#: Sentinel's tables cut descriptions there.
+MAX_DESCRIPTION = 1_000
+MAX_REFERENCES = 10
+
+#: STIX's own paths; hash names with a dash stand in quotes.
+PATHS: Mapping[Kind, str] = {
+    Kind.IPV4_ADDR: "ipv4-addr:value",
+    Kind.IPV6_ADDR: "ipv6-addr:value",
+    Kind.IPV4_CIDR: "ipv4-addr:value",
+    Kind.IPV6_CIDR: "ipv6-addr:value",
+    Kind.DOMAIN_NAME: "domain-name:value",
+    Kind.URL: "url:value",
+    Kind.EMAIL_ADDR: "email-addr:value",
+    Kind.FILE_MD5: "file:hashes.MD5",
+    Kind.FILE_SHA1: "file:hashes.'SHA-1'",
+    Kind.FILE_SHA256: "file:hashes.'SHA-256'",
+    Kind.FILE_NAME: "file:name",
+}
+
+#: STIX 2.1 knows the four levels of TLP 1.0 only.
+MARKINGS: Mapping[Tlp, str] = {
+    Tlp.CLEAR: "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9",
+    Tlp.GREEN: "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
+    Tlp.AMBER: "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82",
+    Tlp.AMBER_STRICT: "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82",
+    Tlp.RED: "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
+}
+
+
+def pattern(observable: Observable) -> str:
+    r"""A single comparison, with `\` and `'` escaped as STIX 2.1 section 9.4 asks."""
+    value = observable.value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"[{PATHS[observable.kind]} = '{value}']"
+
+
+def stix_object(due: Due, *, revoked: bool = False) -> dict[str, Any]:
+    """The indicator object; `revoked` takes it back for good (STIX 2.1 section 3.2)."""
+    indicator, stamp = due.indicator, due.stamp
+    document: dict[str, Any] = {
+        "type": "indicator",
+        "spec_version": "2.1",
+        "id": stamp.stix_id,
+        "created": from_milliseconds(stamp.created_ms),
+        "modified": from_milliseconds(max(stamp.modified_ms, stamp.created_ms)),
+        "name": title(indicator, MAX_NAME),
+        "description": describe(
+            [shorten(indicator.title, MAX_NAME), *indicator.facts], links(indicator), MAX_DESCRIPTION
+        ),
+        "indicator_types": ["malicious-activity"],
+        "pattern": pattern(indicator.observable),
+        "pattern_type": "stix",
+        "pattern_version": "2.1",
+        "valid_from": from_seconds(indicator.valid_from),
+        "valid_until": from_seconds(max(indicator.valid_until, indicator.valid_from + 1)),
+        "confidence": min(100, max(0, indicator.confidence)),
+        "object_marking_refs": [MARKINGS[indicator.tlp]],
+        "labels": _labels(indicator),
+        "external_references": _references(indicator.references),
+    }
+    if revoked:
+        document["revoked"] = True
+    # STIX forbids empty strings and lists.
+    return {name: value for name, value in document.items() if value not in ("", [])}
+
+
+def upload_body(source_system: str, dues: Iterable[Due], *, revoked: bool = False) -> bytes:
+    """The body of one upload.
+
+    Raises:
+        BatchRefused: a value is not valid Unicode.
+    """
+    objects = [stix_object(due, revoked=revoked) for due in dues]
+    return encode({"sourcesystem": source_system, "stixobjects": objects})
+
+
+def _labels(indicator: Indicator) -> list[str]:
+    """The labels, and the TLP tag where the marking says less."""
+    extra = [indicator.tlp.tag] if indicator.tlp is Tlp.AMBER_STRICT else []
+    return list(dict.fromkeys(label for label in map(repair, [*indicator.labels, *extra]) if label))
+
+
+def _references(references: Iterable[Reference]) -> list[dict[str, str]]:
+    events = dict.fromkeys((reference.event, reference.url) for reference in references)
+    found = [
+        {"source_name": "MISP", "external_id": repair(event)} | ({"url": repair(url)} if url else {})
+        for event, url in events
+        if event
+    ]
+    return found[:MAX_REFERENCES]

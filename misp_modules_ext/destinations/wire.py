@@ -1,0 +1,135 @@
+"""What all payloads share: texts cut to a length, times, links back to MISP, JSON, and the size of a request. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import orjson
+
+from misp_modules_ext.destinations.interface import Refusal
+from misp_modules_ext.errors import BatchRefused
+from misp_modules_ext.model.indicator import Due, Indicator
+from misp_modules_ext.model.outcome import Reason
+
+#: Used where an event has no title.
+UNTITLED = "Indicator from MISP"
+#: Bytes of one request, about. Microsoft documents counts only; this keeps a request with huge URLs sendable.
+MAX_BODY = 1_000_000
+# What an indicator's payload takes besides its value and labels, at most, about: names, times, description, links.
+_FRAME = 1_500
+_LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
+
+
+def encode(document: Any) -> bytes:
+    """JSON in UTF-8.
+
+    Raises:
+        BatchRefused: a text is not valid Unicode, so that no request can hold it; halving finds the indicator.
+    """
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError as error:
+        raise BatchRefused(f"The request cannot be written as JSON: {error}.", "NotUnicode") from error
+
+
+def repair(text: str) -> str:
+    """The text with U+FFFD for what is not valid Unicode (lone surrogates), which JSON cannot carry."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def not_unicode(indicator: Indicator) -> Refusal | None:
+    """A refusal of a value that no request can carry byte-exact."""
+    if repair(indicator.observable.value) == indicator.observable.value:
+        return None
+    return Refusal(Reason.INVALID_VALUE, "The value holds half a character (a lone surrogate), which is no text.")
+
+
+def length(text: str) -> int:
+    """Length as Microsoft's services count it: UTF-16 units, so characters beyond the first plane count twice."""
+    return len(text) + sum(char > "\uffff" for char in text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """One line of at most `limit` UTF-16 units, cut at a word if there is one; `…` says that something is missing."""
+    line = " ".join(repair(text).split())
+    if length(line) <= limit:
+        return line
+    head = _first(line, limit - 1)
+    words = head.rpartition(" ")[0]
+    # A single long word (a path, a URL) is cut anywhere rather than lost.
+    return (words if len(words) > len(head) // 2 else head).rstrip() + "…"
+
+
+def _first(text: str, units: int) -> str:
+    head = text[: max(0, units)]
+    while length(head) > units:
+        head = head[:-1]
+    return head
+
+
+def title(indicator: Indicator, limit: int) -> str:
+    """The event's title, never empty."""
+    return shorten(indicator.title, limit) or UNTITLED
+
+
+def links(indicator: Indicator) -> list[str]:
+    """Where the indicator comes from, each event once: its address in MISP, or its UUID when that is not known."""
+    found = (reference.url or f"MISP event {reference.event}" for reference in indicator.references)
+    return list(dict.fromkeys(repair(link) for link in found))
+
+
+def describe(parts: Sequence[str], sources: Sequence[str], limit: int) -> str:
+    """Parts as one text with links after it, within `limit`: the first link stays whole, the text gives way.
+
+    Args:
+        parts: title and facts, most important first.
+        sources: links, most important first.
+        limit: UTF-16 units.
+    """
+    text = "; ".join(part for part in (" ".join(repair(part).split()) for part in parts) if part)
+    kept = [link for link in sources[:1] if length(link) <= limit]
+    room = limit - sum(length(link) + 1 for link in kept)
+    text = shorten(text, room) if room > 0 else ""
+    for link in sources[1:] if kept else ():
+        if length(" ".join([text, *kept, link])) <= limit:
+            kept.append(link)
+    return " ".join([text, *kept]).strip()
+
+
+def from_seconds(seconds: int) -> str:
+    """RFC 3339 in UTC with milliseconds, from seconds since 1970."""
+    return from_milliseconds(seconds * 1000)
+
+
+def from_milliseconds(milliseconds: int) -> str:
+    """RFC 3339 in UTC with milliseconds; what is outside the years 1970 to 9999 becomes the nearer end."""
+    seconds, rest = divmod(max(0, milliseconds), 1000)
+    if seconds > _LAST_SECOND:
+        seconds, rest = _LAST_SECOND, 0
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
+
+
+def split(dues: Sequence[Due], count: int, size: int = MAX_BODY) -> list[list[Due]]:
+    """Batches of at most `count` indicators and about `size` bytes, in the order given."""
+    return list(_split(dues, count, size))
+
+
+def _split(dues: Sequence[Due], count: int, size: int) -> Iterator[list[Due]]:
+    batch: list[Due] = []
+    taken = 0
+    for due in dues:
+        weight = _weight(due.indicator)
+        if batch and (len(batch) == count or taken + weight > size):
+            yield batch
+            batch, taken = [], 0
+        batch.append(due)
+        taken += weight
+    if batch:
+        yield batch
+
+
+def _weight(indicator: Indicator) -> int:
+    return _FRAME + 2 * len(indicator.observable.value) + sum(len(label) + 3 for label in indicator.labels)

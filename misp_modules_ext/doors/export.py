@@ -1,0 +1,46 @@
+"""The export door: "Download as… > Export To Microsoft" in the event view.
+
+MISP shows an export's `error` as an empty download and nothing else (misp-seen.md 3), so the answer is always a report
+in `data`: also for a bad configuration, refused credentials, an empty or a strange event.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from misp_modules_ext.doors.common import log, run
+from misp_modules_ext.misp.requests import read_export
+from misp_modules_ext.report import to_html
+
+#: The settings of `Plugin.Export_export_to_microsoft_…`: a flat list, the only form that MISP can run (misp.md 1.5).
+CONFIG = ["destinations", "preview"]
+
+#: What MISP should put into the event: all tags, since a TLP tag that may not be exported still closes a gate, and the
+#: hits of its warninglists; neither proposals nor reports, which never go.
+FETCH_OPTIONS = {
+    "includeAllTags": True,
+    "includeWarninglistHits": True,
+    "noShadowAttributes": True,
+    "noEventReports": True,
+}
+
+_LAST_RESORT = (
+    "<!doctype html><meta charset=utf-8><title>Export To Microsoft</title><h1>The report could not be written</h1>"
+    "<p>What was sent is at Microsoft, what was not is not: press the button again. Details are in the log of the "
+    "misp-modules service.</p>"
+)
+
+
+def handle(body: bytes | str) -> dict[str, str]:
+    """Answer a call of the export module.
+
+    Returns:
+        `{"data": <the HTML report in base64>}`, whatever happens.
+    """
+    account = run("export", body, read_export)
+    try:
+        page = to_html(account)
+    except Exception:  # noqa: BLE001 - an empty download would tell the analyst nothing
+        log.exception("the report could not be rendered")
+        page = _LAST_RESORT
+    return {"data": base64.b64encode(page.encode("utf-8", "replace")).decode("ascii")}

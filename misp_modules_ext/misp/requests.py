@@ -1,0 +1,96 @@
+"""What a call from misp-modules holds, for export and action modules (contracts: misp.md 2.1 and 2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from misp_modules_ext.errors import UsageError
+from misp_modules_ext.misp.coerce import integer, text
+from misp_modules_ext.misp.parse import parse_event
+from misp_modules_ext.model.misp import Event
+
+#: MISP gives up after this many seconds unless an administrator set `Plugin.Export_timeout` or `…Action_timeout`.
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRequest:
+    """A call of one of our modules.
+
+    Attributes:
+        events: what was sent, in order.
+        options: the module's settings or parameters that are not empty, by name in lower case.
+        patience: seconds until MISP gives up.
+    """
+
+    events: tuple[Event, ...]
+    options: Mapping[str, str]
+    patience: float = PATIENCE
+
+
+def read_export(body: bytes | str) -> ModuleRequest:
+    """Read the call of an export module: `{"module", "config", "data": [event], "timeout"?}`.
+
+    Raises:
+        UsageError: the body is no such call.
+    """
+    request = _decode(body)
+    data = request.get("data")
+    if not isinstance(data, list) or not data:
+        raise UsageError("The request holds no event: `data` should be a list with one event. Was this sent by MISP?")
+    events = tuple(parse_event(entry) for entry in data)
+    return ModuleRequest(events, _options(request.get("config")), _patience(request))
+
+
+def read_action(body: bytes | str) -> ModuleRequest:
+    """Read the call of an action module: `{"module", "data": {"Event": …}, "params"}`.
+
+    A whole event counts as published, because MISP runs a publish workflow before it sets the flag. The triggers that
+    bring a single attribute send a shorter event header, which lacks `Object` (seen on MISP 2.5.1); they go by the
+    event's own flag.
+
+    Raises:
+        UsageError: the body is no such call, or the node in the workflow filters in a way that cannot be trusted.
+    """
+    request = _decode(body)
+    if "filteredItems" in request:
+        raise UsageError(
+            "The request holds filteredItems. A module's own filter sends the whole event when nothing matches, so it "
+            'cannot be trusted: remove the filter from this node and put a "Filter :: Generic" node before it, or '
+            "use the pick tag."
+        )
+    data = request.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("Event"), dict):
+        raise UsageError("The request holds no event: `data.Event` is missing. Use a trigger that carries an event.")
+    only = data["Event"].get("_AttributeFlattened", []) if data.get("enabledFilters") else None
+    event = parse_event({"Event": data["Event"]}, only=only)
+    whole = event.complete and "Object" in data["Event"]
+    event = replace(event, complete=whole, counts_as_published=whole or event.published is True)
+    return ModuleRequest((event,), _options(request.get("params")), _patience(request))
+
+
+def _decode(body: bytes | str) -> dict[str, Any]:
+    try:
+        request = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"The request is no JSON ({error}). Was this sent by MISP?") from error
+    if not isinstance(request, dict):
+        raise UsageError("The request is JSON, but no object. Was this sent by MISP?")
+    return request
+
+
+def _options(value: object) -> dict[str, str]:
+    """Untouched fields arrive as `""` (actions) or null (exports) and mean: use the default."""
+    if not isinstance(value, dict):
+        return {}
+    read = {str(name).lower(): text(entry).strip() for name, entry in value.items()}
+    return {name: entry for name, entry in read.items() if entry}
+
+
+def _patience(request: Mapping[str, Any]) -> float:
+    seconds = integer(request.get("timeout"))
+    return float(seconds) if seconds is not None and seconds > 0 else PATIENCE

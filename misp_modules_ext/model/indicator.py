@@ -1,0 +1,191 @@
+"""Observables, the evidence for them, and the indicators that destinations receive."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+from misp_modules_ext.model.misp import Tlp
+
+#: DESIGN.md 4 rule 3: the namespace of our STIX ids, itself derived from the distribution's name. Never changes.
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "misp-modules-ext")
+
+
+class Kind(str, Enum):
+    """What an observable is. Names are stored and sent, so they are never renamed."""
+
+    IPV4_ADDR = "ipv4-addr"
+    IPV6_ADDR = "ipv6-addr"
+    IPV4_CIDR = "ipv4-cidr"
+    IPV6_CIDR = "ipv6-cidr"
+    DOMAIN_NAME = "domain-name"
+    URL = "url"
+    EMAIL_ADDR = "email-addr"
+    FILE_MD5 = "file-md5"
+    FILE_SHA1 = "file-sha1"
+    FILE_SHA256 = "file-sha256"
+    FILE_NAME = "file-name"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Severity(IntEnum):
+    """Microsoft's four steps, mildest first."""
+
+    INFORMATIONAL = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+    @property
+    def label(self) -> str:
+        """As Microsoft writes it, for example `High`."""
+        return self.name.capitalize()
+
+
+class Action(str, Enum):
+    """What Defender does on a match. Only Audit is used so far: it alerts and blocks nothing."""
+
+    AUDIT = "Audit"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Observable(NamedTuple):
+    """One thing a sensor can look for: the unit of identity (DESIGN.md 4, rule 2)."""
+
+    kind: Kind
+    value: str
+
+    def stix_id(self, generation: int = 0) -> str:
+        """STIX id of this observable's indicator.
+
+        Args:
+            generation: how often this ledger has revoked it; STIX makes a revocation permanent for an id.
+        """
+        name = f"{self.kind.value}:{self.value}" + (f"#{generation}" if generation else "")
+        # UUIDv5 of RFC 9562 by hand: uuid.uuid5 takes three times as long, and every attribute needs one.
+        digest = bytearray(hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+        digest[6] = digest[6] & 0x0F | 0x50
+        digest[8] = digest[8] & 0x3F | 0x80
+        text = digest.hex()
+        return f"indicator--{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where an indicator comes from.
+
+    Attributes:
+        event: event UUID.
+        attribute: attribute UUID.
+        url: link to the event in MISP, `""` when the MISP address is not configured.
+    """
+
+    event: str
+    attribute: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """That one attribute of one event vouches for one observable, with the context it gives.
+
+    Attributes:
+        title: the event's info.
+        event_date: `YYYY-MM-DD`.
+        facts: short facts of this attribute, for example `file name: a.exe`, `port: 8443`, its own comment.
+        labels: names of exportable, non-local tags, plus configured ones; sorted.
+        valid_from: seconds since 1970 UTC.
+        valid_until: seconds since 1970 UTC.
+        changed: when MISP last changed what this evidence says, seconds since 1970 UTC.
+    """
+
+    observable: Observable
+    reference: Reference
+    title: str
+    event_date: str
+    severity: Severity
+    confidence: int
+    threat_type: str
+    tlp: Tlp
+    labels: tuple[str, ...]
+    facts: tuple[str, ...]
+    valid_from: int
+    valid_until: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """What a destination should hold for one observable: a pure function of the evidence that passed its gates.
+
+    Attributes:
+        title: the leading event's info (may be long; destinations shorten it).
+        facts: facts of all evidence in a stable order, without repetition.
+        references: at most ten back-links, in a stable order.
+        valid_from: seconds since 1970 UTC.
+        valid_until: seconds since 1970 UTC.
+        confidence: 0-100.
+    """
+
+    observable: Observable
+    title: str
+    severity: Severity
+    confidence: int
+    threat_type: str
+    action: Action
+    tlp: Tlp
+    labels: tuple[str, ...]
+    facts: tuple[str, ...]
+    references: tuple[Reference, ...]
+    valid_from: int
+    valid_until: int
+
+    def content_hash(self) -> bytes:
+        """32 bytes that differ exactly when the content does; the same in every process."""
+        parts = (
+            self.observable.kind.value,
+            self.observable.value,
+            self.title,
+            self.severity.value,
+            self.confidence,
+            self.threat_type,
+            self.action.value,
+            self.tlp.value,
+            self.labels,
+            self.facts,
+            tuple((r.event, r.attribute, r.url) for r in self.references),
+            self.valid_from,
+            self.valid_until,
+        )
+        return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The state that travels with content but is not content (DESIGN.md 4, rules 3 and 4).
+
+    Attributes:
+        stix_id: `indicator--<uuid>`.
+        created_ms: milliseconds since 1970 UTC; never moves.
+        modified_ms: milliseconds since 1970 UTC; moves with content, never backwards.
+    """
+
+    stix_id: str
+    created_ms: int
+    modified_ms: int
+
+
+class Due(NamedTuple):
+    """An indicator that a destination should receive now."""
+
+    indicator: Indicator
+    stamp: Stamp
+    #: Microsoft's own id of the entry when it is known to exist already, else `""`.
+    remote_id: str = ""

@@ -1,0 +1,166 @@
+"""MISP events and attributes, parsed once at the edge: no dictionary of MISP's travels further in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Tlp(IntEnum):
+    """Traffic Light Protocol, mildest first (FIRST TLP 2.0; `tlp:white` of TLP 1.0 is CLEAR)."""
+
+    CLEAR = 0
+    GREEN = 1
+    AMBER = 2
+    AMBER_STRICT = 3
+    RED = 4
+
+    @property
+    def tag(self) -> str:
+        """The MISP tag, for example `tlp:amber+strict`."""
+        return "tlp:" + self.name.lower().replace("_", "+")
+
+
+class Pap(IntEnum):
+    """Permissible Actions Protocol, mildest first (MISP taxonomy PAP)."""
+
+    CLEAR = 0
+    GREEN = 1
+    AMBER = 2
+    RED = 3
+
+    @property
+    def tag(self) -> str:
+        """The MISP tag, for example `PAP:AMBER`."""
+        return "PAP:" + self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A MISP tag.
+
+    Attributes:
+        name: as written in MISP.
+        exportable: may leave the MISP instance.
+        local: known to this MISP only.
+    """
+
+    name: str
+    exportable: bool = True
+    local: bool = False
+
+
+#: Distributions that are no steps of the scale 0 to 3.
+SHARING_GROUP = 4
+INHERIT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Who may see an element.
+
+    Attributes:
+        distribution: MISP's number (0 own organisation, 1 community, 2 connected communities, 3 all, 4 sharing group,
+            5 inherit from the parent), `None` when the source did not say. 4 and 5 are no steps of the scale.
+        group: UUID of the sharing group, `None` when there is none or the source did not name it.
+    """
+
+    distribution: int | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectContext:
+    """The MISP object an attribute belongs to.
+
+    Attributes:
+        uuid: the object's UUID.
+        name: template name, for example `file`.
+        comment: the analyst's comment on the object.
+        deleted: soft-deleted in MISP; its attributes count as deleted.
+        sharing: the object's own distribution.
+        siblings: `(object_relation, value)` of those of the object's attributes that carry no tag or distribution of
+            their own: context that may go wherever a sibling may.
+    """
+
+    uuid: str
+    name: str
+    comment: str = ""
+    deleted: bool = False
+    sharing: Sharing = Sharing()
+    siblings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A MISP attribute, of an event or of one of its objects.
+
+    Attributes:
+        uuid: lower case; derived from event, type and value when the source had none.
+        type: MISP attribute type, for example `filename|sha256`; `""` when unreadable.
+        value: as MISP holds it, untouched.
+        to_ids: `None` when the source did not say.
+        timestamp: last change, seconds since 1970 UTC; 0 when unknown.
+        first_seen: seconds since 1970 UTC, or `None`.
+        last_seen: seconds since 1970 UTC, or `None`.
+        tags: the attribute's own tags, not the inherited ones.
+        warninglists: names of MISP's warninglists that hold the value; `None` when MISP was not asked.
+        problem: why this part cannot be read as an attribute; `""` for a good one.
+    """
+
+    uuid: str
+    type: str
+    value: str
+    category: str = ""
+    comment: str = ""
+    to_ids: bool | None = None
+    deleted: bool = False
+    timestamp: int = 0
+    first_seen: int | None = None
+    last_seen: int | None = None
+    sharing: Sharing = Sharing()
+    tags: tuple[Tag, ...] = ()
+    warninglists: tuple[str, ...] | None = None
+    object: ObjectContext | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A MISP event as one source showed it.
+
+    Attributes:
+        uuid: lower case; derived from the content when the source had none.
+        info: the event's title.
+        date: `YYYY-MM-DD`, `""` when unknown.
+        published: the event's own flag, `None` when the source did not say. See `counts_as_published`.
+        counts_as_published: what selection goes by (a whole event in a publish workflow counts although MISP sets the
+            flag only afterwards).
+        timestamp: last change, seconds since 1970 UTC.
+        publish_timestamp: last publication, seconds since 1970 UTC; 0 when never or unknown.
+        threat_level: 1 high, 2 medium, 3 low, 4 undefined; `None` when unknown.
+        creator_uuid: UUID of the creator organisation (Orgc), `None` when unknown.
+        creator_name: its name, `""` when unknown.
+        attribute_count: MISP's global count of non-deleted attributes, `None` when unknown.
+        complete: this view shows all attributes that MISP counts.
+        attributes: those of objects included, in the order of the source.
+        notes: what was odd about the event as a whole, as sentences.
+    """
+
+    uuid: str
+    id: str = ""
+    info: str = ""
+    date: str = ""
+    published: bool | None = None
+    counts_as_published: bool = False
+    timestamp: int = 0
+    publish_timestamp: int = 0
+    threat_level: int | None = None
+    creator_uuid: str | None = None
+    creator_name: str = ""
+    sharing: Sharing = Sharing()
+    tags: tuple[Tag, ...] = ()
+    attribute_count: int | None = None
+    complete: bool = False
+    attributes: tuple[Attribute, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,34 @@
+"""MISP action module: push an event to Microsoft from a workflow; a failure never stops a publish."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from misp_modules_ext import __version__
+from misp_modules_ext.doors import action
+
+misperrors = {"error": "Error"}
+moduleconfig = action.parameters(blocking=False)
+
+moduleinfo = {
+    "version": __version__,
+    "author": "the misp-modules-ext maintainers",
+    "name": "Push To Microsoft",
+    "description": "Send the event's indicators to Sentinel and Defender. A failure does not stop the workflow.",
+    "module-type": ["action"],
+}
+
+
+def handler(q: bytes | str = b"") -> dict[str, Any]:
+    """Answer one call; `q` is the request's body."""
+    return action.handle(q)
+
+
+def introspection() -> dict[str, Any]:
+    """What MISP needs to offer the module."""
+    return {"config": moduleconfig}
+
+
+def version() -> dict[str, Any]:
+    """What the module says of itself."""
+    return {**moduleinfo, "config": moduleconfig}

@@ -1,0 +1,45 @@
+"""MISP export module: shown as "Export To Microsoft" under "Download as…" in the event view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from misp_modules_ext import __version__
+from misp_modules_ext.doors import export
+
+misperrors = {"error": "Error"}
+userConfig: dict[str, Any] = {}
+moduleconfig = export.CONFIG
+inputSource = ["event"]
+outputFileExtension = "html"
+responseType = "text/html"
+
+moduleinfo = {
+    "version": __version__,
+    "author": "the misp-modules-ext maintainers",
+    "name": "Export To Microsoft",
+    "description": "Send the event's indicators to Microsoft Sentinel and Defender; the download is a report.",
+    "module-type": ["export"],
+    "require_standard_format": True,
+    "fetch_options": export.FETCH_OPTIONS,
+}
+
+
+def handler(q: bytes | str = b"") -> dict[str, str]:
+    """Answer one call; `q` is the request's body."""
+    return export.handle(q)
+
+
+def introspection() -> dict[str, Any]:
+    """What MISP needs to offer the module."""
+    return {
+        "responseType": responseType,
+        "outputFileExtension": outputFileExtension,
+        "userConfig": userConfig,
+        "inputSource": inputSource,
+    }
+
+
+def version() -> dict[str, Any]:
+    """What the module says of itself."""
+    return {**moduleinfo, "config": moduleconfig}

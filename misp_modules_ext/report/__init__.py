@@ -1,0 +1,29 @@
+"""The account of a submission for people and programs: HTML, JSON, terminal, one line, exit code.
+
+All renderings read the same record, `misp_modules_ext.model.account.Account`, and change nothing.
+"""
+
+from __future__ import annotations
+
+from misp_modules_ext.report.as_html import html_pieces, to_html
+from misp_modules_ext.report.as_json import to_dict, to_json
+from misp_modules_ext.report.as_terminal import to_terminal
+from misp_modules_ext.report.identity import check_identity
+from misp_modules_ext.report.reasons import reasons_markdown
+from misp_modules_ext.report.summary import exit_code, summary
+from misp_modules_ext.report.verdict import Level, Verdict, verdict
+
+__all__ = [
+    "Level",
+    "Verdict",
+    "check_identity",
+    "exit_code",
+    "html_pieces",
+    "reasons_markdown",
+    "summary",
+    "to_dict",
+    "to_html",
+    "to_json",
+    "to_terminal",
+    "verdict",
+]

@@ -1,0 +1,41 @@
+"""From MISP attributes to indicators: pure code, no input or output, no clock.
+
+The way: `observe` reads a value, `special` says whether it must not be sent, `evidence` adds what event and attribute
+say about it, `merge` makes one indicator of all evidence for one observable.
+
+What may change in a value (DESIGN.md 4, rule 2); all else reaches Microsoft byte for byte:
+
+- white space around it is removed;
+- defanged spellings are undone: schemes (`hxxp`, `htxp`, `h**p`, `meow`, `fxp`), dots (`[.] (.) {.} [dot] (dot)`),
+  `[@]`, `[at]` and `[:]`; behind the host of a URL and in a local part only where it cannot be meant as it stands;
+- hosts and hashes are written in lower case, hosts without the trailing dot, international names as A-labels;
+- IPv6 addresses are written as RFC 5952 says, IPv4-mapped ones as IPv4; ranges without the bits behind the prefix,
+  ranges of one address as that address;
+- schemes of URLs are written in lower case. User, port, path, query, fragment and percent-encoding stay.
+
+Each change is a note in the report. Values with characters that nobody sees are refused, never repaired.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "NO_DATE",
+    "PARSERS",
+    "Merged",
+    "Observation",
+    "evidence",
+    "leader",
+    "merge",
+    "observe",
+    "pap_of",
+    "special",
+    "tlp_of",
+    "unknown_markings",
+]
+
+from misp_modules_ext.translate.context import NO_DATE, evidence
+from misp_modules_ext.translate.markings import pap_of, tlp_of, unknown_markings
+from misp_modules_ext.translate.merging import Merged, leader, merge
+from misp_modules_ext.translate.observation import Observation, observe
+from misp_modules_ext.translate.special_use import special
+from misp_modules_ext.translate.types import PARSERS

@@ -1,0 +1,134 @@
+"""From evidence to indicators: one for each observable, whatever the order in which its evidence came.
+
+The content is a pure function of the evidence (DESIGN.md 4, rule 4). What has one value only (title, severity, threat
+type) comes from the evidence that leads: severest first, then the most confident, the newest event, the smallest event
+UUID, the smallest attribute UUID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from misp_modules_ext.model.indicator import Action, Evidence, Indicator, Observable, Reference, Stamp
+from misp_modules_ext.translate.lifetime import midnight
+
+MOST_REFERENCES = 10
+
+
+class Merged(NamedTuple):
+    """One observable's indicator and what vouches for it.
+
+    Attributes:
+        evidence: the one that leads first, the others in their order.
+    """
+
+    indicator: Indicator
+    stamp: Stamp
+    evidence: tuple[Evidence, ...]
+
+
+def merge(evidence: Iterable[Evidence]) -> list[Merged]:
+    """Group evidence by observable, in the order in which observables first come; the time is linear.
+
+    The stamps are those of a world without a ledger: they follow from the evidence alone, so sending the same again
+    changes nothing. A ledger knows better (generation, the first `created`, the last `modified`) and replaces them.
+    """
+    groups: dict[Observable, list[Evidence]] = {}
+    for item in evidence:
+        groups.setdefault(item.observable, []).append(item)
+    return [_merged(observable, _in_order(items)) for observable, items in groups.items()]
+
+
+def leader(merged: Merged) -> Evidence:
+    """The evidence that leads: its attribute is reported as accepted, those of the others as merged."""
+    return merged.evidence[0]
+
+
+def _merged(observable: Observable, evidence: list[Evidence]) -> Merged:
+    indicator = _of_one(evidence[0]) if len(evidence) == 1 else _of_several(observable, evidence)
+    return Merged(indicator, _stamp(indicator, evidence), tuple(evidence))
+
+
+def _in_order(evidence: list[Evidence]) -> list[Evidence]:
+    """By the total order. Stable sorts, last criterion first, since the directions differ."""
+    if len(evidence) > 1:
+        evidence.sort(key=_ties)
+        evidence.sort(key=lambda item: (item.severity, item.confidence, item.event_date), reverse=True)
+    return evidence
+
+
+def _ties(item: Evidence) -> tuple[object, ...]:
+    """UUIDs; behind them all the rest, so that two states of one attribute are in order too."""
+    return (
+        item.reference.event,
+        item.reference.attribute,
+        item.title,
+        item.threat_type,
+        item.reference.url,
+        item.tlp,
+        item.labels,
+        item.facts,
+        item.valid_from,
+        item.valid_until,
+        item.changed,
+    )
+
+
+def _of_one(item: Evidence) -> Indicator:
+    """What `_of_several` makes of one, without the work: most observables have one attribute."""
+    return Indicator(
+        item.observable,
+        item.title,
+        item.severity,
+        item.confidence,
+        item.threat_type,
+        Action.AUDIT,
+        item.tlp,
+        item.labels,
+        item.facts,
+        (item.reference,),
+        item.valid_from,
+        item.valid_until,
+    )
+
+
+def _of_several(observable: Observable, evidence: Sequence[Evidence]) -> Indicator:
+    first = evidence[0]
+    return Indicator(
+        observable,
+        first.title,
+        first.severity,
+        max(item.confidence for item in evidence),  # the order goes by severity first, so not always the first's
+        first.threat_type,
+        Action.AUDIT,
+        max(item.tlp for item in evidence),
+        tuple(sorted(set(chain.from_iterable(item.labels for item in evidence)))),
+        tuple(dict.fromkeys(chain.from_iterable(item.facts for item in evidence))),
+        _references(evidence),
+        min(item.valid_from for item in evidence),
+        max(item.valid_until for item in evidence),
+    )
+
+
+def _references(evidence: Sequence[Evidence]) -> tuple[Reference, ...]:
+    """One for each event, at most ten."""
+    by_event: dict[str, Reference] = {}
+    for item in evidence:
+        by_event.setdefault(item.reference.event, item.reference)
+        if len(by_event) == MOST_REFERENCES:
+            break
+    return tuple(by_event.values())
+
+
+def _stamp(indicator: Indicator, evidence: Sequence[Evidence]) -> Stamp:
+    modified = evidence[0].changed
+    created = midnight(evidence[0].event_date)
+    for item in evidence[1:]:
+        modified = max(modified, item.changed)
+        day = midnight(item.event_date)
+        created = day if created is None else min(created, day or created)
+    if created is None:
+        created = indicator.valid_from
+    return Stamp(indicator.observable.stix_id(), min(created, modified) * 1000, modified * 1000)

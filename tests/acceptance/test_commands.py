@@ -1,0 +1,218 @@
+"""What a user types, and what comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.recordings import recording
+from tests.support.world import SECRET, World
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+def _event_file(folder: Path, name: str = "event.json", **fields: Any) -> Path:
+    document = recording("export_event_require_standard_format")["data"][0]
+    now = str(int(time.time()))
+    document["Event"] |= {"published": True, "publish_timestamp": now} | fields
+    path = folder / name
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_push_a_file(run: Run, world: World, tmp_path: Path) -> None:
+    """A table per destination that adds up; everything is where it says."""
+    done = run("push", _event_file(tmp_path), "--config", world.config)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"24" in done.stdout
+    assert len(world.patterns()) == 18
+
+
+def test_push_as_json(run: Run, world: World, tmp_path: Path) -> None:
+    """Schema 1 on standard output, nothing else; the counts add up."""
+    done = run("push", _event_file(tmp_path), "--config", world.config, "--json")
+    report = json.loads(done.stdout)
+    assert report["schema"] == 1
+    assert report["door"] == "cli"
+    for destination in report["destinations"]:
+        counts = dict(destination["counts"])
+        assert counts.pop("read") == 24 == sum(counts.values())
+
+
+def test_push_from_standard_input(run: Run, world: World, tmp_path: Path) -> None:
+    """`-` reads a pipe."""
+    done = run("push", "-", "--config", world.config, stdin=_event_file(tmp_path).read_bytes())
+    assert done.returncode == 0
+    assert len(world.patterns()) == 18
+
+
+def test_dry_run_sends_nothing(run: Run, world: World, tmp_path: Path) -> None:
+    """It says what would go, and no request is made."""
+    done = run("push", _event_file(tmp_path), "--config", world.config, "--dry-run")
+    assert done.returncode == 0
+    assert b"review" in done.stdout
+    assert world.emulator.requests() == []
+
+
+def test_report_file(run: Run, world: World, tmp_path: Path) -> None:
+    """`--report` writes the page that the module gives."""
+    done = run("push", _event_file(tmp_path), "--config", world.config, "--report", tmp_path / "r.html")
+    assert done.returncode == 0
+    assert "login-portal-retail.example" in (tmp_path / "r.html").read_text()
+
+
+def test_one_destination(run: Run, world: World, tmp_path: Path) -> None:
+    """`--destination` takes a section's name with or without `microsoft`."""
+    run("push", _event_file(tmp_path), "--config", world.config, "-d", "defender")
+    assert world.patterns() == []
+    assert len(world.defender()) == 16
+
+
+def test_peers_05_one_bad_file_costs_itself(run: Run, world: World, tmp_path: Path) -> None:
+    """PEERS 5: the good files go, the bad one is named, the exit code says so."""
+    bad = tmp_path / "bad.json"
+    bad.write_text("{")
+    done = run("push", bad, _event_file(tmp_path), "--config", world.config)
+    assert done.returncode == 2
+    assert b"bad.json is no JSON" in done.stderr
+    assert len(world.patterns()) == 18
+
+
+@pytest.mark.parametrize("source", ["missing.json", ".", "17", "5e1a2b3c-0000-4000-8000-00000000abcd"])
+def test_what_cannot_be_read_is_a_sentence(run: Run, world: World, source: str) -> None:
+    """No traceback, a remedy, exit code 2."""
+    done = run("push", source, "--config", world.config)
+    assert done.returncode == 2
+    assert source.encode() in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_no_configuration_says_where_it_was_sought(run: Run, tmp_path: Path) -> None:
+    """The places, and what to start from."""
+    done = run("push", _event_file(tmp_path))
+    assert done.returncode == 2
+    assert b"rh-isac.conf" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_configuration_of_the_environment(run: Run, world: World, tmp_path: Path) -> None:
+    """$RH_ISAC_CONF names it."""
+    assert run("push", _event_file(tmp_path), RH_ISAC_CONF=str(world.config)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ({"api": "login", "status": 401, "code": "AADSTS7000215"}, 4),
+        ({"api": "sentinel", "status": 403}, 4),
+        ({"api": "sentinel", "status": 429, "retryAfter": 3600}, 3),
+        ({"api": "sentinel", "itemErrors": [0], "times": 1}, 1),
+    ],
+)
+def test_exit_codes(run: Run, world: World, tmp_path: Path, fault: dict[str, Any], code: int) -> None:
+    """As documented: 4 refused, 3 pending, 1 rejected; and no secret in what is printed."""
+    world.emulator.fault(**fault)
+    done = run("push", _event_file(tmp_path), "--config", world.config, "-d", "microsoft")
+    assert done.returncode == code
+    assert SECRET.encode() not in done.stdout + done.stderr
+
+
+def test_check_says_what_is_well(run: Run, world: World) -> None:
+    """All findings are good, and the hosts to open are named; nothing is changed."""
+    before = world.emulator.state()
+    done = run("check", "--config", world.config)
+    assert done.returncode == 0, done.stdout.decode()
+    assert world.emulator.url.encode() in done.stdout
+    after = world.emulator.state()
+    assert after["sentinel"] == before["sentinel"]
+    assert after["defender"] == before["defender"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "word"),
+    [
+        ({"api": "login", "status": 401, "code": "AADSTS7000222"}, 4, "expired"),
+        ({"api": "sentinel", "status": 403}, 4, "Contributor"),
+        ({"api": "defender", "status": 403}, 4, "Ti.ReadWrite"),
+        ({"api": "sentinel", "status": 500}, 3, "500"),
+    ],
+)
+def test_check_says_what_is_wrong(run: Run, world: World, fault: dict[str, Any], code: int, word: str) -> None:
+    """Each failure with what to do, as JSON and as exit code."""
+    world.emulator.fault(**fault)
+    done = run("check", "--config", world.config, "--json")
+    assert done.returncode == code, done.stdout.decode()
+    findings = [f for d in json.loads(done.stdout)["destinations"] for f in d["findings"] if not f["ok"]]
+    assert findings
+    assert all(f["remedy"] for f in findings)
+    assert any(word in f["answer"] + f["remedy"] for f in findings)
+
+
+def test_modules_path_holds_our_modules(run: Run) -> None:
+    """The folder for `misp-modules -c`."""
+    done = run("modules-path")
+    folder = Path(done.stdout.decode().strip())
+    assert {p.stem for p in folder.glob("*_mod/*.py")} == {
+        "export_to_microsoft",
+        "push_to_microsoft",
+        "push_to_microsoft_or_stop",
+    }
+
+
+def test_install_modules_into_a_shared_root(run: Run, tmp_path: Path) -> None:
+    """Others' modules stay, ours are put beside them; a second time replaces ours."""
+    root = tmp_path / "custom"
+    (root / "expansion").mkdir(parents=True)
+    (root / "expansion" / "theirs.py").write_text("x = 1\n")
+    for _ in range(2):
+        assert run("install-modules", root).returncode == 0
+    assert (root / "export_mod" / "export_to_microsoft.py").exists()
+    assert (root / "action_mod" / "push_to_microsoft_or_stop.py").exists()
+    assert (root / "expansion" / "theirs.py").read_text() == "x = 1\n"
+    missing = run("install-modules", tmp_path / "nowhere")
+    assert missing.returncode == 2
+    assert b"no folder" in missing.stderr
+
+
+def test_a_full_disk_loses_the_report_only(run: Run, world: World, tmp_path: Path) -> None:
+    """What was sent is sent; the message says that the report could not be written."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    done = run("push", _event_file(tmp_path), "--config", world.config, "--report", "/dev/full")
+    assert done.returncode == 2
+    assert b"No space left" in done.stderr
+    assert len(world.patterns()) == 18
+
+
+def test_emulator_command(tmp_path: Path) -> None:
+    """It prints what to put into rh-isac.conf, and ends cleanly."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "misp_modules_ext", "emulator", "--port", "0", "--state", str(tmp_path / "state")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().decode() for _ in range(5)]
+        assert any("endpoint.api = https://127.0.0.1:" in line for line in lines)
+        assert (tmp_path / "state" / "ca.pem").exists()
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_version_and_help(run: Run) -> None:
+    """Both answer without a configuration."""
+    assert run("--version").stdout.startswith(b"misp-microsoft ")
+    for command in ("push", "check", "serve", "emulator", "demo", "modules-path", "install-modules"):
+        assert command.encode() in run("--help").stdout

@@ -1,0 +1,40 @@
+"""`make demo`: the first command of the README."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_make_demo(tmp_path: Path) -> None:
+    """From the checkout, with the environment that runs this test: a table, a report, nothing left running."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    report = tmp_path / "report.html"
+    done = subprocess.run(
+        ["make", "demo", f"VENV={sys.prefix}", f"ARGS=--report {report}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "COLUMNS": "160"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in ("export_to_microsoft", "push_to_microsoft_or_stop", "microsoft defender", "microsoft graph"):
+        assert words in done.stdout
+    page = report.read_text(encoding="utf-8")
+    assert "Credential phishing against retail staff" in page
+    assert not _left_running(str(tmp_path))
+
+
+def _left_running(_: str) -> list[str]:
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if "misp-microsoft-demo-" in line]

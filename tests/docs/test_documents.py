@@ -1,0 +1,102 @@
+"""The documents against the program: commands, options, links, settings, numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from misp_modules_ext.cli import __doc__ as cli_doc
+from misp_modules_ext.cli.app import app
+from misp_modules_ext.cli.modules import root
+from misp_modules_ext.delivery.submit import Order, submit
+from misp_modules_ext.demo.run import request
+from misp_modules_ext.misp.requests import read_export
+from tests.support.build import destination
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+COMMAND = typer.main.get_command(app)
+
+
+def _commands() -> dict[str, Any]:
+    # Newer releases of typer bring a click of their own, so its classes have no name that always holds.
+    return dict(vars(COMMAND)["commands"])
+
+
+def _options(command: Any) -> set[str]:
+    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_and_options_exist(document: Path) -> None:
+    """Every `misp-microsoft COMMAND --option` that a document names is there."""
+    text = document.read_text("utf-8")
+    for name, rest in re.findall(r"misp-microsoft ([a-z][a-z-]*)([^`\n|]*)", text):
+        assert name in _commands(), f"{document.name} names misp-microsoft {name}"
+        for option in re.findall(r"(?<!\S)--[a-z-]+", rest):
+            assert option in _options(_commands()[name]), f"{document.name}: misp-microsoft {name} {option}"
+
+
+def test_the_readme_names_every_command() -> None:
+    """And nothing is left unmentioned."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for name in _commands():
+        assert re.search(rf"`(misp-microsoft )?{name}[ `]", readme), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Files and headings that a document links to are there."""
+    for target in re.findall(r"\]\(([^)]+)\)", document.read_text("utf-8")):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (document.parent / path) if path else document
+        assert linked.exists(), target
+        headings = re.findall(r"^#+ (.+)$", linked.read_text("utf-8"), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings}, (
+            target
+        )
+
+
+def test_the_readme_names_every_module_in_misps_settings() -> None:
+    """The stems of our files are the names that MISP's settings carry."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for path in root().glob("*_mod/*.py"):
+        assert path.stem in readme
+
+
+def test_exit_codes_are_told_alike() -> None:
+    """In the README and in the program."""
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert cli_doc is not None
+    told = re.search(r"Exit codes: (0 all settled.*?)\.", " ".join(cli_doc.split()))
+    assert told
+    assert told.group(1) in readme
+
+
+def test_the_readmes_account_is_the_demonstrations() -> None:
+    """The numbers of the first screen are those that `make demo` prints."""
+    from misp_modules_ext.config.settings import Api, Selection, Settings
+
+    selection = Selection(allow_documentation_ranges=True, warninglists=frozenset({"List of known Office 365 URLs"}))
+    chosen = tuple(
+        destination(name=name, api=api, product=product, selection=selection)
+        for name, api, product in (
+            ("microsoft", Api.SENTINEL, "Microsoft Sentinel"),
+            ("microsoft defender", Api.DEFENDER, "Microsoft Defender"),
+            ("microsoft graph", Api.GRAPH, "Azure Sentinel"),
+        )
+    )
+    events = read_export(json.dumps(request(int(time.time())))).events
+    account = submit(events, Settings(path=ROOT, destinations=chosen), Order("export", preview=True))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for counted in account.destinations:
+        numbers = " +".join(str(number) for number in counted.counts.values())
+        assert re.search(rf"^{counted.name} +{numbers}$", readme, re.MULTILINE), (counted.name, counted.counts)

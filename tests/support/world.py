@@ -1,0 +1,78 @@
+"""An emulated Microsoft with a configuration that points to it: what integration and acceptance tests stand on."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from misp_modules_ext.emulator import Emulator
+
+TENANT = "11111111-1111-4111-8111-111111111111"
+WORKSPACE = "33333333-3333-4333-8333-333333333333"
+SECRET = "world-secret"
+
+PRODUCTS: Mapping[str, Mapping[str, str]] = {
+    "microsoft": {"product": "Microsoft Sentinel", "workspaceId": WORKSPACE},
+    "microsoft defender": {"product": "Microsoft Defender"},
+    "microsoft graph": {"product": "Azure Sentinel", "api": "graph"},
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """An emulator, and where the configuration for it stands."""
+
+    emulator: Emulator
+    config: Path
+
+    def configure(
+        self,
+        selection: Mapping[str, str] | None = None,
+        only: tuple[str, ...] = tuple(PRODUCTS),
+        **every: str,
+    ) -> Path:
+        """Write the configuration: `every` goes into each destination, `selection` into [selection]."""
+        common = {
+            "tenantId": TENANT,
+            # Another application for each test: tokens and request rates are remembered by application.
+            "appId": str(uuid.uuid4()),
+            "appSecret": SECRET,
+            "endpoint.login": self.emulator.url,
+            "endpoint.api": self.emulator.url,
+            "ca": str(self.emulator.ca),
+        }
+        sections: dict[str, Mapping[str, str]] = {
+            "misp": {"url": "https://misp.example"},
+            "selection": {"allowDocumentationRanges": "true"} | dict(selection or {}),
+        }
+        sections |= {name: common | dict(PRODUCTS[name]) | every for name in only}
+        lines: list[str] = []
+        for name, keys in sections.items():
+            lines += [f"[{name}]", *(f"{key} = {value}" for key, value in keys.items()), ""]
+        # A new file in its place, as an editor writes it: the service notices a change by that.
+        fresh = self.config.with_suffix(".new")
+        fresh.write_text("\n".join(lines), encoding="utf-8")
+        fresh.chmod(0o600)
+        fresh.replace(self.config)
+        return self.config
+
+    def patterns(self) -> list[str]:
+        """Patterns of the indicators in Sentinel that are not revoked."""
+        held = self.emulator.state()["sentinel"].get(WORKSPACE, {})
+        return sorted(o["pattern"] for o in held.values() if not o.get("revoked"))
+
+    def defender(self) -> list[str]:
+        """Values of the indicators in Defender."""
+        return sorted(entity["indicatorValue"] for entity in self.emulator.state()["defender"].get(TENANT, []))
+
+    def graph(self) -> list[dict[str, Any]]:
+        """The tiIndicators in Graph."""
+        held: list[dict[str, Any]] = self.emulator.state()["graph"].get(TENANT, [])
+        return held
+
+    def uploads(self) -> list[dict[str, Any]]:
+        """The requests that carried indicators, oldest first."""
+        return [r for r in self.emulator.requests() if r["method"] == "POST" and r["api"] != "login"]

@@ -1,0 +1,96 @@
+"""From events to indicators under one rule set, with a reason for everything that stays behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from misp_modules_ext.config.settings import IndicatorRules, Selection
+from misp_modules_ext.delivery.plan import Plan, RuleSet, make_plan
+from misp_modules_ext.model.misp import Attribute, Event
+from misp_modules_ext.model.outcome import Reason
+from tests.support.build import NOW, attribute, event
+
+RULES = RuleSet(Selection(allow_documentation_ranges=True), IndicatorRules())
+
+
+def _plan(*attributes: Attribute, rules: RuleSet = RULES, **fields: object) -> Plan:
+    return make_plan([event(*attributes, **fields)], rules, "https://misp.example", NOW)
+
+
+def _reasons(plan: Plan) -> list[Reason | None]:
+    return [planned.reason for planned in plan.attributes]
+
+
+def test_every_attribute_is_planned_or_has_a_reason() -> None:
+    """One line for each attribute read, in order."""
+    plan = _plan(
+        attribute("domain", "c2.evil.example"),
+        attribute("domain", "off.evil.example", to_ids=False),
+        attribute("comment", "see ticket"),
+        attribute("sha256", "abc"),
+        attribute("ip-dst", "198.51.100.1", deleted=True),
+        attribute("", "", problem="The attribute has no type."),
+    )
+    assert _reasons(plan) == [
+        None,
+        Reason.TO_IDS_OFF,
+        Reason.UNSUPPORTED_TYPE,
+        Reason.INVALID_VALUE,
+        Reason.DELETED,
+        Reason.MALFORMED,
+    ]
+    assert [m.indicator.observable.value for m in plan.merged] == ["c2.evil.example"]
+
+
+def test_what_cannot_go_anyway_is_not_asked_for_its_flag() -> None:
+    """A comment without to_ids is skipped for its type; a wrong hash without to_ids for its flag."""
+    plan = _plan(attribute("comment", "x", to_ids=False), attribute("sha256", "abc", to_ids=False))
+    assert _reasons(plan) == [Reason.UNSUPPORTED_TYPE, Reason.TO_IDS_OFF]
+
+
+def test_pick_tag_leaves_the_others_behind() -> None:
+    """With one attribute picked, those without the tag are not picked."""
+    plan = _plan(attribute("domain", "a.evil.example", tags=["microsoft:push"]), attribute("domain", "b.evil.example"))
+    assert _reasons(plan) == [None, Reason.NOT_PICKED]
+
+
+def test_special_values_are_parts_with_a_reason() -> None:
+    """A private address never goes, whatever the rules; documentation values only when they are allowed."""
+    strict = RuleSet(Selection(), IndicatorRules())
+    private, documentation = attribute("ip-dst", "10.1.2.3"), attribute("ip-dst", "198.51.100.1")
+    assert [p.parts[0].reason for p in _plan(private, documentation, rules=strict).attributes] == [
+        Reason.SPECIAL_VALUE
+    ] * 2
+    assert [p.parts[0].reason for p in _plan(private, documentation).attributes] == [Reason.SPECIAL_VALUE, None]
+
+
+def test_expired_says_when() -> None:
+    """Older than the window: skipped with the date."""
+    plan = _plan(attribute("domain", "old.evil.example", timestamp=NOW - 400 * 86_400))
+    part = plan.attributes[0].parts[0]
+    assert part.reason is Reason.EXPIRED
+    assert "2026-" in part.message
+    assert plan.merged == ()
+
+
+def test_one_value_in_two_events_is_one_indicator() -> None:
+    """Across the events of one submission."""
+    first, second = attribute("domain", "same.evil.example"), attribute("hostname", "SAME.evil.example.")
+    events: list[Event] = [event(first), event(second, uuid="cccccccc-0000-4000-8000-00000000000c")]
+    plan = make_plan(events, RULES, "", NOW)
+    assert len(plan.merged) == 1
+    assert len(plan.merged[0].evidence) == 2
+
+
+@pytest.mark.parametrize("level", ["attribute", "event"])
+def test_the_strictest_tlp_closes_the_gate(level: str) -> None:
+    """tlp:red at attribute or event keeps it here."""
+    chosen = attribute(tags=["TLP:RED"] if level == "attribute" else [])
+    assert _reasons(_plan(chosen, tags=["tlp:red"] if level == "event" else [])) == [Reason.TLP]
+
+
+def test_peers_05_one_odd_tag_stops_nothing() -> None:
+    """PEERS 5: an unknown marking is noted, and the attribute goes under the default."""
+    plan = _plan(attribute(tags=["tlp:rainbow"]), attribute("domain", "b.evil.example"))
+    assert _reasons(plan) == [None, None]
+    assert any("tlp:rainbow" in note for note in plan.attributes[0].notes)

@@ -1,0 +1,244 @@
+"""Reading Defender's answers and its list, without sockets."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from misp_modules_ext.config.settings import Api
+from misp_modules_ext.destinations import defender
+from misp_modules_ext.destinations.answers import Answer
+from misp_modules_ext.destinations.defender import Defender
+from misp_modules_ext.destinations.interface import Refusal
+from misp_modules_ext.errors import NotFound, Unavailable
+from misp_modules_ext.model.indicator import Due, Kind
+from misp_modules_ext.model.outcome import Outcome, Reason
+from tests.support.build import destination, due
+
+from .scripted import API, LOGIN, Scripted, as_json
+
+A, B = due(Kind.DOMAIN_NAME, "a.evil.example"), due(Kind.IPV6_ADDR, "2001:db8::b")
+OURS = "MISP-modules-ext"
+
+
+def _defender(*answers: Answer | Unavailable, **fields: Any) -> tuple[Defender, Scripted]:
+    transport = Scripted(list(answers))
+    settings = destination(
+        api=Api.DEFENDER, endpoint_login=LOGIN, endpoint_api=API, app_id=str(id(transport)), **fields
+    )
+    return Defender(settings, transport), transport  # type: ignore[arg-type]
+
+
+def _result(indicator: Any, failed: Any = False, **more: Any) -> dict[str, Any]:
+    return {"id": "7", "indicator": indicator, "isFailed": failed, "failureReason": None} | more
+
+
+def _send(*results: dict[str, Any], batch: tuple[Due, ...] = (A, B)) -> list[Outcome]:
+    return [result.outcome for result in _defender(as_json({"value": list(results)}))[0].send(batch, 5.0)]
+
+
+OK, NO, UNKNOWN = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.PENDING
+
+
+@pytest.mark.parametrize(
+    ("results", "outcomes"),
+    [
+        ([_result("a.evil.example"), _result("2001:db8:0:0:0:0:0:b")], [OK, OK]),
+        ([_result("2001:db8:0:0:0:0:0:b", True), _result("a.evil.example")], [OK, NO]),
+        ([_result("A.EVIL.example"), _result("2001:DB8::B")], [OK, OK]),
+        ([_result("a.evil.example")], [OK, UNKNOWN]),
+        ([], [UNKNOWN, UNKNOWN]),
+        ([_result("a.evil.example"), _result("a.evil.example", True)], [NO, UNKNOWN]),
+        ([_result("a.evil.example", None)], [UNKNOWN, UNKNOWN]),
+        ([_result("a.evil.example", "false")], [UNKNOWN, UNKNOWN]),
+        ([{"indicator": "a.evil.example"}], [UNKNOWN, UNKNOWN]),
+        ([_result(None), _result(5), _result("other.example")], [UNKNOWN, UNKNOWN]),
+    ],
+)
+def test_results_are_matched_by_value(results: list[dict[str, Any]], outcomes: list[Outcome]) -> None:
+    """In any order and spelling; without a result of its own nothing counts as accepted."""
+    assert _send(*results) == outcomes
+
+
+def test_values_that_differ_in_case_only_keep_their_own_results() -> None:
+    """Two URLs with the same letters are not mixed up, and a respelled answer that fits both speaks for neither."""
+    batch = (due(Kind.URL, "http://e.example/A"), due(Kind.URL, "http://e.example/a"))
+    assert _send(_result("http://e.example/a"), _result("http://e.example/A", True), batch=batch) == [NO, OK]
+    assert _send(_result("HTTP://E.EXAMPLE/A"), batch=batch) == [UNKNOWN, UNKNOWN]
+
+
+def test_peers_02_is_failed_is_read_with_its_reason() -> None:
+    """A rejected indicator carries Microsoft's words, an accepted one Microsoft's id."""
+    answer = as_json(
+        {"value": [_result("a.evil.example", True, failureReason="Bad\nvalue"), _result("2001:db8::b", id=9)]}
+    )
+    first, second = _defender(answer)[0].send([A, B], 5.0)
+    assert (first.outcome, first.reason, first.message) == (NO, Reason.REJECTED, "Bad value")
+    assert (second.outcome, second.remote_id) == (OK, "9")
+    unexplained = _defender(as_json({"value": [_result("a.evil.example", True)]}))[0].send([A], 5.0)
+    assert unexplained[0].message
+
+
+@pytest.mark.parametrize(
+    ("reason", "full"),
+    [
+        ("InvalidInput: The tenant holds 15000 indicators, the most it can.", True),
+        ("Maximum number of indicators for the organization reached", True),
+        ("Indicators limit exceeded", True),
+        ("Max capacity exceeded", True),
+        ("Quota exceeded", True),
+        ("indicatorValue exceeds the maximum length", False),
+        ("Description of indicators is limited to 100 characters, the limit", False),
+        ("Indicators cannot be created for internal addresses.", False),
+        ("Action is not supported for this tenant", False),
+    ],
+)
+def test_a_full_tenant_is_no_fault_of_the_indicator(reason: str, full: bool) -> None:
+    """Capacity is skipped with its own reason; every other failure is a rejection."""
+    result = _defender(as_json({"value": [_result("a.evil.example", True, failureReason=reason)]}))[0].send([A], 5.0)[0]
+    assert result.outcome is (Outcome.SKIPPED if full else Outcome.REJECTED)
+    assert result.reason is (Reason.CAPACITY if full else Reason.REJECTED)
+
+
+@pytest.mark.parametrize("document", [{}, {"value": None}, {"value": {}}, {"value": ["x"]}, [], "x", None])
+def test_an_answer_of_another_shape_accepts_nothing(document: Any) -> None:
+    """A clear error instead of a KeyError."""
+    for call in ("send", "survey"):
+        with pytest.raises(Unavailable, match="Microsoft Defender answered 200"):
+            getattr(_defender(as_json(document))[0], call)([A], 5.0)
+
+
+def _entry(value: str, type_: str = "DomainName", application: str | None = OURS, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "5",
+        "indicatorValue": value,
+        "indicatorType": type_,
+        "action": "Audit",
+        "application": application,
+    } | more
+
+
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        ([], ""),
+        ([_entry("a.evil.example")], "5"),
+        ([_entry("A.Evil.Example")], "5"),
+        ([_entry("a.evil.example", id=5)], "5"),
+        ([_entry("a.evil.example", "Url", "Other")], ""),
+        ([_entry("a.evil.example", action="Block")], "5"),
+        ([_entry("a.evil.example", action="Block"), _entry("a.evil.example", id="6")], "6"),
+        ([_entry("a.evil.example", application="Other"), _entry("a.evil.example", id="6")], "6"),
+        ([_entry("b.evil.example", application="Other"), {}, {"indicatorValue": 5}], ""),
+    ],
+)
+def test_our_own_entry_is_found_by_value_and_type(entries: list[dict[str, Any]], found: str) -> None:
+    """Whatever its spelling and action; entries of other values and types do not matter."""
+    answer = _defender(as_json({"value": entries}))[0].survey([A], 5.0)[0]
+    assert answer == A._replace(remote_id=found)
+
+
+@pytest.mark.parametrize(
+    ("entry", "owner"),
+    [
+        (_entry("a.evil.example", application="Other tool"), "Other tool"),
+        (_entry("a.evil.example", application=None, createdByDisplayName="A. Analyst"), "A. Analyst"),
+        (_entry("a.evil.example", application="", createdBy="app-id"), "app-id"),
+        (_entry("a.evil.example", application=None), "Someone else"),
+    ],
+)
+def test_someone_elses_entry_is_left_alone(entry: dict[str, Any], owner: str) -> None:
+    """The refusal names whose it is."""
+    answer = _defender(as_json({"value": [entry]}))[0].survey([A], 5.0)[0]
+    assert isinstance(answer, Refusal)
+    assert answer.reason is Reason.ALREADY_THERE
+    assert owner in answer.message
+
+
+def test_peers_12_and_24_quotes_in_values_cannot_change_the_filter() -> None:
+    """Quotes are doubled, the address is encoded, so that a value with a quote is found and nothing is injected."""
+    api, transport = _defender(as_json({"value": []}))
+    evil = due(Kind.URL, "http://e.example/' or 1 eq 1 or '&$top=1#x")
+    api.survey([evil, B], 5.0)
+    query = parse_qs(urlsplit(transport.of(API)[0].url).query)
+    assert set(query) == {"$filter"}
+    assert query["$filter"] == [
+        "indicatorValue eq 'http://e.example/'' or 1 eq 1 or ''&$top=1#x'"
+        " or indicatorValue eq '2001:db8:0:0:0:0:0:b' or indicatorValue eq '2001:db8::b'"
+    ]
+
+
+def test_many_values_are_looked_up_in_the_whole_list_page_by_page() -> None:
+    """Until a page brings nothing new, whatever the size of the server's pages."""
+    dues = [due(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(defender.MAX_NAMED + 1)]
+    pages = [[_entry(f"c{n}.evil.example", id=str(n)) for n in numbers] for numbers in ((0, 1), (2,), ())]
+    api, transport = _defender(*(as_json({"value": page}) for page in pages))
+    found = api.survey(dues, 5.0)
+    assert [one.remote_id for one in found if isinstance(one, Due)] == ["0", "1", "2"] + [""] * 18
+    assert [parse_qs(urlsplit(asked.url).query)["$skip"] for asked in transport.of(API)] == [["0"], ["2"], ["3"]]
+
+
+def test_a_server_that_ignores_skip_ends_the_list() -> None:
+    """The same page again is no new page."""
+    dues = [due(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(defender.MAX_NAMED + 1)]
+    page = as_json({"value": [_entry("c1.evil.example")]})
+    assert len(_defender(page, page)[0].survey(dues, 5.0)) == len(dues)
+
+
+def test_long_values_are_looked_up_in_the_whole_list() -> None:
+    """A filter that would make too long an address is not sent."""
+    api, transport = _defender(as_json({"value": []}))
+    api.survey([due(Kind.URL, "http://e.example/" + "x" * defender.MAX_FILTER)], 5.0)
+    assert "$filter" not in transport.of(API)[0].url
+
+
+def test_withdrawing_deletes_by_id() -> None:
+    """One request for what is known; its 204 is acceptance."""
+    api, transport = _defender(Answer(204))
+    results = api.withdraw([A._replace(remote_id="5"), B._replace(remote_id="6")], 5.0)
+    assert [result.outcome for result in results] == [OK, OK]
+    assert transport.of(API)[0].json == {"IndicatorIds": ["5", "6"]}
+
+
+def test_withdrawing_with_one_missing_deletes_the_rest() -> None:
+    """404 means that nothing was deleted: what the list still shows is deleted, the absent one counts as gone."""
+    api, transport = _defender(Answer(404), as_json({"value": [_entry("a.evil.example")]}), Answer(204))
+    results = api.withdraw([A._replace(remote_id="5"), B._replace(remote_id="6")], 5.0)
+    assert [result.outcome for result in results] == [OK, OK]
+    assert transport.of(API)[2].json == {"IndicatorIds": ["5"]}
+
+
+def test_withdrawing_never_touches_someone_elses_entry() -> None:
+    """An id that is not known is looked up, and only our own is deleted."""
+    entries = [_entry("a.evil.example", application="Other"), _entry("2001:db8::b", "IpAddress", id="6")]
+    api, transport = _defender(as_json({"value": entries}), Answer(204))
+    results = api.withdraw([A, B], 5.0)
+    assert [(result.outcome, result.reason) for result in results] == [
+        (Outcome.SKIPPED, Reason.ALREADY_THERE),
+        (OK, None),
+    ]
+    assert transport.of(API)[1].json == {"IndicatorIds": ["6"]}
+
+
+def test_withdrawing_what_is_nowhere_asks_for_no_deletion() -> None:
+    """Absent entries count as withdrawn."""
+    api, transport = _defender(as_json({"value": []}))
+    assert [result.outcome for result in api.withdraw([A], 5.0)] == [OK]
+    assert len(transport.of(API)) == 1
+
+
+def test_a_deletion_that_stays_refused_is_an_error() -> None:
+    """404 twice although the list shows the entry: nothing counts as withdrawn."""
+    listed = as_json({"value": [_entry("a.evil.example")]})
+    with pytest.raises(Unavailable):
+        _defender(Answer(404), listed, Answer(404))[0].withdraw([A._replace(remote_id="5")], 5.0)
+    with pytest.raises(NotFound):
+        _defender(Answer(404), Answer(404))[0].withdraw([A._replace(remote_id="5")], 5.0)
+
+
+def test_batches_hold_five_hundred() -> None:
+    """Documented for one import."""
+    dues = [due(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(1100)]
+    assert [len(batch) for batch in _defender()[0].batches(dues)] == [500, 500, 100]

@@ -1,0 +1,130 @@
+"""Sentinel's batches and the reading of its answers, without sockets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from misp_modules_ext.destinations.answers import Answer
+from misp_modules_ext.destinations.sentinel import Sentinel, read_errors
+from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.model.outcome import Outcome, Reason
+from tests.support.build import destination, due, indicator
+
+from .scripted import API, LOGIN, Scripted, as_json
+
+GOOD = Answer(200)
+
+
+def _sentinel(*answers: Answer | Unavailable, **fields: Any) -> tuple[Sentinel, Scripted]:
+    transport = Scripted(list(answers))
+    settings = destination(endpoint_login=LOGIN, endpoint_api=API + "/", app_id=str(id(transport)), **fields)
+    return Sentinel(settings, transport), transport  # type: ignore[arg-type]
+
+
+DUES = [due(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(3)]
+
+
+def _outcomes(*answers: Answer) -> list[Outcome]:
+    return [result.outcome for result in _sentinel(*answers)[0].send(DUES, 5.0)]
+
+
+@pytest.mark.parametrize("body", [b"", b" \r\n", b"{}", b'{"errors": []}', b'{"errors": [], "more": 1}'])
+def test_a_200_without_errors_accepts_all(body: bytes) -> None:
+    """Empty is what is documented; an empty object or list says the same."""
+    assert _outcomes(Answer(200, {}, body)) == [Outcome.ACCEPTED] * 3
+
+
+@pytest.mark.parametrize("key", ["errorMessages", "validationErrorMessages"])
+def test_peers_02_item_errors_in_a_200_are_read_in_both_spellings(key: str) -> None:
+    """The guilty one is rejected in Microsoft's words, the others are accepted, none is sent again."""
+    sentinel, transport = _sentinel(as_json({"errors": [{"recordIndex": 1, key: ["Error for Property=id.", "Bad."]}]}))
+    results = sentinel.send(DUES, 5.0)
+    assert [result.outcome for result in results] == [Outcome.ACCEPTED, Outcome.REJECTED, Outcome.ACCEPTED]
+    assert (results[1].reason, results[1].message) == (Reason.REJECTED, "Error for Property=id. Bad.")
+    assert len(transport.of(API)) == 1
+
+
+def test_errors_without_words_and_repeated_ones_still_reject() -> None:
+    """An error entry rejects its object whatever it says."""
+    errors = [{"recordIndex": 0}, {"recordIndex": 2, "errorMessages": "one"}, {"recordIndex": 2, "errorMessages": [2]}]
+    found = read_errors(as_json({"errors": errors}), 3)
+    assert found == {0: [], 2: ["one"]}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"errors": [{"recordIndex": 3, "errorMessages": ["x"]}]},
+        {"errors": [{"recordIndex": -1}]},
+        {"errors": [{"recordIndex": "0"}]},
+        {"errors": [{"recordIndex": True}]},
+        {"errors": [{}]},
+        {"errors": ["x"]},
+        {"errors": {"0": "x"}},
+        {"errors": "x"},
+        {"errors": None},
+        {"Result": "partial"},
+        [],
+        "ok",
+        1,
+    ],
+)
+def test_an_answer_that_cannot_be_relied_on_accepts_nothing(document: Any) -> None:
+    """Better to repeat an upload than to report something as there that may not be."""
+    with pytest.raises(Unavailable, match="Microsoft Sentinel answered 200"):
+        read_errors(as_json(document), 3)
+
+
+@pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"\xff", b"{", b"null"])
+def test_a_200_that_is_no_json_accepts_nothing(body: bytes) -> None:
+    """A captive portal's page is no acceptance."""
+    with pytest.raises(Unavailable):
+        _outcomes(Answer(200, {}, body))
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 206])
+def test_another_good_status_is_not_taken_for_acceptance(status: int) -> None:
+    """Only 200 is documented."""
+    with pytest.raises(Unavailable):
+        _outcomes(Answer(status))
+
+
+def test_a_request_names_workspace_version_and_source() -> None:
+    """Braces around the GUID are allowed by the swagger and left away; the source is the configured one."""
+    sentinel, transport = _sentinel(GOOD, GOOD, workspace_id="{ABC-1}", api_version="", source_system="Mine")
+    sentinel.send(DUES[:1], 5.0)
+    sentinel.withdraw(DUES[:1], 5.0)
+    sent, taken = transport.of(API)
+    path = "/workspaces/ABC-1/threat-intelligence-stix-objects:upload?api-version=2024-02-01-preview"
+    assert (sent.method, sent.url) == ("POST", API + path)
+    assert sent.bearer == "token-1"
+    assert sent.json["sourcesystem"] == "Mine"
+    assert "revoked" not in sent.json["stixobjects"][0]
+    assert taken.json["stixobjects"] == [sent.json["stixobjects"][0] | {"revoked": True}]
+
+
+def test_batches_hold_a_hundred() -> None:
+    """Documented for one request; nothing is lost or doubled."""
+    dues = [due(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(250)]
+    batches = _sentinel()[0].batches(dues)
+    assert [len(batch) for batch in batches] == [100, 100, 50]
+    assert [one for batch in batches for one in batch] == dues
+
+
+def test_sentinel_holds_all_kinds_but_no_half_characters() -> None:
+    """A refusal of an unsendable value has its reason."""
+    sentinel, _ = _sentinel()
+    assert [sentinel.refuses(indicator(kind, "x")) for kind in Kind] == [None] * len(Kind)
+    refusal = sentinel.refuses(indicator(observable=Observable(Kind.URL, "http://a.example/\udc00")))
+    assert refusal is not None
+    assert refusal.reason is Reason.INVALID_VALUE
+
+
+def test_an_empty_batch_asks_nothing() -> None:
+    """Nothing to send is no request."""
+    sentinel, transport = _sentinel()
+    assert sentinel.send([], 5.0) == []
+    assert transport.asked == []

@@ -1,0 +1,147 @@
+"""STIX objects for Sentinel, judged by OASIS' validators and Microsoft's field list."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stix2patterns.validator import validate as validate_pattern
+from stix2validator import ValidationOptions, validate_instance
+
+from misp_modules_ext.destinations import sentinel_payload as payload
+from misp_modules_ext.model.indicator import Kind, Observable, Reference
+from misp_modules_ext.model.misp import Tlp
+from tests.support.build import NOW, due
+from tests.support.shared import shared
+
+from .values import VALUES
+
+PATTERNS = {
+    Kind.IPV4_ADDR: "[ipv4-addr:value = '203.0.113.7']",
+    Kind.IPV6_ADDR: "[ipv6-addr:value = '2001:db8::7']",
+    Kind.IPV4_CIDR: "[ipv4-addr:value = '203.0.113.0/24']",
+    Kind.IPV6_CIDR: "[ipv6-addr:value = '2001:db8::/32']",
+    Kind.DOMAIN_NAME: "[domain-name:value = 'c2.evil.example']",
+    Kind.URL: r"[url:value = 'http://evil.example/it\'s?q=a\\b&c=%2F#é']",
+    Kind.EMAIL_ADDR: r"[email-addr:value = 'o\'brien@evil.example']",
+    Kind.FILE_MD5: f"[file:hashes.MD5 = '{VALUES[Kind.FILE_MD5]}']",
+    Kind.FILE_SHA1: f"[file:hashes.'SHA-1' = '{VALUES[Kind.FILE_SHA1]}']",
+    Kind.FILE_SHA256: f"[file:hashes.'SHA-256' = '{VALUES[Kind.FILE_SHA256]}']",
+    Kind.FILE_NAME: r"[file:name = 'it\'s \\ a \'file\' 😀.exe']",
+}
+
+
+def _problems(document: dict[str, Any]) -> list[str]:
+    result = validate_instance(document, ValidationOptions(version="2.1"))
+    return [str(error) for error in result.errors]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_peers_11_each_kind_is_one_comparison_with_stix_own_names(kind: Kind) -> None:
+    """No AND, no network-traffic, no 'SHA256': what Sentinel stores and never matches."""
+    text = payload.pattern(Observable(kind, VALUES[kind]))
+    assert text == PATTERNS[kind]
+    assert validate_pattern(text, stix_version="2.1")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_peers_12_no_value_breaks_out_of_its_pattern(value: str) -> None:
+    """Quotes and backslashes are escaped so that any value reads back as itself from a valid pattern."""
+    text = payload.pattern(Observable(Kind.FILE_NAME, value))
+    literal = text.removeprefix("[file:name = '").removesuffix("']")
+    back, position = "", 0
+    while position < len(literal):
+        assert literal[position] != "'"
+        position += literal[position] == "\\"
+        back, position = back + literal[position], position + 1
+    assert back == value
+
+
+@pytest.mark.parametrize("value", ["a' OR [x:y = 'b", "\\", "\\'", "'", "a\nb", "']", "x\\\\'"])
+def test_peers_12_the_pattern_stays_valid_for_values_made_to_break_it(value: str) -> None:
+    """OASIS' own parser reads a single comparison out of each."""
+    assert validate_pattern(payload.pattern(Observable(Kind.URL, value)), stix_version="2.1")
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("revoked", [False, True])
+def test_each_object_is_valid_stix(kind: Kind, revoked: bool) -> None:
+    """OASIS' validator finds no error in any kind, whether sent or taken back."""
+    assert _problems(payload.stix_object(due(kind, VALUES[kind]), revoked=revoked)) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"labels": (), "facts": (), "references": (), "title": ""},
+        {"valid_until": NOW - 7200},
+        {"valid_from": 0, "valid_until": 0},
+        {"valid_until": 10**15},
+        {"confidence": 1000},
+        {"confidence": -1},
+        {"title": "x" * 5000, "facts": ("y" * 5000,), "labels": ("", "a\ud800", "a\ud800")},
+        {"references": tuple(Reference(f"e{n}", "a", f"https://misp.example/{n}") for n in range(30))},
+    ],
+    ids="+".join,
+)
+def test_odd_content_is_still_valid_stix(fields: dict[str, Any]) -> None:
+    """Empty, overlong, inverted and damaged content becomes an object that Sentinel's documented rules allow."""
+    document = payload.stix_object(due(**fields))
+    assert _problems(document) == []
+    assert document["valid_until"] > document["valid_from"]
+    assert 0 <= document["confidence"] <= 100
+    assert len(document["name"]) <= payload.MAX_NAME
+    assert len(document.get("description", "")) <= payload.MAX_DESCRIPTION
+    assert len(document.get("external_references", ())) <= payload.MAX_REFERENCES
+
+
+def test_only_documented_properties_are_sent() -> None:
+    """Each property stands in Microsoft's field list, and all that it requires are there."""
+    fields = json.loads(shared("microsoft", "sentinel-upload-documented-fields.json").read_text())
+    known = fields["common"] | fields["indicator"]
+    document = payload.stix_object(due(), revoked=True)
+    assert set(document) <= set(known)
+    assert {name for name, rule in known.items() if rule.get("required")} <= set(document)
+    body = json.loads(payload.upload_body("MISP", [due()]))
+    assert set(body) == set(fields["top_level"])
+    assert document["type"] in fields["supported_types"]
+
+
+@pytest.mark.parametrize(
+    ("tlp", "level", "labels"),
+    [
+        (Tlp.CLEAR, "white", ["rhisac: vetted"]),
+        (Tlp.GREEN, "green", ["rhisac: vetted"]),
+        (Tlp.AMBER, "amber", ["rhisac: vetted"]),
+        (Tlp.AMBER_STRICT, "amber", ["rhisac: vetted", "tlp:amber+strict"]),
+        (Tlp.RED, "red", ["rhisac: vetted"]),
+    ],
+)
+def test_tlp_is_a_marking_and_a_label_where_the_marking_says_less(tlp: Tlp, level: str, labels: list[str]) -> None:
+    """The four ids are those that Microsoft documents."""
+    fields = json.loads(shared("microsoft", "sentinel-upload-documented-fields.json").read_text())
+    document = payload.stix_object(due(tlp=tlp))
+    assert document["object_marking_refs"] == [fields["tlp_marking_ids"][level]]
+    assert document["labels"] == labels
+
+
+def test_times_and_state_come_from_content_and_stamp() -> None:
+    """RFC 3339 with milliseconds; `revoked` stands there only when taking back, with the content unchanged."""
+    sent, taken = payload.stix_object(due()), payload.stix_object(due(), revoked=True)
+    assert sent["valid_from"] == "2026-11-24T11:00:00.000Z"
+    assert sent["created"] == "2026-11-23T12:00:00.000Z"
+    assert sent["modified"] == "2026-11-24T11:00:00.000Z"
+    assert "revoked" not in sent
+    assert taken == sent | {"revoked": True}
+
+
+def test_the_way_back_to_misp_is_there_twice() -> None:
+    """As an external reference for programs and in the description for people."""
+    document = payload.stix_object(due())
+    reference = document["external_references"][0]
+    assert reference["source_name"] == "MISP"
+    assert reference["url"].endswith(reference["external_id"])
+    assert document["description"] == f"Campaign; C2 server {reference['url']}"

@@ -1,0 +1,70 @@
+"""What all module doors share."""
+
+from __future__ import annotations
+
+import pytest
+
+from misp_modules_ext.doors import action, export
+from misp_modules_ext.doors.common import LEAST, names, preview, run, sending_time
+from misp_modules_ext.errors import UsageError
+from misp_modules_ext.misp.requests import ModuleRequest
+from tests.support.build import attribute, event
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [("", ()), ("defender", ("defender",)), ("a, b\nmicrosoft c ,", ("a", "b", "microsoft c")), (" , ", ())],
+)
+def test_names(option: str, expected: tuple[str, ...]) -> None:
+    """Commas and line breaks separate, blanks around names do not count."""
+    assert names(option) == expected
+
+
+@pytest.mark.parametrize(("option", "expected"), [("", False), ("true", True), ("YES", True), ("0", False)])
+def test_preview(option: str, expected: bool) -> None:
+    """Empty means no."""
+    assert preview(option) is expected
+
+
+def test_a_mistyped_preview_sends_nothing() -> None:
+    """Someone who wrote `ture` wanted to look, not to send."""
+    with pytest.raises(UsageError, match="ture"):
+        preview("ture")
+
+
+def test_sending_ends_before_misps_patience() -> None:
+    """A margin for writing the answer, larger for large events, and never no time at all."""
+    small, large = [event(attribute())], [event(*[attribute()] * 20_000)]
+    assert 8 < sending_time(10, small) < 10
+    assert sending_time(10, large) < sending_time(10, small)
+    assert sending_time(1, large) == LEAST
+
+
+def test_a_defect_is_an_account_and_not_an_exception() -> None:
+    """Whatever a door's reading raises, MISP's modules stay alive, and the text of the exception stays out."""
+
+    def broken(body: bytes | str) -> ModuleRequest:
+        raise KeyError("secret detail")
+
+    account = run("export", b"{}", broken)
+    assert account.problem_code == "internal"
+    assert "KeyError" in account.problem
+    assert "secret detail" not in account.problem
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"data": [{"Event": {"info": "x"}}]}'])
+def test_export_never_answers_with_an_error(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export's error is an empty download in MISP, so there is always data."""
+    monkeypatch.setenv("RH_ISAC_CONF", "/nonexistent/rh-isac.conf")
+    assert set(export.handle(body)) == {"data"}
+
+
+@pytest.mark.parametrize("handle", [action.handle, action.handle_or_stop])
+def test_actions_answer_an_error_that_is_a_string(handle: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list or object would be logged as "Array"."""
+    monkeypatch.setenv("RH_ISAC_CONF", "/nonexistent/rh-isac.conf")
+    assert callable(handle)
+    answer = handle(b'{"data": {"Event": {"info": "x", "Attribute": [], "Object": []}}}')
+    assert set(answer) == {"error"}
+    assert isinstance(answer["error"], str)
+    assert "rh-isac.conf" in answer["error"]

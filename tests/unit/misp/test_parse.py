@@ -1,0 +1,209 @@
+"""Events in MISP's shapes become records; what is wrong costs its own part alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from misp_modules_ext.errors import UsageError
+from misp_modules_ext.misp.parse import parse_event
+from misp_modules_ext.model.misp import Event, Sharing, Tag
+from tests.support.recordings import recording
+
+
+def _names(event: Event) -> list[str]:
+    return [tag.name for tag in event.tags]
+
+
+def test_core_format_is_read_whole() -> None:
+    """The recorded standard-format export yields all 24 attributes, objects' included, with their context."""
+    event = parse_event(recording("export_event_require_standard_format")["data"][0])
+    assert len(event.attributes) == event.attribute_count == 24
+    assert event.complete
+    assert event.uuid == "e8d1649e-c6e0-46a7-8fe4-b75cc91b8674"
+    assert event.published is False
+    assert event.threat_level == 2
+    assert event.date == "2026-11-20"
+    assert _names(event) == ["tlp:amber", "rhisac: vetted", 'misp-galaxy:threat-actor="APT29"']
+    in_file_object = next(a for a in event.attributes if a.value.startswith("c5f5"))
+    assert in_file_object.object is not None
+    assert in_file_object.object.name == "file"
+    assert ("filename", "updchk.dll") in in_file_object.object.siblings
+
+
+def test_internal_format_says_the_same_as_core_format() -> None:
+    """The same event without `require_standard_format` gives the same attributes, tags and creator."""
+    internal = parse_event(recording("export_event")["data"][0])
+    core = parse_event(recording("export_event_require_standard_format")["data"][0])
+    assert internal.attributes == core.attributes
+    assert internal.tags == core.tags
+    assert internal.creator_uuid == core.creator_uuid
+    assert internal.complete
+
+
+def test_another_organisations_view_is_not_complete() -> None:
+    """A view that hides an attribute is known as partial by the event's own count."""
+    event = parse_event(recording("export_event_as_other_org_user")["data"][0])
+    assert (len(event.attributes), event.attribute_count) == (27, 28)
+    assert not event.complete
+
+
+def test_deleted_attributes_do_not_count_towards_completeness() -> None:
+    """Completeness compares non-deleted attributes with MISP's count of them."""
+    attributes = [{"type": "domain", "value": "a.example"}, {"type": "domain", "value": "b.example", "deleted": "1"}]
+    event = parse_event({"Event": {"info": "x", "attribute_count": 1, "Attribute": attributes}})
+    assert event.complete
+    assert [a.deleted for a in event.attributes] == [False, True]
+
+
+def test_own_tags_of_a_workflow_attribute_leave_out_the_inherited_ones() -> None:
+    """`_allTags` holds the event's tags too; only those not inherited are the attribute's own."""
+    attribute = {
+        "type": "domain",
+        "value": "a.example",
+        "_allTags": [{"name": "tlp:amber", "inherited": True}, {"name": "tlp:green", "inherited": False}],
+    }
+    event = parse_event({"Event": {"info": "x", "Attribute": [attribute]}})
+    assert event.attributes[0].tags == (Tag("tlp:green"),)
+
+
+def test_local_and_non_exportable_tags_are_told_apart() -> None:
+    """Both kinds are read, since they close gates, and marked, since they are no labels."""
+    tags = [{"name": "tlp:red", "exportable": False}, {"name": "microsoft:push", "local": 1}, {"name": "plain"}]
+    event = parse_event({"Event": {"info": "x", "Tag": tags}})
+    assert event.tags == (Tag("tlp:red", exportable=False), Tag("microsoft:push", local=True), Tag("plain"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ("text", "An attribute should be an object, this is a text."),
+        ({"value": "x"}, "The attribute has no type."),
+        ({"type": 7, "value": "x"}, "The attribute has no type."),
+        ({"type": "domain"}, "The attribute has no value."),
+        ({"type": "domain", "value": "  "}, "The attribute has no value."),
+        ({"type": "domain", "value": ["a"]}, "The attribute's value is a list, not a text."),
+    ],
+)
+def test_a_malformed_attribute_costs_itself_alone(raw: object, problem: str) -> None:
+    """It becomes a record with its problem; its neighbours are read."""
+    good = {"type": "domain", "value": "a.example"}
+    event = parse_event({"Event": {"info": "x", "Attribute": [raw, good]}})
+    assert [a.problem for a in event.attributes] == [problem, ""]
+
+
+@pytest.mark.parametrize("name", ["Attribute", "Object"])
+def test_a_list_that_is_none_is_noted(name: str) -> None:
+    """Where MISP has a list and the source something else, the event says so and the rest is read."""
+    event = parse_event({"Event": {"info": "x", name: "oops"}})
+    assert event.attributes == ()
+    assert any(name in note for note in event.notes)
+
+
+def test_missing_uuids_are_derived_and_stay_the_same() -> None:
+    """Without UUIDs the same content gets the same ones at every reading, and the event says so."""
+    raw = {"Event": {"info": "x", "date": "2026-01-01", "Attribute": [{"type": "domain", "value": "a.example"}]}}
+    first, second = parse_event(raw), parse_event(raw)
+    assert first == second
+    assert first.notes
+    other = parse_event({"Event": {**raw["Event"], "info": "y"}})
+    assert other.uuid != first.uuid
+    assert other.attributes[0].uuid != first.attributes[0].uuid
+
+
+def test_attributes_keyed_by_index_are_read() -> None:
+    """PHP writes a filtered list as an object keyed by index."""
+    raw = {"Event": {"info": "x", "Attribute": {"3": {"type": "domain", "value": "a.example"}}}}
+    assert [a.value for a in parse_event(raw).attributes] == ["a.example"]
+
+
+def test_sharing_groups_are_read_by_uuid() -> None:
+    """The number of a sharing group means nothing outside its MISP; its UUID does."""
+    group = {
+        "distribution": "4",
+        "sharing_group_id": "7",
+        "SharingGroup": {"uuid": "AAAAAAAA-0000-4000-8000-00000000000A"},
+    }
+    event = parse_event({"Event": {"info": "x", **group, "Attribute": [{"type": "domain", "value": "a", **group}]}})
+    expected = Sharing(4, "aaaaaaaa-0000-4000-8000-00000000000a")
+    assert event.sharing == expected
+    assert event.attributes[0].sharing == expected
+
+
+def test_warninglist_hits_are_read_by_name() -> None:
+    """MISP attaches hits as `warnings`; without that key it was not asked."""
+    hit = {"warninglist_id": "1", "warninglist_name": "List of RFC 1918 CIDR blocks", "value": "10.0.0.0/8"}
+    attributes = [{"type": "ip-dst", "value": "10.0.0.1", "warnings": [hit]}, {"type": "ip-dst", "value": "192.0.2.1"}]
+    event = parse_event({"Event": {"info": "x", "Attribute": attributes}})
+    assert [a.warninglists for a in event.attributes] == [("List of RFC 1918 CIDR blocks",), None]
+
+
+def test_peers_14_a_strictly_marked_sibling_is_no_context_for_the_others() -> None:
+    """PEERS 14: a file name with a marking of its own does not travel in the description of the hash beside it."""
+    inner = [
+        {"type": "sha256", "value": "a" * 64, "object_relation": "sha256"},
+        {"type": "filename", "value": "red.exe", "object_relation": "filename", "Tag": [{"name": "tlp:red"}]},
+        {"type": "filename", "value": "own.exe", "object_relation": "filename", "distribution": "0"},
+        {"type": "filename", "value": "gone.exe", "object_relation": "filename", "deleted": True},
+        {"type": "filename", "value": "plain.exe", "object_relation": "filename", "distribution": "5"},
+    ]
+    event = parse_event({"Event": {"info": "x", "Object": [{"name": "file", "Attribute": inner}]}})
+    holder = event.attributes[0].object
+    assert holder is not None
+    assert [value for _, value in holder.siblings] == ["a" * 64, "plain.exe"]
+
+
+@pytest.mark.parametrize("raw", [None, [], "x", 7, {}, {"Event": []}, {"response": []}, {"Event": {"foo": 1}}])
+def test_what_is_no_event_is_refused(raw: object) -> None:
+    """Something else than an event is an error, not an empty event."""
+    with pytest.raises(UsageError):
+        parse_event(raw)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+KEYS = st.sampled_from(
+    [
+        "info",
+        "uuid",
+        "Attribute",
+        "Object",
+        "Tag",
+        "Orgc",
+        "timestamp",
+        "published",
+        "attribute_count",
+        "type",
+        "value",
+        "to_ids",
+        "deleted",
+        "first_seen",
+        "distribution",
+        "SharingGroup",
+        "warnings",
+        "_allTags",
+        "EventTag",
+        "date",
+    ]
+)
+MISP_LIKE = st.recursive(
+    JSON, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=8), max_leaves=40
+)
+
+
+@pytest.mark.property
+@given(MISP_LIKE)
+def test_any_json_gives_an_event_or_a_clear_refusal(raw: Any) -> None:
+    """Wrong JSON types anywhere never raise anything but UsageError."""
+    try:
+        event = parse_event({"Event": raw} if isinstance(raw, dict) else raw)
+    except UsageError:
+        return
+    assert all(a.uuid for a in event.attributes)
+    assert all(a.problem or (a.type and a.value) for a in event.attributes)

@@ -1,0 +1,97 @@
+"""What module calls hold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from misp_modules_ext.errors import UsageError
+from misp_modules_ext.misp.requests import PATIENCE, read_action, read_export
+from tests.support.recordings import names, recording
+
+
+def _body(request: dict[str, Any]) -> bytes:
+    return json.dumps(request).encode()
+
+
+@pytest.mark.parametrize("name", names("export_event"))
+def test_every_export_recording_is_read(name: str) -> None:
+    """In both formats, with MISP's default patience when it names none."""
+    request = read_export(_body(recording(name)))
+    assert len(request.events) == 1
+    assert request.events[0].attributes
+    assert request.patience == PATIENCE
+
+
+def test_export_options_that_are_null_or_empty_are_absent() -> None:
+    """MISP sends null for an untouched setting; it means the default."""
+    sent = recording("export_event_require_standard_format") | {
+        "config": {"destinations": None, "Preview": " true "},
+        "timeout": 30,
+    }
+    request = read_export(_body(sent))
+    assert dict(request.options) == {"preview": "true"}
+    assert request.patience == 30
+
+
+def test_a_publish_workflow_counts_as_published() -> None:
+    """MISP runs it before it sets the flag, so the whole event counts although the flag is still off."""
+    event = read_action(_body(recording("action_event_publish_plain"))).events[0]
+    assert event.published is False
+    assert event.complete
+    assert event.counts_as_published
+    assert len(event.attributes) == 29
+
+
+@pytest.mark.parametrize("name", ["action_attribute_after_save", "action_tag_attached_after_save"])
+def test_a_single_attribute_goes_by_the_events_own_flag(name: str) -> None:
+    """A trigger that brings one attribute of an unpublished event publishes nothing."""
+    sent = recording(name)
+    del sent["filteredItems"]
+    event = read_action(_body(sent)).events[0]
+    assert (event.complete, event.counts_as_published) == (False, False)
+
+
+def test_a_single_attribute_that_is_the_whole_event_is_still_a_single_attribute() -> None:
+    """An event of one attribute: the count says complete, the short header says that it is a trigger's part."""
+    sent = recording("action_attribute_after_save")
+    del sent["filteredItems"]
+    sent["data"]["Event"]["attribute_count"] = "1"
+    event = read_action(_body(sent)).events[0]
+    assert (event.complete, event.counts_as_published) == (False, False)
+
+
+def test_a_generic_filter_leaves_only_what_it_let_through() -> None:
+    """Behind a Filter node only `_AttributeFlattened` counts, with the objects' context from the unfiltered part."""
+    sent = recording("action_event_publish_after_generic_filter")
+    del sent["filteredItems"]
+    event = read_action(_body(sent)).events[0]
+    assert {a.type for a in event.attributes} == {"ip-dst", "sha256"}
+    assert len(event.attributes) == 6
+    assert event.complete
+    assert next(a for a in event.attributes if a.value.startswith("c5f5")).object is not None
+
+
+def test_a_filter_that_lets_nothing_through_pushes_nothing() -> None:
+    """An empty list means none, not all."""
+    sent = recording("action_event_publish_after_generic_filter")
+    del sent["filteredItems"]
+    sent["data"]["Event"]["_AttributeFlattened"] = []
+    assert read_action(_body(sent)).events[0].attributes == ()
+
+
+@pytest.mark.parametrize("name", [n for n in names("action_") if "filteredItems" in recording(n)])
+def test_the_nodes_own_filter_is_refused(name: str) -> None:
+    """`filteredItems` holds the whole event when nothing matches, so no request with it is trusted."""
+    with pytest.raises(UsageError, match="Filter :: Generic"):
+        read_action(_body(recording(name)))
+
+
+@pytest.mark.parametrize("read", [read_export, read_action])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"data": []}', b'{"data": {"Event": 1}}', b'"x"'])
+def test_anything_else_is_refused_with_a_sentence(read: Any, body: bytes) -> None:
+    """A body that MISP would not send is a clear error."""
+    with pytest.raises(UsageError, match=r"MISP|event"):
+        read(body)

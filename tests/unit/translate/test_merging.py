@@ -1,0 +1,174 @@
+"""Merging: one indicator for each observable, whatever the order in which its evidence came."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from misp_modules_ext.model.indicator import Action, Evidence, Kind, Observable, Reference, Severity
+from misp_modules_ext.model.misp import Tlp
+from misp_modules_ext.translate import leader, merge
+from misp_modules_ext.translate.lifetime import midnight
+from tests.support.build import NOW
+
+DOMAIN = Observable(Kind.DOMAIN_NAME, "evil.example")
+ADDRESS = Observable(Kind.IPV4_ADDR, "192.0.2.1")
+
+
+def _evidence(event: str = "event-1", attribute: str = "attribute-1", **fields: Any) -> Evidence:
+    made = Evidence(
+        observable=DOMAIN,
+        reference=Reference(event, attribute, f"https://misp.example.org/events/view/{event}"),
+        title=f"Title of {event}",
+        event_date="2026-11-20",
+        severity=Severity.MEDIUM,
+        confidence=50,
+        threat_type="WatchList",
+        tlp=Tlp.AMBER,
+        labels=("tlp:amber",),
+        facts=(),
+        valid_from=NOW - 100,
+        valid_until=NOW + 100,
+        changed=NOW,
+    )
+    return replace(made, **fields)
+
+
+SOME = st.lists(
+    st.builds(
+        _evidence,
+        event=st.sampled_from(["event-1", "event-2", "event-3"]),
+        attribute=st.sampled_from(["attribute-1", "attribute-2", "attribute-3"]),
+        observable=st.sampled_from([DOMAIN, ADDRESS]),
+        title=st.sampled_from(["a", "b"]),
+        event_date=st.sampled_from(["", "2026-11-20", "2026-11-21"]),
+        severity=st.sampled_from(Severity),
+        confidence=st.sampled_from([10, 90]),
+        threat_type=st.sampled_from(["C2", "WatchList"]),
+        tlp=st.sampled_from(Tlp),
+        labels=st.sampled_from([(), ("x",), ("x", "y")]),
+        facts=st.sampled_from([(), ("f",), ("g", "f")]),
+        valid_from=st.integers(NOW - 9, NOW),
+        valid_until=st.integers(NOW + 1, NOW + 9),
+        changed=st.integers(NOW - 5, NOW + 5),
+    ),
+    max_size=8,
+)
+
+
+def test_one_piece_of_evidence_is_its_indicator() -> None:
+    """Nothing is added and nothing is lost."""
+    item = _evidence(facts=("port: 80",))
+    (merged,) = merge([item])
+    made = merged.indicator
+    for name in ("observable", "title", "severity", "confidence", "threat_type", "tlp", "labels", "facts"):
+        assert getattr(made, name) == getattr(item, name)
+    assert (made.valid_from, made.valid_until) == (item.valid_from, item.valid_until)
+    assert made.references == (item.reference,)
+    assert made.action is Action.AUDIT
+    assert merged.evidence == (item,)
+
+
+def test_content_of_several() -> None:
+    """Strictest TLP, highest confidence, the widest lifetime, all labels; the rest from the one that leads."""
+    mild = _evidence("e1", tlp=Tlp.GREEN, confidence=90, valid_from=NOW - 999, labels=("b",), facts=("f", "same"))
+    severe = _evidence("e2", severity=Severity.HIGH, tlp=Tlp.RED, valid_until=NOW + 999, labels=("a", "b"))
+    severe = replace(severe, threat_type="C2", facts=("g", "same"))
+    (merged,) = merge([mild, severe])
+    made = merged.indicator
+    assert (made.title, made.severity, made.threat_type) == ("Title of e2", Severity.HIGH, "C2")
+    assert (made.tlp, made.confidence) == (Tlp.RED, 90)
+    assert (made.valid_from, made.valid_until) == (NOW - 999, NOW + 999)
+    assert made.labels == ("a", "b")
+    assert made.facts == ("g", "same", "f")
+    assert [reference.event for reference in made.references] == ["e2", "e1"]
+    assert leader(merged) == severe
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser"),
+    [
+        ({"severity": Severity.HIGH, "confidence": 1}, {"severity": Severity.LOW, "confidence": 99}),
+        ({"confidence": 60, "event_date": "2020-01-01"}, {"confidence": 50, "event_date": "2026-01-01"}),
+        ({"event_date": "2026-11-21", "event": "z"}, {"event_date": "2026-11-20", "event": "a"}),
+        ({"event_date": "2020-01-01", "event": "z"}, {"event_date": "", "event": "a"}),
+        ({"event": "a", "attribute": "z"}, {"event": "b", "attribute": "a"}),
+        ({"event": "a", "attribute": "a"}, {"event": "a", "attribute": "b"}),
+    ],
+)
+def test_the_total_order(winner: dict[str, Any], loser: dict[str, Any]) -> None:
+    """Severity, confidence, newest event, event UUID, attribute UUID: in that order."""
+    first, second = _evidence(**winner), _evidence(**loser)
+    assert merge([first, second])[0].evidence == (first, second)
+    assert merge([second, first])[0].evidence == (first, second)
+
+
+def test_at_most_ten_references_one_for_each_event() -> None:
+    """In the order of the evidence; two attributes of one event are one link."""
+    items = [_evidence(f"event-{n:02}", f"attribute-{m}") for n in range(15) for m in range(2)]
+    (merged,) = merge(items)
+    assert [r.event for r in merged.indicator.references] == [f"event-{n:02}" for n in range(10)]
+    assert {r.attribute for r in merged.indicator.references} == {"attribute-0"}
+    assert len(merged.evidence) == 30
+
+
+def test_observables_come_in_the_order_in_which_they_were_seen() -> None:
+    """Reports keep the order of the event."""
+    other = _evidence("e2", observable=ADDRESS)
+    assert [m.indicator.observable for m in merge([_evidence(), other, _evidence("e3")])] == [DOMAIN, ADDRESS]
+    assert [m.indicator.observable for m in merge([other, _evidence()])] == [ADDRESS, DOMAIN]
+    assert merge([]) == []
+
+
+def test_the_same_evidence_twice_changes_nothing() -> None:
+    """Real events hold attributes with one UUID twice."""
+    item = _evidence(facts=("f",))
+    (once,), (twice,) = merge([item]), merge([item, item])
+    assert (once.indicator, once.stamp) == (twice.indicator, twice.stamp)
+    assert once.indicator.content_hash() == twice.indicator.content_hash()
+
+
+@given(SOME, st.randoms(use_true_random=False))
+def test_the_order_of_the_evidence_does_not_matter(items: list[Evidence], chance: random.Random) -> None:
+    """Content, stamp and the order of the evidence are a pure function of the set."""
+    shuffled = list(items)
+    chance.shuffle(shuffled)
+    by_observable = {merged.indicator.observable: merged for merged in merge(items)}
+    assert {merged.indicator.observable: merged for merged in merge(shuffled)} == by_observable
+
+
+@given(SOME)
+def test_no_evidence_is_lost(items: list[Evidence]) -> None:
+    """Every piece stands under its observable, and the stamp is in order."""
+    merged = merge(items)
+    assert sorted(map(repr, items)) == sorted(repr(item) for m in merged for item in m.evidence)
+    assert len({m.indicator.observable for m in merged}) == len(merged)
+    for one in merged:
+        assert one.stamp.created_ms <= one.stamp.modified_ms
+        assert all(item.observable == one.indicator.observable for item in one.evidence)
+
+
+def test_the_stamp_follows_from_the_evidence_alone() -> None:
+    """First generation, last change, first day: pushing the same again changes nothing."""
+    days = {"e1": ("2026-11-21", NOW), "e2": ("2026-11-20", NOW + 5), "e3": ("2026-11-02", NOW - 5)}
+    stamp = merge(_evidence(e, event_date=day, changed=when) for e, (day, when) in days.items())[0].stamp
+    assert stamp.stix_id == DOMAIN.stix_id()
+    assert stamp.modified_ms == (NOW + 5) * 1000
+    assert stamp.created_ms == (midnight("2026-11-02") or 0) * 1000
+
+
+@pytest.mark.parametrize("date", ["", "no date"])
+def test_without_an_event_date_it_was_made_when_it_became_valid(date: str) -> None:
+    """Something must stand there, and it must not be the clock."""
+    assert merge([_evidence(event_date=date)])[0].stamp.created_ms == (NOW - 100) * 1000
+
+
+def test_nothing_is_made_after_it_was_changed() -> None:
+    """An event dated in the future does not put `created` behind `modified`."""
+    stamp = merge([_evidence(event_date="2030-01-01")])[0].stamp
+    assert stamp.created_ms == stamp.modified_ms == NOW * 1000

@@ -1,0 +1,150 @@
+"""Ways in which other tools lose or change data while translating; the numbers are those of our list of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from misp_modules_ext.config.settings import DAY, IndicatorRules
+from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.model.misp import Attribute, Event, Tag, Tlp
+from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.translate import Merged, evidence, merge, observe
+from tests.support.build import NOW, attribute, event
+
+MD5, SHA256 = "0a" * 16, "0c" * 32
+
+
+def _merged(told: Event) -> list[Merged]:
+    rules = IndicatorRules()
+    return merge(item for a in told.attributes for item in evidence(told, a, observe(a), rules, ""))
+
+
+def _observables(type_: str, value: str) -> tuple[Observable, ...]:
+    return observe(attribute(type_, value)).observables
+
+
+def test_peers_05_an_odd_value_or_tag_stops_nothing() -> None:
+    """Upper-case markings, missing tags, an address without `@`, a bar in a file name: the rest goes all the same."""
+    odd = event(
+        attribute("email-src", "no at sign"),
+        attribute("filename|md5", f"a|b.exe|{MD5}"),
+        attribute("domain", "evil.example", tags=["TLP:AMBER", "", "tlp:"]),
+        attribute("ip-dst", ""),
+        attribute("", "x"),
+        attribute("url", "https://evil.example/a"),
+        tags=[Tag("TLP:GREEN")],
+    )
+    assert [m.indicator.observable.kind for m in _merged(odd)] == [Kind.FILE_MD5, Kind.DOMAIN_NAME, Kind.URL]
+    assert [m.indicator.tlp for m in _merged(odd)] == [Tlp.GREEN, Tlp.AMBER, Tlp.GREEN]
+    assert _merged(event(attribute()))[0].indicator.labels == ()
+
+
+def test_peers_07_composites_keep_both_halves() -> None:
+    """The hash of `filename|sha256` and the address of `domain|ip` are there."""
+    assert _observables("filename|sha256", f"a.exe|{SHA256}") == (Observable(Kind.FILE_SHA256, SHA256),)
+    assert observe(attribute("filename|sha256", f"a.exe|{SHA256}")).facts == ("file name: a.exe",)
+    assert _observables("domain|ip", "evil.example|192.0.2.1") == (
+        Observable(Kind.DOMAIN_NAME, "evil.example"),
+        Observable(Kind.IPV4_ADDR, "192.0.2.1"),
+    )
+
+
+def test_peers_08_a_range_is_a_kind_of_its_own() -> None:
+    """A range never stands in the field of an address, and is never dropped here: destinations decide by its kind."""
+    assert _observables("ip-src", "203.0.113.0/24") == (Observable(Kind.IPV4_CIDR, "203.0.113.0/24"),)
+    assert _observables("ip-dst", "2001:db8::/32") == (Observable(Kind.IPV6_CIDR, "2001:db8::/32"),)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("email-src", "a@evil.example"),
+        ("ip-src", "192.0.2.1"),
+        ("ip-src", "2001:db8::1"),
+        ("hostname", "c2.evil.example"),
+        ("user-agent", "Mozilla/5.0"),
+        ("AS", "AS64496"),
+        ("mutex", "Global\\x"),
+        ("imphash", MD5),
+    ],
+)
+def test_peers_09_no_type_vanishes(type_: str, value: str) -> None:
+    """Each goes, or has a reason and a sentence that names it."""
+    observation = observe(attribute(type_, value))
+    if not observation.observables:
+        assert observation.reason is Reason.UNSUPPORTED_TYPE
+        assert f"`{type_}`" in observation.message
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ("hxxp://evil.example/a", "http://evil.example/a"),
+        ("https://[2001:db8::1]/a", "https://[2001:db8::1]/a"),
+        ("https://evil.example/a%2Fb", "https://evil.example/a%2Fb"),
+        ("https://evil.example/Ünïcode", "https://evil.example/Ünïcode"),
+        ("https://evil.example/a#fragment", "https://evil.example/a#fragment"),
+    ],
+)
+def test_peers_10_urls_are_refanged_and_otherwise_kept(given: str, value: str) -> None:
+    """Brackets, percent-encoding, other scripts and fragments survive."""
+    assert _observables("url", given) == (Observable(Kind.URL, value),)
+
+
+def test_peers_13_expiry_goes_by_kind_and_last_sighting() -> None:
+    """A domain with `url` in its name is a domain, `last_seen` counts, and a new indicator lives its whole window."""
+    rules = IndicatorRules(window_by_kind=((Kind.URL, DAY),))
+    seen = NOW + 10 * DAY
+    given = attribute("domain", "curl-update.example", timestamp=NOW, last_seen=seen)
+    (made,) = evidence(event(), given, observe(given), rules, "")
+    assert made.valid_until == seen + 120 * DAY
+
+
+def test_peers_14_comments_of_others_stay_with_them() -> None:
+    """An attribute brings its own comment only."""
+    told = event(attribute("domain", "a.example", comment="mine"), attribute("domain", "b.example", comment="other"))
+    assert [m.indicator.facts for m in _merged(told)] == [("comment: mine",), ("comment: other",)]
+
+
+def test_peers_16_the_id_follows_from_the_observable_alone() -> None:
+    """Attribute UUIDs of every version give one id, the same in every process."""
+    named = uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+    uuids = [str(named), str(uuid.uuid3(named, "x")), str(uuid.uuid5(named, "x")), "no uuid", ""]
+    ids = {_merged(event(_with_uuid(text)))[0].stamp.stix_id for text in uuids}
+    assert ids == {Observable(Kind.DOMAIN_NAME, "evil.example").stix_id()}
+    program = (
+        "from misp_modules_ext.model.indicator import Kind, Observable;"
+        "print(Observable(Kind.DOMAIN_NAME, 'evil.example').stix_id())"
+    )
+    for seed in ("1", "2"):
+        run = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert run.stdout.strip() in ids
+
+
+def _with_uuid(text: str) -> Attribute:
+    return attribute("domain", "evil.example", uuid=text)
+
+
+def test_peers_19_the_second_event_leaves_its_trace() -> None:
+    """The same value in two events has the stricter TLP, all tags and the later expiry."""
+    first, second = attribute(timestamp=NOW), attribute(timestamp=NOW + DAY)
+    mild, strict = event(first, tags=["tlp:green", "a"]), event(second, uuid="other", tags=["tlp:red", "b"])
+    rules = IndicatorRules()
+    (merged,) = merge(
+        item for told in (mild, strict) for a in told.attributes for item in evidence(told, a, observe(a), rules, "")
+    )
+    assert merged.indicator.tlp is Tlp.RED
+    assert merged.indicator.labels == ("a", "b")
+    assert merged.indicator.valid_until == NOW + 121 * DAY
+    assert len(merged.indicator.references) == 2
