@@ -5,14 +5,13 @@ BIN := $(VENV)/bin
 # Interpreters besides ours that a smoke run uses when they are found.
 OTHERS ?= python3.10 python3.12 python3.13 python3.14
 
-.PHONY: help demo test test-long check format lint types layers docs wheel smoke resolve bench clean
+.PHONY: help demo test test-long check format lint types layers docs wheel smoke resolve clean
 
 help:
 	@echo "make demo       the main job in a minute, with an emulated Microsoft"
 	@echo "make test       all tests"
 	@echo "make check      format, lint, types, layers, documents, the built wheel"
 	@echo "make test-long  property and fuzz tests for longer"
-	@echo "make bench      speed, as ratios"
 	@echo "make smoke      the demonstration on other Python versions found here"
 
 $(BIN)/misp-microsoft: pyproject.toml

@@ -6,6 +6,7 @@ One class for each thing a caller does differently::
      ├─ ConfigurationError     fix rh-isac.conf            (exit code 2)
      ├─ UsageError             fix the call or the input   (exit code 2)
      ├─ MispError              MISP did not answer          (exit code 5)
+     ├─ LedgerError            nothing can be kept          (exit code 2)
      └─ DestinationError       Microsoft did not take it
          ├─ CredentialsRefused     Entra gave no token              (exit code 4)
          ├─ PermissionRefused      401 or 403 after a good token    (exit code 4)
@@ -25,6 +26,7 @@ __all__ = [
     "ConfigurationError",
     "CredentialsRefused",
     "DestinationError",
+    "LedgerError",
     "MispError",
     "MispMicrosoftError",
     "NotFound",
@@ -76,6 +78,10 @@ class ConfigurationError(MispMicrosoftError):
         head = f"{where}{count} problem{'s' if count != 1 else ''} in the configuration"
         super().__init__("\n".join([f"{head}:", *(f"  {number}. {p}" for number, p in enumerate(self.problems, 1))]))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by the arguments: the message alone would not make the same error again."""
+        return (type(self), (self.problems, self.path))
+
 
 class UsageError(MispMicrosoftError):
     """A command, a request or an input file cannot be understood."""
@@ -83,6 +89,10 @@ class UsageError(MispMicrosoftError):
 
 class MispError(MispMicrosoftError):
     """MISP could not be read."""
+
+
+class LedgerError(MispMicrosoftError):
+    """The ledger cannot be opened, read or written; nothing was kept."""
 
 
 class DestinationError(MispMicrosoftError):

@@ -15,6 +15,7 @@ from misp_modules_ext.errors import (
     ConfigurationError,
     CredentialsRefused,
     DestinationError,
+    LedgerError,
     MispError,
     MispMicrosoftError,
     PermissionRefused,
@@ -42,6 +43,7 @@ _EXIT_CODES: tuple[tuple[type[MispMicrosoftError], int], ...] = (
     (UsageError, 2),
     (CredentialsRefused, 4),
     (PermissionRefused, 4),
+    (LedgerError, 2),
     (MispError, 5),
     (DestinationError, 3),
 )
@@ -70,7 +72,3 @@ def main() -> None:
     except MispMicrosoftError as error:
         Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(str(error))
         sys.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
-    except BrokenPipeError:
-        # The reader of our pipe has gone, as with `| head`; Python would complain again while closing.
-        sys.stderr.close()
-        sys.exit(0)

@@ -33,6 +33,8 @@ def check(config: ConfigOption = None, destination: DestinationOption = None, as
 
 
 def _exit_code(findings: list[Finding]) -> int:
+    if any(finding.misconfigured for finding in findings):
+        return 2
     if any(finding.refused for finding in findings):
         return 4
     return 0 if all(finding.ok for finding in findings) else 3

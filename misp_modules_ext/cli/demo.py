@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +26,10 @@ def demo(
 
     Uses its own configuration and loopback only, and leaves nothing behind but the report.
     """
+    # A proxy for the outside has no business with loopback.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+    # An ended demonstration must end its service as well, however it is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="misp-microsoft-demo-") as folder:
         try:
             code = demonstrate(Path(folder), report, console(), keep=keep)

@@ -11,9 +11,6 @@ import typer
 from misp_modules_ext.cli.common import console
 from misp_modules_ext.errors import UsageError
 
-#: The folders that misp-modules looks into below its `-c` root (misp.md 1.4).
-FAMILIES = ("expansion", "export_mod", "import_mod", "action_mod")
-
 
 def root() -> Path:
     """The folder to give to `misp-modules -c`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOpt
 from misp_modules_ext.config import load
 from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.errors import UsageError
-from misp_modules_ext.misp.files import read_events
+from misp_modules_ext.misp.files import FileContent, read_events
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.report import exit_code, to_html, to_json, to_terminal
@@ -42,12 +43,12 @@ def push(
     if not events:
         raise UsageError("\n".join(unread))
     account = submit(events, settings, Order("cli", tuple(destination or ()), preview=dry_run))
-    account = replace(account, warnings=(*account.warnings, *unread))
-    _show(account, as_json=as_json)
-    if report is not None:
-        _write(report, account)
+    whole = replace(account, warnings=(*account.warnings, *unread))
+    _show(whole if as_json else account, as_json=as_json)
     for problem in unread:
         error_console().print(problem)
+    if report is not None:
+        _write(report, whole)
     raise typer.Exit(2 if unread else exit_code(account))
 
 
@@ -57,33 +58,40 @@ def _read_all(sources: Sequence[str]) -> tuple[list[Event], list[str]]:
     unread: list[str] = []
     for source in sources:
         try:
-            events += _read(source)
+            content = _read(source)
         except UsageError as error:
             unread.append(f"Not read: {error}")
+        else:
+            events += content.events
+            unread += (f"Not read: {refused}" for refused in content.refused)
     return events, unread
 
 
-def _read(source: str) -> list[Event]:
+def _read(source: str) -> FileContent:
     if source == "-":
         return read_events(sys.stdin.buffer.read(), "standard input")
-    path = Path(source)
-    if _REFERENCE.match(source) and not path.exists():
-        raise UsageError(
-            f"{source} is no file. Reading an event from MISP by id or UUID is not yet possible: save it as JSON in "
-            "MISP (Download as… > MISP JSON) and give the file."
-        )
     try:
-        return read_events(path.read_bytes(), source)
+        content = Path(source).read_bytes()
     except OSError as error:
-        raise UsageError(f"{source} cannot be read: {error.strerror}.") from error
+        if _REFERENCE.match(source) and isinstance(error, FileNotFoundError):
+            raise UsageError(
+                f"{source} is no file. Reading an event from MISP by id or UUID is not yet possible: save it as JSON "
+                "in MISP (Download as… > MISP JSON) and give the file."
+            ) from error
+        raise UsageError(f"{source[:200]} cannot be read: {error.strerror}.") from error
+    return read_events(content, source)
 
 
 def _show(account: Account, *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.buffer.write(to_json(account))
+    try:
+        if as_json:
+            sys.stdout.buffer.write(to_json(account))
+        else:
+            to_terminal(account, console())
         sys.stdout.flush()
-    else:
-        to_terminal(account, console())
+    except BrokenPipeError:
+        # The reader has gone, as with `| head`. What was sent is sent, and the exit code still says how it went.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write(path: Path, account: Account) -> None:

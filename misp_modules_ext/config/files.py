@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,23 +16,25 @@ MOST_BYTES = 1_048_576
 
 
 class Signature(NamedTuple):
-    """What differs when a file has been changed. `changed` also moves on chmod and chown."""
+    """What differs when a file has been changed; `mode` and `changed` also by chmod and chown."""
 
     inode: int
+    mode: int
     modified: int
     changed: int
     size: int
 
 
-class Content(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Content:
     """A file as it was read.
 
     Attributes:
-        data: its bytes.
+        data: its bytes; they may be secret, so a traceback with local variables must not show them.
         status: of the very file that was read, not of what has its name now.
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     status: os.stat_result
 
     @property
@@ -119,7 +122,7 @@ def check_certificates(path: Path) -> None:
 
 
 def _signature(status: os.stat_result) -> Signature:
-    return Signature(status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+    return Signature(status.st_ino, status.st_mode, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
 
 
 def _what(status: os.stat_result) -> str:

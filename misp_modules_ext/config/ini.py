@@ -33,7 +33,8 @@ class RawSection:
     """A section as it stands in the file; keys in lower case, in the order of the file."""
 
     name: str
-    values: Mapping[str, RawValue]
+    # A key may be the half of a secret.
+    values: Mapping[str, RawValue] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

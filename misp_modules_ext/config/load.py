@@ -57,10 +57,9 @@ def read(found: Found, environ: Mapping[str, str]) -> Reading:
     Raises:
         ConfigurationError: it cannot be used; holds every problem found.
     """
-    content, text = _open(found)
     findings = Findings()
     reader = Reader(findings, ini.References(environ))
-    sections = ini.parse(text, findings)
+    content, sections = _open(found, findings)
     settings = _settings(found.path, sections, reader) if sections or not findings.problems else None
     if findings.problems or settings is None:
         raise ConfigurationError(findings.problems, str(found.path))
@@ -69,12 +68,12 @@ def read(found: Found, environ: Mapping[str, str]) -> Reading:
     return Reading(settings, content.signature, reader.references)
 
 
-def _open(found: Found) -> tuple[files.Content, str]:
+def _open(found: Found, findings: Findings) -> tuple[files.Content, list[ini.RawSection]]:
     try:
         content = files.read(found.path)
         untrusted = distrust(found.path, content.status, os.geteuid()) if found.searched else []
         if not untrusted:
-            return content, files.text(content.data)
+            return content, ini.parse(files.text(content.data), findings)
     except Invalid as error:
         untrusted = [Problem("", "", error.message, error.remedy)]
     raise ConfigurationError(untrusted, str(found.path))

@@ -38,7 +38,7 @@ SELECTION = (
         "tags",
         values.entry_set,
         LIST,
-        "Only attributes that carry one of these tags, themselves or through object or event.",
+        "Only attributes that carry one of these tags, themselves or through their event, in any case of letters.",
         instead="no tag is required",
     ),
     Key(
@@ -46,7 +46,7 @@ SELECTION = (
         "exclude_tags",
         values.entry_set,
         LIST,
-        "No attributes that carry one of these tags, themselves or through object or event.",
+        "No attributes that carry one of these tags, themselves or through their event, in any case of letters.",
         instead="none",
     ),
     Key(
@@ -79,7 +79,8 @@ SELECTION = (
         values.whole(0, 3),
         "0 to 3",
         "The narrowest distribution that may leave, in MISP's numbers: 0 own organisation, 1 this community, "
-        "2 connected communities, 3 all. A sharing group is not a step of this scale.",
+        "2 connected communities, 3 all. A sharing group is no step of this scale: above 0, only the groups of "
+        "`sharingGroups` pass.",
         default="0",
     ),
     Key(
@@ -119,7 +120,8 @@ SELECTION = (
         "allow_documentation_ranges",
         values.boolean,
         "yes or no",
-        "Let addresses and names that are reserved for documentation pass, for trials.",
+        "Let addresses and names that are reserved for documentation pass, for trials. MISP's warninglists hold the "
+        "addresses too: set `warninglists` as well when MISP reports hits.",
         default="no",
     ),
 )
@@ -130,7 +132,7 @@ _WINDOWS_BY_KIND = tuple(
         "window_by_kind",
         values.duration,
         "length of time",
-        f"As `window`, for one kind: {', '.join(f'`{k.value}`' for k in Kind)}.",
+        f"In place of `window` for one kind: {', '.join(f'`{k.value}`' for k in Kind)}.",
         instead="`window`",
         member=kind,
         group="window.KIND",
@@ -143,7 +145,8 @@ _WINDOWS_BY_TLP = tuple(
         "window_by_tlp",
         values.duration,
         "length of time",
-        f"As `window`, for one TLP level: {', '.join(f'`{t.tag[4:]}`' for t in Tlp)}.",
+        "In place of `window` for one TLP level; where its kind has one too, the shorter counts: "
+        f"{', '.join(f'`{t.tag[4:]}`' for t in Tlp)}.",
         instead="`window`",
         member=level,
         group="window.tlp-LEVEL",
@@ -157,7 +160,8 @@ INDICATOR = (
         "window",
         values.duration,
         "length of time: `120 days`, `12 hours`, `30 minutes`, `2 weeks`, or a number of days",
-        "How long an indicator is valid after the attribute's last change or its `last_seen`, whichever is later.",
+        "How long an indicator is valid, counted from the latest of the attribute's last change, its `last_seen` and "
+        "the event's publication.",
         default="120 days",
     ),
     *_WINDOWS_BY_KIND,
@@ -167,7 +171,7 @@ INDICATOR = (
         "confidence",
         values.whole(0, 100),
         "0 to 100",
-        "Confidence of indicators whose event or attribute says nothing about it.",
+        "Confidence of the indicators.",
         default="50",
     ),
     Key(
@@ -175,8 +179,7 @@ INDICATOR = (
         "threat_type",
         values.short,
         "text, at most 100 characters",
-        "Threat type of indicators whose event says nothing about it, in Microsoft's words, for example `C2`, "
-        "`Phishing`, `WatchList`.",
+        "Threat type of the indicators, in Microsoft's words, for example `C2`, `Phishing`, `WatchList`.",
         default="WatchList",
     ),
     Key(

@@ -102,7 +102,8 @@ def one_of(known: Mapping[str, T], what: str) -> Callable[[str], T]:
         except KeyError:
             near = closest(word, known)
             choice = f"Did you mean {near}?" if near else _choice(known)
-            hint = " A list has one entry a line, without commas." if "," in word or " " in word else ""
+            several = re.search(r"[, ]", word) and not any(" " in name for name in known)
+            hint = " A list has one entry a line, without commas." if several else ""
             raise Invalid(f"{shown(word)} is not {what}.", choice + hint) from None
 
     return parse

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 
 from misp_modules_ext.delivery.plan import Part, Plan, PlannedAttribute
 from misp_modules_ext.destinations.interface import ItemResult
-from misp_modules_ext.model.account import Item, ObservableAccount, worst
+from misp_modules_ext.model.account import Item, ObservableAccount, that_count, worst
 from misp_modules_ext.model.indicator import Observable, Reference
 from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.translate import leader
 
-#: Parts with these reasons are no loss when another part of the same attribute went.
-_NO_PLACE = frozenset({Reason.KIND_NOT_HELD, Reason.SPECIAL_VALUE})
-_WENT = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED, Outcome.PENDING})
+_THERE = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED})
 
 
 @dataclass(slots=True)
@@ -66,9 +64,7 @@ def _item(
             planned.notes,
         )
     accounts = tuple(_observable(part, results, otherwise, leaders, expires) for part in planned.parts)
-    counted = (
-        [a for a in accounts if a.reason not in _NO_PLACE] if any(a.outcome in _WENT for a in accounts) else accounts
-    )
+    counted = that_count(accounts)
     outcome = worst(a.outcome for a in counted)
     telling = next(a for a in counted if a.outcome is outcome)
     left_out = [f"{a.kind} {a.value} did not go: {_why(a)}" for a in accounts if a not in counted]
@@ -105,6 +101,5 @@ def _observable(
     outcome = result.outcome
     if outcome is Outcome.ACCEPTED and not leaders.claims(part):
         outcome = Outcome.MERGED
-    sent = outcome in _WENT and outcome is not Outcome.PENDING
-    expiry = expires[part.observable] if sent else None
+    expiry = expires[part.observable] if outcome in _THERE else None
     return ObservableAccount(kind, value, outcome, stix_id, expiry, result.reason, result.message)

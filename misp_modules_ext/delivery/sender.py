@@ -121,7 +121,13 @@ class Sender:
         self._stopped.set()
         with self._lock:
             state, reason, message = self._trouble or self._lateness()
-            return Delivered(dict(self._results), state, reason, message)
+            return Delivered(self._settled(state), state, reason, message)
+
+    def _settled(self, state: State) -> dict[Observable, ItemResult]:
+        """The answers that hold: when all was refused alike, a small batch's rejections say no more than that."""
+        if state is not State.PAUSED or any(r.outcome is Outcome.ACCEPTED for r in self._results.values()):
+            return dict(self._results)
+        return {o: result for o, result in self._results.items() if result.outcome is not Outcome.REJECTED}
 
     def _lateness(self) -> tuple[State, Reason, str]:
         if self._thread is None or not self._thread.is_alive():
@@ -221,14 +227,19 @@ class Sender:
                 raise OutOfTime
             if self._stopped.wait(wait):
                 raise OutOfTime
-        if self._stopped.is_set() or self._timeout() <= 0:
-            raise OutOfTime
+        self._check_time()
         if limited and self._limiter is not None and not self._limiter.acquire(self._deadline):
             rate = self._limiter.limit
             self._last_error = Throttled(
                 f"Microsoft allows this application {rate.requests} such requests in {rate.seconds:.0f} seconds, "
                 "and they are used up. Repeat in a minute."
             )
+            raise OutOfTime
+        # The wait for a slot may have been long.
+        self._check_time()
+
+    def _check_time(self) -> None:
+        if self._stopped.is_set() or self._timeout() <= 0:
             raise OutOfTime
 
     def _hold_back(self, error: Throttled | Unavailable, attempt: int) -> None:

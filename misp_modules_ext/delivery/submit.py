@@ -20,7 +20,10 @@ from misp_modules_ext.model.account import Account, DestinationAccount, EventAcc
 from misp_modules_ext.model.indicator import Due, Observable
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason, State
-from misp_modules_ext.translate import Merged, leader
+from misp_modules_ext.translate import Merged, event_link, leader
+
+#: The word that names all destinations.
+ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +67,23 @@ def submit(events: Sequence[Event], settings: Settings, order: Order, policy: Po
         preview=order.preview,
         events=tuple(_event(event, base_url) for event in events),
         destinations=accounts,
-        warnings=settings.warnings,
+        warnings=tuple(_warnings(events, settings, chosen, order.door)),
     )
 
 
 def choose(settings: Settings, names: Iterable[str]) -> tuple[DestinationSettings, ...]:
-    """The destinations that `names` name, all of them when it is empty.
+    """The destinations that `names` name, each once; all of them when it is empty or `all`.
 
     Raises:
         UsageError: a name that no section has.
     """
-    wanted = list(dict.fromkeys(names))
+    wanted = {_section(name): name for name in names if name.strip().lower() != ALL}
     by_name = {d.name.lower(): d for d in settings.destinations}
-    missing = [name for name in wanted if _section(name) not in by_name]
+    missing = [name for section, name in wanted.items() if section not in by_name]
     if missing:
         known = ", ".join(sorted(d.name for d in settings.destinations))
         raise UsageError(f"There is no destination called {', '.join(missing)}. Known: {known}.")
-    return tuple(by_name[_section(name)] for name in wanted) or settings.destinations
+    return tuple(by_name[section] for section in wanted) or settings.destinations
 
 
 def _section(name: str) -> str:
@@ -89,8 +92,17 @@ def _section(name: str) -> str:
 
 
 def _event(event: Event, base_url: str) -> EventAccount:
-    url = f"{base_url}/events/view/{event.uuid}" if base_url else ""
-    return EventAccount(event.uuid, event.info, url, event.complete, event.notes)
+    return EventAccount(event.uuid, event.info, event_link(base_url, event.uuid), event.complete, event.notes)
+
+
+def _warnings(
+    events: Sequence[Event], settings: Settings, chosen: Iterable[DestinationSettings], door: str
+) -> list[str]:
+    asked = door == "export" or any(a.warninglists is not None for event in events for a in event.attributes)
+    if asked or not any(d.selection.warninglists for d in chosen):
+        return list(settings.warnings)
+    unasked = "MISP sends no warninglist hits with workflows and files, so `warninglists` held nothing back here."
+    return [*settings.warnings, unasked]
 
 
 class _Run:

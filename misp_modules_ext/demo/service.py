@@ -34,6 +34,9 @@ class Service:
         self._log = log
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._http = requests.Session()
+        # A proxy for the outside has no business with loopback.
+        self._http.trust_env = False
         self.port = _free_port()
 
     @property
@@ -80,12 +83,12 @@ class Service:
 
     def get(self, path: str) -> Any:
         """What the service answers to a GET, decoded from JSON."""
-        return requests.get(self.url + path, timeout=30).json()
+        return self._http.get(self.url + path, timeout=30).json()
 
     def query(self, body: object) -> Any:
         """What the service answers to MISP's kind of call; `body` is JSON, or bytes to send as they are."""
         data = body if isinstance(body, bytes) else None
-        answer = requests.post(self.url + "/query", data=data, json=None if data else body, timeout=120)
+        answer = self._http.post(self.url + "/query", data=data, json=None if data else body, timeout=120)
         return answer.json()
 
     def _wait(self) -> None:
@@ -94,7 +97,7 @@ class Service:
             if self._process is not None and self._process.poll() is not None:
                 break
             try:
-                if requests.get(self.url + "/healthcheck", timeout=5).ok:
+                if self._http.get(self.url + "/healthcheck", timeout=5).ok:
                     return
             except requests.ConnectionError:
                 time.sleep(0.2)

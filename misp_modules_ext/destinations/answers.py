@@ -33,9 +33,11 @@ from misp_modules_ext.errors import (
 TO_DO = " What to do: "
 #: Longest piece of Microsoft's own words, in characters.
 LONGEST_MESSAGE = 300
+# What is looked at of a longer text: reading HTML by patterns takes quadratic time on pages made for that.
+_LONGEST_READ = 10_000
 
 _BEARER = re.compile(r"eyJ[\w-]{5,}(?:\.[\w-]*){1,2}|\bBearer\s+\S+", re.IGNORECASE)
-_TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*(?:>|$)", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TRY_AGAIN = re.compile(r"try again (?:in|after) (\d+(?:\.\d+)?) ?(?:s|sec|second)", re.IGNORECASE)
 
@@ -90,7 +92,7 @@ class Advice(NamedTuple):
 
 def clean(text: str, limit: int = LONGEST_MESSAGE) -> str:
     """Someone else's text made fit for a message: one line, printable, short, without bearer tokens."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
+    printable = "".join(char if char.isprintable() else " " for char in text[:_LONGEST_READ])
     line = _BEARER.sub("(token removed)", " ".join(printable.split()))
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
@@ -126,7 +128,7 @@ def _text(document: Mapping[Any, Any], name: str) -> str:
 
 
 def _from_text(answer: Answer) -> str:
-    text = answer.body[:100_000].decode("utf-8", "replace")
+    text = answer.body[:_LONGEST_READ].decode("utf-8", "replace")
     if "<" not in text:
         return text if answer.json() is None else ""
     title = _TITLE.search(text)

@@ -11,7 +11,7 @@ from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, error_f
 from misp_modules_ext.destinations.interface import Finding
 from misp_modules_ext.destinations.tokens import Token, Tokens
 from misp_modules_ext.destinations.transport import Transport, transport_for
-from misp_modules_ext.errors import CredentialsRefused, DestinationError, PermissionRefused
+from misp_modules_ext.errors import CredentialsRefused, DestinationError, NotFound, PermissionRefused
 
 #: Seconds for each request of `check`.
 PROBE_TIMEOUT = 20.0
@@ -118,4 +118,4 @@ def attempt(what: str, action: Callable[[], str]) -> Finding:
     except DestinationError as error:
         happened, _, remedy = str(error).partition(TO_DO)
         refused = isinstance(error, (CredentialsRefused, PermissionRefused))
-        return Finding(what, False, happened, remedy or "see the answer.", refused)
+        return Finding(what, False, happened, remedy or "see the answer.", refused, isinstance(error, NotFound))

@@ -70,7 +70,7 @@ class Defender:
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """Networks, e-mail addresses and file names have no place in Defender."""
-        return refusal(indicator.observable.kind) or not_unicode(indicator)
+        return refusal(indicator.observable) or not_unicode(indicator)
 
     def survey(self, dues: Sequence[Due], timeout: float) -> list[Due | Refusal]:
         """Find what is there for these values; someone else's entry is never touched."""

@@ -43,8 +43,11 @@ _REFUSALS: Mapping[Kind, str] = {
 }
 
 
-def refusal(kind: Kind) -> Refusal | None:
-    """Why Defender has no place for a kind, or `None` if it has."""
+def refusal(observable: Observable) -> Refusal | None:
+    """Why Defender has no place for an observable, or `None` if it has."""
+    kind = observable.kind
+    if kind is Kind.URL and not observable.value.startswith(("http://", "https://")):
+        return Refusal(Reason.KIND_NOT_HELD, "Defender matches URLs of http and https only.")
     if kind in TYPES:
         return None
     return Refusal(Reason.KIND_NOT_HELD, _REFUSALS.get(kind, f"Defender holds no indicators of the kind {kind}."))

@@ -64,7 +64,7 @@ class Graph:
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """As the product behind it: Sentinel holds all kinds, Defender not."""
         product = target_product(self.settings.product)
-        return refusal(indicator.observable.kind, product) or not_unicode(indicator)
+        return refusal(indicator.observable, product) or not_unicode(indicator)
 
     def survey(self, dues: Sequence[Due], timeout: float) -> list[Due | Refusal]:
         """Find which of them are there already: submitting those again would double them."""

@@ -75,9 +75,9 @@ def target_product(product: str) -> str:
     return DEFENDER if "defender" in product.lower() else SENTINEL
 
 
-def refusal(kind: Kind, product: str) -> Refusal | None:
+def refusal(observable: Observable, product: str) -> Refusal | None:
     """Why the product has no place for a kind, or `None` if it has; `product` as `target_product` gives it."""
-    return defender_payload.refusal(kind) if product == DEFENDER else None
+    return defender_payload.refusal(observable) if product == DEFENDER else None
 
 
 def entity(due: Due, settings: DestinationSettings) -> dict[str, Any]:
@@ -123,6 +123,5 @@ def observable_fields(observable: Observable, product: str) -> dict[str, str]:
 
 
 def _tags(indicator: Indicator) -> list[str]:
-    """The labels, and the TLP tag where `tlpLevel` says less."""
-    extra = [indicator.tlp.tag] if indicator.tlp is Tlp.AMBER_STRICT else []
-    return list(dict.fromkeys(tag for tag in map(repair, [*indicator.labels, *extra]) if tag))
+    """The labels with the TLP tag, which `tlpLevel` cannot say for amber+strict."""
+    return list(dict.fromkeys(tag for tag in map(repair, [*indicator.labels, indicator.tlp.tag]) if tag))

@@ -53,6 +53,7 @@ class Finding(NamedTuple):
         answer: what came back.
         remedy: what to do; `""` when ok.
         refused: the failure is one of credentials or permission.
+        misconfigured: the failure is a wrong address or workspace.
     """
 
     what: str
@@ -60,6 +61,7 @@ class Finding(NamedTuple):
     answer: str
     remedy: str = ""
     refused: bool = False
+    misconfigured: bool = False
 
 
 class Destination(Protocol):

@@ -101,9 +101,8 @@ def upload_body(source_system: str, dues: Iterable[Due], *, revoked: bool = Fals
 
 
 def _labels(indicator: Indicator) -> list[str]:
-    """The labels, and the TLP tag where the marking says less."""
-    extra = [indicator.tlp.tag] if indicator.tlp is Tlp.AMBER_STRICT else []
-    return list(dict.fromkeys(label for label in map(repair, [*indicator.labels, *extra]) if label))
+    """The labels with the TLP tag: the marking cannot say amber+strict, and the portal shows labels only."""
+    return list(dict.fromkeys(label for label in map(repair, [*indicator.labels, indicator.tlp.tag]) if label))
 
 
 def _references(references: Iterable[Reference]) -> list[dict[str, str]]:

@@ -110,14 +110,16 @@ class _Exchange:
         if self._timeout <= 0:
             raise _too_slow(url, self._timeout)
         threading.Thread(target=self._work, args=(request, bearer), daemon=True, name="misp-microsoft-http").start()
+        finished = False
         try:
-            self._done.wait(self._timeout)
+            finished = self._done.wait(self._timeout)
         finally:
-            if not self._done.is_set():
+            if not finished:
                 self._abandon()
-        if self._answer is not None:
+        if finished and self._answer is not None:
             return self._answer
-        raise self._failure or _too_slow(url, self._timeout)
+        # What the thread says after it was cut off is the cut, not the cause.
+        raise (self._failure if finished else None) or _too_slow(url, self._timeout)
 
     def attach(self, connection: HTTPSConnection) -> None:
         """Note which connection to cut at the deadline."""

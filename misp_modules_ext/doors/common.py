@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
 from misp_modules_ext.config import cached
-from misp_modules_ext.delivery.submit import Order, problem_account, submit
+from misp_modules_ext.delivery.submit import Order, choose, problem_account, submit
 from misp_modules_ext.errors import ConfigurationError, UsageError
 from misp_modules_ext.misp.coerce import flag
 from misp_modules_ext.misp.requests import ModuleRequest
 from misp_modules_ext.model.account import Account
-from misp_modules_ext.model.misp import Event
 from misp_modules_ext.report import summary
 
 log = logging.getLogger("misp_modules_ext")
 
-#: Seconds kept back of MISP's patience for writing the answer: a fixed part, and one for each attribute in it.
+#: Seconds kept back of MISP's patience for writing the answer: a fixed part, and one for each of its items, which are
+#: attributes times destinations. Measured on two cores: 50,000 attributes at three destinations take some 4 s.
 MARGIN = 1.0
-MARGIN_PER_ATTRIBUTE = 1.0 / 10_000
+MARGIN_PER_ITEM = 1.0 / 30_000
 #: At least so many seconds go into sending, however impatient MISP is.
 LEAST = 0.5
 
@@ -36,13 +37,13 @@ def run(door: str, body: bytes | str, read: Callable[[bytes | str], ModuleReques
     started, clock = time.time(), time.monotonic()
     try:
         request = read(body)
-        order = Order(
-            door=door,
-            destinations=names(request.options.get("destinations", "")),
-            preview=preview(request.options.get("preview", "")),
-            deadline=clock + sending_time(request.patience, request.events),
-        )
-        account = submit(request.events, cached(), order)
+        settings = cached()
+        named = names(request.options.get("destinations", ""))
+        items = len(choose(settings, named)) * sum(len(event.attributes) for event in request.events)
+        deadline = clock + sending_time(request.patience, items)
+        order = Order(door, named, preview(request.options.get("preview", "")), deadline)
+        account = submit(request.events, settings, order)
+        account = replace(account, warnings=(*account.warnings, *request.refused))
     except ConfigurationError as error:
         account = problem_account(door, str(error), "configuration", started)
     except UsageError as error:
@@ -74,7 +75,6 @@ def preview(option: str) -> bool:
     return answer
 
 
-def sending_time(patience: float, events: Sequence[Event]) -> float:
-    """Seconds that may go into sending before the answer must be written."""
-    attributes = sum(len(event.attributes) for event in events)
-    return max(LEAST, patience - MARGIN - attributes * MARGIN_PER_ATTRIBUTE)
+def sending_time(patience: float, items: int) -> float:
+    """Seconds from the request's arrival until the answer must be written, which has so many items."""
+    return max(LEAST, patience - MARGIN - items * MARGIN_PER_ITEM)

@@ -30,6 +30,8 @@ def integer(value: object) -> int | None:
         return int(value)
     if isinstance(value, int):
         return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
     if isinstance(value, str):
         digits = value.strip()
         # Longer ones are no numbers of MISP's, and Python refuses to convert them past 4,300 digits.

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import orjson
+from typing import Any, NamedTuple
 
 from misp_modules_ext.errors import UsageError
+from misp_modules_ext.misp.decode import decode
 from misp_modules_ext.misp.parse import parse_event
 from misp_modules_ext.model.misp import Event
 
 _SHAPES = '`{"Event": …}`, `{"response": [{"Event": …}]}`, a bare event, or a list of these'
 
 
-def read_events(content: bytes, name: str) -> list[Event]:
-    """Read all events of a file.
+class FileContent(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        events: those that can be read.
+        refused: a sentence for each entry that cannot.
+    """
+
+    events: tuple[Event, ...]
+    refused: tuple[str, ...] = ()
+
+
+def read_events(content: bytes, name: str) -> FileContent:
+    """Read all events of a file; an entry that is none costs itself alone.
 
     Args:
         content: the file's bytes; UTF-8, with or without a byte order mark.
@@ -26,28 +37,33 @@ def read_events(content: bytes, name: str) -> list[Event]:
     if not content.strip():
         raise UsageError(f"{name} is empty. Give a file of MISP JSON: {_SHAPES}.")
     try:
-        document = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
+        document = decode(content)
+    except ValueError as error:
         raise UsageError(f"{name} is no JSON: {error}. Give a file of MISP JSON: {_SHAPES}.") from error
     candidates = _candidates(document)
-    if not candidates:
-        raise UsageError(f"{name} holds no MISP event. Known shapes: {_SHAPES}.")
-    return [_event(candidate, number, name) for number, candidate in enumerate(candidates, 1)]
-
-
-def _event(candidate: object, number: int, name: str) -> Event:
-    try:
-        return parse_event(candidate)
-    except UsageError as error:
-        raise UsageError(f"{name}, entry {number}: {error} Known shapes: {_SHAPES}.") from error
+    events: list[Event] = []
+    refused: list[str] = []
+    for number, candidate in enumerate(candidates, 1):
+        try:
+            events.append(parse_event(candidate))
+        except UsageError as error:
+            refused.append(f"{name}, entry {number}: {error}")
+    if not events:
+        why = refused[0] if refused else f"{name} holds no MISP event."
+        raise UsageError(f"{why} Known shapes: {_SHAPES}.")
+    return FileContent(tuple(events), tuple(refused))
 
 
 def _candidates(document: Any) -> list[Any]:
-    if isinstance(document, list):
-        return [inner for entry in document for inner in _candidates(entry)]
-    if isinstance(document, dict):
-        response = document.get("response")
-        if isinstance(response, (list, dict)):
-            return _candidates(response)
-        return [document]
-    return [document]
+    """What might be events: unwrapped lists and `response`s, in order. A stack, since a file may nest without end."""
+    found: list[Any] = []
+    waiting = [document]
+    while waiting:
+        entry = waiting.pop()
+        if isinstance(entry, list):
+            waiting += reversed(entry)
+        elif isinstance(entry, dict) and isinstance(entry.get("response"), (list, dict)):
+            waiting.append(entry["response"])
+        else:
+            found.append(entry)
+    return found

@@ -8,14 +8,17 @@ becomes a record with its `problem`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.misp.coerce import date, flag, identity, integer, seconds, text, uuid_or_none
-from misp_modules_ext.model.misp import INHERIT, Attribute, Event, ObjectContext, Sharing, Tag
+from misp_modules_ext.misp.shapes import Raw, listed, mapping, shape
+from misp_modules_ext.misp.tags import ATTRIBUTE_TAGS, EVENT_TAGS, read_tags
+from misp_modules_ext.model.misp import INHERIT, Attribute, Event, ObjectContext, Sharing
 
-Raw = Mapping[str, Any]
+#: So many different siblings are kept as an attribute's context: every attribute looks at all of them.
+MOST_SIBLINGS = 20
 
 
 def parse_event(raw: object, *, only: object = None) -> Event:
@@ -29,17 +32,20 @@ def parse_event(raw: object, *, only: object = None) -> Event:
     Raises:
         UsageError: `raw` is no MISP event.
     """
-    outer = _mapping(raw)
-    header = _mapping(outer.get("Event", outer))
+    outer = mapping(raw)
+    header = mapping(outer.get("Event", outer))
     if not _looks_like_event(header):
         raise UsageError("This is no MISP event: it has none of info, uuid, Attribute and Object.")
-    body = outer if "Event" in outer and ("Attribute" in outer or "EventTag" in outer) else header
+    # The internal format puts these beside the header, the core format into it; nothing is lost where both hold some.
+    sources = (header, outer) if outer is not header and "Event" in outer else (header,)
     event_uuid = identity(header.get("uuid"), text(header.get("info")), text(header.get("date")))
     notes = [] if uuid_or_none(header.get("uuid")) else ["The event has no valid UUID; one was derived from its title."]
-    every = tuple(_attributes(body, event_uuid, notes))
+    every = tuple(attribute for source in sources for attribute in _attributes(source, event_uuid, notes))
+    shown = every if only is None else tuple(_filtered(only, every, event_uuid, notes))
     count = integer(header.get("attribute_count"))
-    creator = _mapping(body.get("Orgc") or header.get("Orgc"))
+    creator = _first_mapping(sources, "Orgc")
     published = flag(header.get("published"))
+    tags, tag_problem = read_tags(*((source, EVENT_TAGS) for source in sources))
     return Event(
         uuid=event_uuid,
         id=text(header.get("id")),
@@ -52,13 +58,19 @@ def parse_event(raw: object, *, only: object = None) -> Event:
         threat_level=integer(header.get("threat_level_id")),
         creator_uuid=uuid_or_none(creator.get("uuid")),
         creator_name=text(creator.get("name")),
-        sharing=_sharing(header, body),
-        tags=_event_tags(body, header),
+        sharing=_sharing(header, *sources),
+        tags=tags,
         attribute_count=count,
         complete=count is not None and count == sum(1 for a in every if not _gone(a)),
-        attributes=every if only is None else tuple(_filtered(only, every, event_uuid)),
+        attributes=shown,
+        kept_out=() if only is None else every,
+        problem=tag_problem or _distribution_problem(header),
         notes=tuple(notes),
     )
+
+
+def _first_mapping(sources: Iterable[Raw], key: str) -> Raw:
+    return next((found for source in sources if (found := mapping(source.get(key)))), {})
 
 
 def _looks_like_event(header: Raw) -> bool:
@@ -70,44 +82,31 @@ def _gone(attribute: Attribute) -> bool:
 
 
 def _attributes(body: Raw, event_uuid: str, notes: list[str]) -> Iterator[Attribute]:
-    for raw in _listed(body.get("Attribute"), "Attribute", notes):
+    for raw in listed(body.get("Attribute"), "Attribute", notes):
         yield _attribute(raw, event_uuid, None)
-    for raw_object in _listed(body.get("Object"), "Object", notes):
-        holder = _mapping(raw_object)
+    for raw_object in listed(body.get("Object"), "Object", notes):
+        holder = mapping(raw_object)
         if not holder:
-            notes.append(f"An entry of Object is no object but {_shape(raw_object)}; it was left out.")
+            notes.append(f"An entry of Object is no object but {shape(raw_object)}; it was left out.")
             continue
         context = _object(holder, event_uuid)
-        for raw in _listed(holder.get("Attribute"), "Attribute of an object", notes):
+        for raw in listed(holder.get("Attribute"), "Attribute of an object", notes):
             yield _attribute(raw, event_uuid, context)
 
 
-def _filtered(only: object, every: Iterable[Attribute], event_uuid: str) -> Iterator[Attribute]:
+def _filtered(only: object, every: Iterable[Attribute], event_uuid: str, notes: list[str]) -> Iterator[Attribute]:
     """The attributes a workflow let through, with the object context that only the unfiltered part has."""
     known = {attribute.uuid: attribute for attribute in every}
-    notes: list[str] = []
-    for raw in _listed(only, "_AttributeFlattened", notes):
+    for raw in listed(only, "_AttributeFlattened", notes):
         attribute = _attribute(raw, event_uuid, None)
         twin = known.get(attribute.uuid)
         yield _attribute(raw, event_uuid, twin.object) if twin and twin.object else attribute
 
 
-def _listed(value: object, what: str, notes: list[str]) -> list[object]:
-    """A list, or an object keyed by index as PHP writes a filtered list."""
-    if value is None:
-        return []
-    if isinstance(value, list):
-        return value
-    if isinstance(value, dict):
-        return list(value.values())
-    notes.append(f"{what} is no list but {_shape(value)}; it was left out.")
-    return []
-
-
 def _attribute(raw: object, event_uuid: str, context: ObjectContext | None) -> Attribute:
-    source = _mapping(raw)
+    source = mapping(raw)
     kind, value = text(source.get("type")), text(source.get("value"))
-    problem = _problem(raw, source)
+    tags, tag_problem = read_tags((source, ATTRIBUTE_TAGS))
     return Attribute(
         uuid=identity(source.get("uuid"), event_uuid, kind, value),
         type=kind,
@@ -120,37 +119,44 @@ def _attribute(raw: object, event_uuid: str, context: ObjectContext | None) -> A
         first_seen=seconds(source.get("first_seen")),
         last_seen=seconds(source.get("last_seen")),
         sharing=_sharing(source, source),
-        tags=_attribute_tags(source),
+        tags=tags,
         warninglists=_warninglists(source),
         object=context,
-        problem=problem,
+        problem=_problem(raw, source) or tag_problem or _distribution_problem(source),
     )
 
 
 def _problem(raw: object, source: Raw) -> str:
     if not isinstance(raw, dict):
-        return f"An attribute should be an object, this is {_shape(raw)}."
+        return f"An attribute should be an object, this is {shape(raw)}."
     if not isinstance(source.get("type"), str) or not source["type"].strip():
         return "The attribute has no type."
     if isinstance(source.get("value"), (dict, list)):
-        return f"The attribute's value is {_shape(source['value'])}, not a text."
+        return f"The attribute's value is {shape(source['value'])}, not a text."
     if source.get("value") is None or not text(source["value"]).strip():
         return "The attribute has no value."
     return ""
 
 
+def _distribution_problem(source: Raw) -> str:
+    """A distribution that cannot be read might be the narrowest: nothing may go by it."""
+    written = source.get("distribution")
+    if written in (None, "") or integer(written) is not None:
+        return ""
+    return f"Its distribution, {text(written)[:40]!r}, is no number."
+
+
 def _object(raw: Raw, event_uuid: str) -> ObjectContext:
     name = text(raw.get("name"))
-    inner = [_mapping(entry) for entry in _listed(raw.get("Attribute"), "Attribute", [])]
+    inner = [mapping(entry) for entry in listed(raw.get("Attribute"), "Attribute", [])]
+    told = ((text(e.get("object_relation")), text(e.get("value"))) for e in inner if _may_be_told(e))
     return ObjectContext(
         uuid=identity(raw.get("uuid"), event_uuid, name, *(text(entry.get("uuid")) for entry in inner)),
         name=name,
         comment=text(raw.get("comment")),
         deleted=flag(raw.get("deleted")) is True,
         sharing=_sharing(raw, raw),
-        siblings=tuple(
-            (text(entry.get("object_relation")), text(entry.get("value"))) for entry in inner if _may_be_told(entry)
-        ),
+        siblings=tuple(islice(dict.fromkeys(told), MOST_SIBLINGS)),
     )
 
 
@@ -159,67 +165,19 @@ def _may_be_told(sibling: Raw) -> bool:
 
     One with tags or a distribution of its own may be marked more strictly than they are: it is not told.
     """
-    narrower = integer(sibling.get("distribution")) not in (None, INHERIT)
-    tagged = bool(_attribute_tags(sibling))
-    return flag(sibling.get("deleted")) is not True and not narrower and not tagged
+    tags, unreadable = read_tags((sibling, ATTRIBUTE_TAGS))
+    inherits = sibling.get("distribution") in (None, "") or integer(sibling.get("distribution")) == INHERIT
+    return flag(sibling.get("deleted")) is not True and inherits and not tags and not unreadable
 
 
-def _sharing(source: Raw, beside: Raw) -> Sharing:
-    group = _mapping(source.get("SharingGroup") or beside.get("SharingGroup"))
+def _sharing(source: Raw, *beside: Raw) -> Sharing:
+    group = _first_mapping((source, *beside), "SharingGroup")
     return Sharing(distribution=integer(source.get("distribution")), group=uuid_or_none(group.get("uuid")))
-
-
-def _event_tags(body: Raw, header: Raw) -> tuple[Tag, ...]:
-    if "EventTag" in body:
-        return _linked_tags(body["EventTag"])
-    return _tags(header.get("Tag"))
-
-
-def _attribute_tags(source: Raw) -> tuple[Tag, ...]:
-    """The attribute's own tags: `_allTags` of workflows also holds the event's, marked as inherited."""
-    if "Tag" in source:
-        return _tags(source["Tag"])
-    if "AttributeTag" in source:
-        return _linked_tags(source["AttributeTag"])
-    own = [t for t in _listed(source.get("_allTags"), "", []) if flag(_mapping(t).get("inherited")) is not True]
-    return _tags(own)
-
-
-def _linked_tags(value: object) -> tuple[Tag, ...]:
-    """Tags in the internal format, where the link (`EventTag`, `AttributeTag`) says whether the tag is local."""
-    links = [_mapping(link) for link in _listed(value, "", [])]
-    return _tags([{**_mapping(link.get("Tag")), "local": link.get("local")} for link in links])
-
-
-def _tags(value: object) -> tuple[Tag, ...]:
-    return tuple(_tag(entry) for entry in _listed(value, "", []) if _tag_name(entry))
-
-
-def _tag(entry: object) -> Tag:
-    source = _mapping(entry)
-    return Tag(
-        name=_tag_name(entry),
-        exportable=flag(source.get("exportable")) is not False,
-        local=flag(source.get("local")) is True or flag(source.get("local_only")) is True,
-    )
-
-
-def _tag_name(entry: object) -> str:
-    return entry.strip() if isinstance(entry, str) else text(_mapping(entry).get("name")).strip()
 
 
 def _warninglists(source: Raw) -> tuple[str, ...] | None:
     """Names of the warninglists that MISP says hold the value (`includeWarninglistHits`)."""
     if "warnings" not in source:
         return None
-    hits = [_mapping(hit) for hit in _listed(source["warnings"], "warnings", [])]
+    hits = [mapping(hit) for hit in listed(source["warnings"], "warnings", [])]
     return tuple(name for name in (text(hit.get("warninglist_name") or hit.get("name")) for hit in hits) if name)
-
-
-def _mapping(value: object) -> Raw:
-    return value if isinstance(value, dict) else {}
-
-
-def _shape(value: object) -> str:
-    names = {list: "a list", dict: "an object", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")

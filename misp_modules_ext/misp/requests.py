@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.misp.coerce import integer, text
+from misp_modules_ext.misp.decode import decode
 from misp_modules_ext.misp.parse import parse_event
 from misp_modules_ext.model.misp import Event
 
@@ -25,11 +24,13 @@ class ModuleRequest:
         events: what was sent, in order.
         options: the module's settings or parameters that are not empty, by name in lower case.
         patience: seconds until MISP gives up.
+        refused: a sentence for each entry that is no event.
     """
 
     events: tuple[Event, ...]
     options: Mapping[str, str]
     patience: float = PATIENCE
+    refused: tuple[str, ...] = ()
 
 
 def read_export(body: bytes | str) -> ModuleRequest:
@@ -42,16 +43,24 @@ def read_export(body: bytes | str) -> ModuleRequest:
     data = request.get("data")
     if not isinstance(data, list) or not data:
         raise UsageError("The request holds no event: `data` should be a list with one event. Was this sent by MISP?")
-    events = tuple(parse_event(entry) for entry in data)
-    return ModuleRequest(events, _options(request.get("config")), _patience(request))
+    events: list[Event] = []
+    refused: list[str] = []
+    for number, entry in enumerate(data, 1):
+        try:
+            events.append(parse_event(entry))
+        except UsageError as error:
+            refused.append(f"Entry {number} of the request was left out: {error}")
+    if not events:
+        raise UsageError(refused[0])
+    return ModuleRequest(tuple(events), _options(request.get("config")), _patience(request), tuple(refused))
 
 
 def read_action(body: bytes | str) -> ModuleRequest:
     """Read the call of an action module: `{"module", "data": {"Event": …}, "params"}`.
 
     A whole event counts as published, because MISP runs a publish workflow before it sets the flag. The triggers that
-    bring a single attribute send a shorter event header, which lacks `Object` (seen on MISP 2.5.1); they go by the
-    event's own flag.
+    bring a single attribute or object send a header with only one of `Attribute` and `Object` (seen on MISP 2.5.1 for
+    attributes); they go by the event's own flag.
 
     Raises:
         UsageError: the body is no such call, or the node in the workflow filters in a way that cannot be trusted.
@@ -68,15 +77,27 @@ def read_action(body: bytes | str) -> ModuleRequest:
         raise UsageError("The request holds no event: `data.Event` is missing. Use a trigger that carries an event.")
     only = data["Event"].get("_AttributeFlattened", []) if data.get("enabledFilters") else None
     event = parse_event({"Event": data["Event"]}, only=only)
-    whole = event.complete and "Object" in data["Event"]
+    trigger_of_events = "Attribute" in data["Event"] and "Object" in data["Event"]
+    whole = event.complete and trigger_of_events
+    if trigger_of_events and not whole and event.published is not True:
+        shown = len([a for a in (event.kept_out or event.attributes) if not a.deleted])
+        raise UsageError(
+            f"The event is not published, and the workflow brings {shown} of the {_counted(event)} attributes "
+            "that MISP counts, so it is not known what would be published. Nothing was sent. Publish the event "
+            "again; if this stays, correct its attribute count in MISP."
+        )
     event = replace(event, complete=whole, counts_as_published=whole or event.published is True)
     return ModuleRequest((event,), _options(request.get("params")), _patience(request))
 
 
+def _counted(event: Event) -> str:
+    return "unknown number of" if event.attribute_count is None else str(event.attribute_count)
+
+
 def _decode(body: bytes | str) -> dict[str, Any]:
     try:
-        request = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        request = decode(body)
+    except ValueError as error:
         raise UsageError(f"The request is no JSON ({error}). Was this sent by MISP?") from error
     if not isinstance(request, dict):
         raise UsageError("The request is JSON, but no object. Was this sent by MISP?")

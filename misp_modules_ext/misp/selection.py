@@ -50,13 +50,17 @@ def carries(tags: Iterable[Tag], pick_tag: str) -> bool:
 
 def picks(event: Event, pick_tag: str) -> bool:
     """Whether any attribute itself carries the pick tag: then those without it stay behind."""
-    return bool(pick_tag) and any(carries(a.tags, pick_tag) for a in event.attributes if not a.deleted)
+    return bool(pick_tag) and any(
+        carries(a.tags, pick_tag) for a in (*event.attributes, *event.kept_out) if not a.deleted
+    )
 
 
 def exists(view: View) -> Closed | None:
     """The attribute can be read and is not deleted: what has to hold before its value is looked at."""
     if view.attribute.problem:
         return Closed(Reason.MALFORMED, view.attribute.problem)
+    if view.event.problem:
+        return Closed(Reason.MALFORMED, f"The event cannot be judged. {view.event.problem}")
     if view.attribute.deleted:
         return Closed(Reason.DELETED)
     if view.attribute.object is not None and view.attribute.object.deleted:

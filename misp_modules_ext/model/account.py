@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from misp_modules_ext.model.outcome import WORST_FIRST, Outcome, Reason, State
@@ -145,6 +145,18 @@ class Account:
     problem: str = ""
     problem_code: str = ""
     warnings: tuple[str, ...] = ()
+
+
+#: Parts with these reasons are no loss when another part of the same attribute went.
+_NO_PLACE = frozenset({Reason.KIND_NOT_HELD, Reason.SPECIAL_VALUE})
+_WENT = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED, Outcome.PENDING})
+
+
+def that_count(observables: Sequence[ObservableAccount]) -> list[ObservableAccount]:
+    """The observables by which an attribute counts: what has no place is a note when another part went."""
+    if not any(part.outcome in _WENT for part in observables):
+        return list(observables)
+    return [part for part in observables if part.reason not in _NO_PLACE]
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:

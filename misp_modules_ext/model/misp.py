@@ -143,7 +143,10 @@ class Event:
         creator_name: its name, `""` when unknown.
         attribute_count: MISP's global count of non-deleted attributes, `None` when unknown.
         complete: this view shows all attributes that MISP counts.
-        attributes: those of objects included, in the order of the source.
+        attributes: those of objects included, in the order of the source; behind a workflow's filter only those that it
+            let through.
+        kept_out: behind a filter, all attributes; else empty. They are not sent, but one of them may be picked.
+        problem: why nothing of this event may go (its tags or distribution cannot be read); `""` for a good one.
         notes: what was odd about the event as a whole, as sentences.
     """
 
@@ -163,4 +166,6 @@ class Event:
     attribute_count: int | None = None
     complete: bool = False
     attributes: tuple[Attribute, ...] = field(default=(), repr=False)
+    kept_out: tuple[Attribute, ...] = field(default=(), repr=False)
+    problem: str = ""
     notes: tuple[str, ...] = ()

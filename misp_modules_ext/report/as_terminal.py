@@ -57,6 +57,9 @@ def _lines(account: Account, console: Console) -> Iterator[RenderableType]:
         yield _text(account.problem, console)
     for warning in account.warnings:
         yield _text(f"Warning: {one_line(warning)}", console, "yellow")
+    for event in account.events:
+        for note in event.notes:
+            yield _text(f"Note: {one_line(event.info) or event.uuid}: {one_line(note)}", console, "yellow")
     yield from _overview(account, console)
     for destination in account.destinations:
         yield from _remarks(destination, console)

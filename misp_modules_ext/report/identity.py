@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from misp_modules_ext.model.account import Account, DestinationAccount, Item, worst
+from misp_modules_ext.model.account import Account, DestinationAccount, Item, that_count, worst
 from misp_modules_ext.model.outcome import Outcome, Reason
 
 #: Outcomes that need a reason; the others have none.
@@ -70,6 +70,5 @@ def _reason_faults(outcome: Outcome, reason: Reason | None) -> Iterator[str]:
 
 
 def _expected(item: Item) -> Outcome:
-    """The worst outcome of the observables; what the destination cannot hold is a note when another part went."""
-    held = [part for part in item.observables if part.reason is not Reason.KIND_NOT_HELD]
-    return worst(part.outcome for part in (held or item.observables))
+    """The worst outcome of the observables that count."""
+    return worst(part.outcome for part in that_count(item.observables))

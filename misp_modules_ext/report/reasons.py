@@ -13,7 +13,7 @@ _NAMED_PLACES = 5
 
 #: What each outcome means, for footers and documents.
 MEANINGS = {
-    Outcome.ACCEPTED: "Microsoft took it in this submission.",
+    Outcome.ACCEPTED: "Microsoft took it in this submission (in a preview: it would be sent).",
     Outcome.UNCHANGED: "It was there already with the same content, so it was not sent again.",
     Outcome.MERGED: "Another attribute has the same value; both share one indicator.",
     Outcome.WITHDRAWN: "It is no longer selected in MISP, so it was taken back.",

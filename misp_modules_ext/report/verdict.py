@@ -29,9 +29,12 @@ PROBLEMS = {
     ),
     "internal": (
         "The program failed.",
-        "Please report this fault to the project, with the submission id and the text of the problem.",
+        "Repeat: what has arrived is not doubled. If it fails again, please report this fault to the project, with the "
+        "submission id and the text of the problem.",
     ),
 }
+#: Problems that are found before anything is sent.
+_BEFORE_SENDING = frozenset({"configuration", "usage", "misp"})
 _MOST_STEPS = 6
 
 
@@ -94,7 +97,8 @@ def verdict(account: Account) -> Verdict:
     """The answer to "did it arrive?" for one submission."""
     if account.problem:
         happened, remedy = PROBLEMS.get(account.problem_code, PROBLEMS["internal"])
-        return Verdict(Level.PROBLEM, f"No: nothing was sent. {happened}", (remedy,))
+        sent = "No: nothing was sent." if account.problem_code in _BEFORE_SENDING else "It is not known what arrived."
+        return Verdict(Level.PROBLEM, f"{sent} {happened}", (remedy,))
     if not account.destinations:
         return Verdict(
             Level.NOTHING,
@@ -148,8 +152,8 @@ def _verdict_on_nothing(account: Account, tally: _Tally) -> Verdict:
         return Verdict(Level.YES, "Yes: nothing is selected any more, and what was there is withdrawn.")
     if not tally.read:
         return Verdict(Level.NOTHING, "Nothing was sent: what was read holds no attributes.")
-    none = "the only attribute" if tally.read == 1 else f"none of the {plural(tally.read, 'attribute')}"
-    sentence = f"Nothing was sent: {none} is {'not ' if tally.read == 1 else ''}selected."
+    none = "the only attribute stays" if tally.read == 1 else f"all {plural(tally.read, 'attribute')} stay"
+    sentence = f"Nothing was sent: {none} behind, for the reasons given."
     return Verdict(Level.NOTHING, sentence, tuple(_steps(account, also_skipped=True)))
 
 

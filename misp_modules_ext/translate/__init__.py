@@ -23,6 +23,7 @@ __all__ = [
     "PARSERS",
     "Merged",
     "Observation",
+    "event_link",
     "evidence",
     "leader",
     "merge",
@@ -33,7 +34,7 @@ __all__ = [
     "unknown_markings",
 ]
 
-from misp_modules_ext.translate.context import NO_DATE, evidence
+from misp_modules_ext.translate.context import NO_DATE, event_link, evidence
 from misp_modules_ext.translate.markings import pap_of, tlp_of, unknown_markings
 from misp_modules_ext.translate.merging import Merged, leader, merge
 from misp_modules_ext.translate.observation import Observation, observe

@@ -49,14 +49,14 @@ def evidence(
     """
     if not observation.observables:
         return ()
-    marked, _, labels = marks_of(event.tags, attribute.tags, rules.labels)
-    tlp = rules.tlp if marked is None else marked
+    marks = marks_of(event.tags, attribute.tags, rules.labels)
+    tlp = rules.tlp if marks.tlp is None else marks.tlp
     base, dated = base_of(event, attribute, taken, now)
     facts = _facts(attribute, observation, dated)
-    reference = Reference(event.uuid, attribute.uuid, _link(base_url, event.uuid))
+    reference = Reference(event.uuid, attribute.uuid, event_link(base_url, event.uuid))
     severity = _SEVERITIES.get(event.threat_level or 0, Severity.INFORMATIONAL)
     title = readable(event.info)
-    changed = last_change(event, attribute, base)
+    changed = last_change(event, attribute, base, now)
     found = []
     for observable in observation.observables:
         until = valid_until(base, rules, observable.kind, tlp)
@@ -72,7 +72,7 @@ def evidence(
                 rules.confidence,
                 rules.threat_type,
                 tlp,
-                labels,
+                marks.labels,
                 facts,
                 start,
                 until,
@@ -82,7 +82,8 @@ def evidence(
     return tuple(found)
 
 
-def _link(base_url: str, event: str) -> str:
+def event_link(base_url: str, event: str) -> str:
+    """Where MISP shows an event; `""` when its address is not configured."""
     return f"{base_url.rstrip('/')}/events/view/{event}" if base_url else ""
 
 

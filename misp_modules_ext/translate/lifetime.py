@@ -28,12 +28,17 @@ def base_of(event: Event, attribute: Attribute, taken: int, now: int) -> tuple[i
         event: its date, then its timestamp, stand in when nothing else is known.
         attribute: gives `timestamp` and `last_seen`.
         taken: see `evidence`. The ledger's rules on when an expiry may move come in here.
-        now: see `evidence`.
+        now: see `evidence`; no date counts that lies after it.
     """
     base = max(attribute.timestamp, attribute.last_seen or 0, event.publish_timestamp, taken)
     if base <= 0:
         base = midnight(event.date) or event.timestamp
-    return (within(base), True) if base > 0 else (within(now), False)
+    return (within(_not_after(base, now)), True) if base > 0 else (within(now), False)
+
+
+def _not_after(seconds: int, now: int) -> int:
+    """A date in the future is a wrong clock or a typing error; believed, it would keep an indicator for centuries."""
+    return min(seconds, now) if now else seconds
 
 
 def valid_until(base: int, rules: IndicatorRules, kind: Kind, tlp: Tlp) -> int:
@@ -50,9 +55,10 @@ def valid_from(attribute: Attribute, base: int, until: int) -> int:
     return within(min(start, until - 1))
 
 
-def last_change(event: Event, attribute: Attribute, base: int) -> int:
+def last_change(event: Event, attribute: Attribute, base: int, now: int = 0) -> int:
     """When MISP last changed anything that the evidence says: tags, title and publication are the event's."""
-    return within(max(attribute.timestamp, event.timestamp, event.publish_timestamp)) or base
+    latest = max(attribute.timestamp, event.timestamp, event.publish_timestamp)
+    return within(_not_after(latest, now)) or base
 
 
 def within(seconds: int) -> int:

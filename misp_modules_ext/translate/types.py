@@ -16,6 +16,7 @@ from misp_modules_ext.translate.addresses import address
 from misp_modules_ext.translate.files import file_name, md5, sha1, sha256
 from misp_modules_ext.translate.hosts import domain
 from misp_modules_ext.translate.mail import mail_address
+from misp_modules_ext.translate.special_use import special
 from misp_modules_ext.translate.text import Notes, NotValid, clean, clean_file_name, readable, shown
 from misp_modules_ext.translate.urls import url
 
@@ -96,7 +97,8 @@ def _domain_and_address(value: str) -> Found:
     notes = tuple(note for _, half_notes in halves for note in half_notes)
     if not observables:
         raise NotValid("; ".join(("Neither half can be used", *notes)))
-    if len(observables) == 1:
+    # An address that goes nowhere, such as one of the victim's network, does not go in a description either.
+    if len(observables) == 1 or any(special(half, allow_documentation=True) for half in observables):
         return Found(observables, (), notes)
     return Found(observables, (f"domain and address: {observables[0].value}, {observables[1].value}",), notes)
 

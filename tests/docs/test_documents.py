@@ -98,5 +98,7 @@ def test_the_readmes_account_is_the_demonstrations() -> None:
     account = submit(events, Settings(path=ROOT, destinations=chosen), Order("export", preview=True))
     readme = (ROOT / "README.md").read_text("utf-8")
     for counted in account.destinations:
-        numbers = " +".join(str(number) for number in counted.counts.values())
-        assert re.search(rf"^{counted.name} +{numbers}$", readme, re.MULTILINE), (counted.name, counted.counts)
+        counts = counted.counts
+        numbers = " +".join(str(counts[name]) for name in ("accepted", "merged", "skipped", "read"))
+        assert re.search(rf"^{counted.name} +ok +{numbers}$", readme, re.MULTILINE), (counted.name, counts)
+        assert counts["read"] == counts["accepted"] + counts["merged"] + counts["skipped"]

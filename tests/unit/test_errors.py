@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from misp_modules_ext import errors
@@ -28,6 +30,13 @@ def test_configuration_problems_are_all_named() -> None:
     assert "2 problems" in text
     assert "1. [microsoft] workspaceId: is missing. Add it." in text
     assert "2. file: is no INI file. Start from the example." in text
+
+
+def test_configuration_errors_can_be_pickled() -> None:
+    """Test runners and worker processes hand errors on that way."""
+    error = ConfigurationError([Problem("microsoft", "appId", "is missing.", "Add it.")], "rh-isac.conf")
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (str(again), again.problems, again.path) == (str(error), error.problems, error.path)
 
 
 def test_the_public_names_are_declared() -> None:

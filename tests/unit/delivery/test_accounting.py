@@ -68,6 +68,12 @@ def test_a_part_without_a_place_is_a_note_when_another_went(value: str) -> None:
     assert any(value.split("|")[1] in note for note in item.notes)
 
 
+def test_an_internal_address_is_in_no_description() -> None:
+    """The private half of `domain|ip` goes nowhere, so it does not go as context of the other half either."""
+    plan = make_plan([event(attribute("domain|ip", "c2.evil.example|10.0.0.1"))], RULES, "", NOW)
+    assert "10.0.0.1" not in repr(plan.merged[0].indicator)
+
+
 def test_a_part_without_a_place_counts_when_nothing_went() -> None:
     """Alone it is skipped, with its reason."""
     (item,) = _items(attribute("domain", "a.evil.example"), otherwise=NO_PLACE)

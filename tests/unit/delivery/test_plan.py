@@ -89,6 +89,27 @@ def test_the_strictest_tlp_closes_the_gate(level: str) -> None:
     assert _reasons(_plan(chosen, tags=["tlp:red"] if level == "event" else [])) == [Reason.TLP]
 
 
+@pytest.mark.parametrize(
+    "tag", ["tlp:red (not for disclosure)", "TLP:Red+strict", "tlp:\u200bred", 'tlp="red"', "PAP:RED+", "tlp : red"]
+)
+def test_a_misspelt_strict_marking_still_binds(tag: str) -> None:
+    """Whoever wrote it meant at least that."""
+    assert _reasons(_plan(attribute(tags=[tag])))[0] in (Reason.TLP, Reason.PAP)
+
+
+def test_an_event_that_cannot_be_judged_sends_nothing() -> None:
+    """Its tags cannot be read, so no gate can be trusted."""
+    plan = _plan(attribute(), problem="Its tags (Tag) are no list but a text.")
+    assert _reasons(plan) == [Reason.MALFORMED]
+
+
+def test_many_tags_and_attributes_are_read_once() -> None:
+    """An event's tags are read for the event, not for each attribute: equal labels are one object."""
+    tags = [f"tag-{n}" for n in range(300)]
+    plan = _plan(*[attribute("domain", f"h{n}.evil.example") for n in range(50)], tags=tags)
+    assert len({id(m.evidence[0].labels) for m in plan.merged}) == 1
+
+
 def test_peers_05_one_odd_tag_stops_nothing() -> None:
     """PEERS 5: an unknown marking is noted, and the attribute goes under the default."""
     plan = _plan(attribute(tags=["tlp:rainbow"]), attribute("domain", "b.evil.example"))

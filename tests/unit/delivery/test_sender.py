@@ -191,6 +191,14 @@ def test_a_systemic_refusal_pauses_and_rejects_nothing() -> None:
     assert "not today" in delivered.message
 
 
+def test_a_small_batch_does_not_blame_an_item_for_a_systemic_refusal() -> None:
+    """101 indicators refused alike: the batch of one at the end is no more guilty than the hundred."""
+    destination = MemoryDestination(guilty={f"host{n}.example": "not today" for n in range(101)}, in_flight=2)
+    delivered = _deliver(destination, 101)
+    assert delivered.results == {}
+    assert delivered.state is State.PAUSED
+
+
 def test_what_is_there_already_is_left_alone() -> None:
     """The survey's refusals are answers; the others go."""
     destination = MemoryDestination(foreign={"host1.example"})

@@ -88,15 +88,23 @@ def test_all_other_values_go_byte_exact() -> None:
 @pytest.mark.parametrize("kind", sorted(frozenset(Kind) - HELD_BY_DEFENDER))
 def test_peers_08_what_defender_does_not_hold_is_said_not_sent(kind: Kind) -> None:
     """Networks, e-mail addresses and file names are skipped with a sentence of their own."""
-    refusal = payload.refusal(kind)
+    refusal = payload.refusal(Observable(kind, VALUES[kind]))
     assert refusal is not None
     assert refusal.reason is Reason.KIND_NOT_HELD
     assert refusal.message
 
 
+@pytest.mark.parametrize(
+    ("url", "held"), [("https://a.example/", True), ("http://a.example", True), ("ftp://a.example", False)]
+)
+def test_only_http_is_matched(url: str, held: bool) -> None:
+    """Network protection looks at http and https."""
+    assert (payload.refusal(Observable(Kind.URL, url)) is None) is held
+
+
 def test_every_kind_is_decided() -> None:
     """A kind is held or refused."""
-    assert {kind for kind in Kind if payload.refusal(kind) is None} == HELD_BY_DEFENDER
+    assert {kind for kind in Kind if payload.refusal(Observable(kind, VALUES[kind])) is None} == HELD_BY_DEFENDER
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from misp_modules_ext.config.settings import Api
 from misp_modules_ext.destinations import graph_payload as payload
-from misp_modules_ext.model.indicator import Kind, Severity
+from misp_modules_ext.model.indicator import Kind, Observable, Severity
 from misp_modules_ext.model.misp import Tlp
 from tests.support.build import destination, due
 from tests.support.shared import shared
@@ -72,8 +72,10 @@ def test_products_have_graphs_old_names(product: str, name: str) -> None:
 
 def test_defender_behind_graph_holds_what_defender_holds() -> None:
     """Sentinel takes all kinds."""
-    assert {kind for kind in Kind if payload.refusal(kind, payload.DEFENDER) is None} == HELD_BY_DEFENDER
-    assert {payload.refusal(kind, payload.SENTINEL) for kind in Kind} == {None}
+    assert {
+        kind for kind in Kind if payload.refusal(Observable(kind, VALUES[kind]), payload.DEFENDER) is None
+    } == HELD_BY_DEFENDER
+    assert {payload.refusal(Observable(kind, VALUES[kind]), payload.SENTINEL) for kind in Kind} == {None}
 
 
 def test_every_tlp_and_severity_has_its_word() -> None:

@@ -113,14 +113,14 @@ def test_only_documented_properties_are_sent() -> None:
 @pytest.mark.parametrize(
     ("tlp", "level", "labels"),
     [
-        (Tlp.CLEAR, "white", ["rhisac: vetted"]),
-        (Tlp.GREEN, "green", ["rhisac: vetted"]),
-        (Tlp.AMBER, "amber", ["rhisac: vetted"]),
+        (Tlp.CLEAR, "white", ["rhisac: vetted", "tlp:clear"]),
+        (Tlp.GREEN, "green", ["rhisac: vetted", "tlp:green"]),
+        (Tlp.AMBER, "amber", ["rhisac: vetted", "tlp:amber"]),
         (Tlp.AMBER_STRICT, "amber", ["rhisac: vetted", "tlp:amber+strict"]),
-        (Tlp.RED, "red", ["rhisac: vetted"]),
+        (Tlp.RED, "red", ["rhisac: vetted", "tlp:red"]),
     ],
 )
-def test_tlp_is_a_marking_and_a_label_where_the_marking_says_less(tlp: Tlp, level: str, labels: list[str]) -> None:
+def test_tlp_is_a_marking_and_a_label(tlp: Tlp, level: str, labels: list[str]) -> None:
     """The four ids are those that Microsoft documents."""
     fields = json.loads(shared("microsoft", "sentinel-upload-documented-fields.json").read_text())
     document = payload.stix_object(due(tlp=tlp))

@@ -19,6 +19,8 @@ from misp_modules_ext.misp import coerce
         ("x", None),
         (None, None),
         (1.5, None),
+        (3.0, 3),
+        (float("inf"), None),
         ("--1", None),
         ("٣", None),
         ("9" * 5000, None),

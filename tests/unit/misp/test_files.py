@@ -27,14 +27,14 @@ EVENT = {"info": "x", "uuid": "886313e1-3b8a-5372-9b90-0c9aee199e5d", "Attribute
 )
 def test_every_shape_is_known(document: object, count: int) -> None:
     """One event or many, wrapped or bare."""
-    events = read_events(json.dumps(document).encode(), "file")
+    events = read_events(json.dumps(document).encode(), "file").events
     assert [e.info for e in events] == ["x"] * count
     assert all(len(e.attributes) == 1 for e in events)
 
 
 def test_a_byte_order_mark_is_no_obstacle() -> None:
     """Editors on Windows write one."""
-    assert read_events(b"\xef\xbb\xbf" + json.dumps(EVENT).encode(), "file")[0].info == "x"
+    assert read_events(b"\xef\xbb\xbf" + json.dumps(EVENT).encode(), "file").events[0].info == "x"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,6 @@ def test_a_byte_order_mark_is_no_obstacle() -> None:
         (b"[]", "holds no MISP event"),
         (b'{"response": []}', "holds no MISP event"),
         (b'{"foo": 1}', "entry 1"),
-        (b'[{"Event": {"info": "x"}}, 7]', "entry 2"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong(content: bytes, words: str) -> None:
@@ -58,13 +57,35 @@ def test_a_wrong_file_says_what_is_wrong(content: bytes, words: str) -> None:
     assert "{" in str(caught.value)
 
 
+def test_peers_05_one_entry_that_is_no_event_costs_itself() -> None:
+    """PEERS 5: the events beside it are read, and it is named."""
+    content = read_events(b'[{"Event": {"info": "x"}}, 7, {"foo": 1}, {"Event": {"info": "y"}}]', "f.json")
+    assert [e.info for e in content.events] == ["x", "y"]
+    assert [line.split(":")[0] for line in content.refused] == ["f.json, entry 2", "f.json, entry 3"]
+
+
+def test_a_lone_surrogate_costs_nothing() -> None:
+    """Python and PHP write them as escapes; one in a comment must not cost the file."""
+    document = b'{"info": "x", "Attribute": [{"type": "domain", "value": "a.example", "comment": "\\ud800"}]}'
+    assert len(read_events(document, "file").events[0].attributes) == 1
+
+
+def test_endless_nesting_is_no_event() -> None:
+    """A hostile file is a clear refusal, not a traceback."""
+    for depth in (900, 500_000):
+        with pytest.raises(UsageError):
+            read_events(b"[" * depth + b"]" * depth, "nest.json")
+
+
 def test_every_event_file_from_the_wild_is_read() -> None:
     """134 files, each with its events, none refused."""
     shared("events", "INDEX.tsv")
     files = event_files()
     assert len(files) == 134
     for path in files:
-        assert read_events(path.read_bytes(), path.name), path
+        content = read_events(path.read_bytes(), path.name)
+        assert content.events, path
+        assert not content.refused, path
 
 
 def test_attribute_counts_match_the_index() -> None:
@@ -73,5 +94,5 @@ def test_attribute_counts_match_the_index() -> None:
     rows = [line.split("\t") for line in index.read_text().splitlines()[1:]]
     for row in rows:
         path: Path = index.parent / row[0]
-        events = read_events(path.read_bytes(), path.name)
+        events = read_events(path.read_bytes(), path.name).events
         assert sum(len(e.attributes) for e in events) == int(row[4]), row[0]

@@ -156,6 +156,55 @@ def test_peers_14_a_strictly_marked_sibling_is_no_context_for_the_others() -> No
     assert [value for _, value in holder.siblings] == ["a" * 64, "plain.exe"]
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"Tag": [{"Tag": {"name": "tlp:red"}}]},
+        {"Tag": [], "AttributeTag": [{"Tag": {"name": "tlp:red"}}], "EventTag": [{"Tag": {"name": "tlp:red"}}]},
+        {"Tag": ["tlp:red"]},
+        {"Tag": {"0": {"name": "tlp:red"}}},
+    ],
+)
+@pytest.mark.parametrize("where", ["attribute", "event"])
+def test_tags_are_found_wherever_they_stand(tags: dict[str, Any], where: str) -> None:
+    """A marking that stands in an unusual place closes its gate all the same."""
+    attribute = {"type": "domain", "value": "a.example"} | (tags if where == "attribute" else {})
+    event = parse_event({"Event": {"info": "x", "Attribute": [attribute]} | (tags if where == "event" else {})})
+    holder = event if where == "event" else event.attributes[0]
+    assert [tag.name for tag in holder.tags] == ["tlp:red"]
+
+
+@pytest.mark.parametrize("wrong", [{"Tag": "tlp:red"}, {"Tag": [7]}, {"Tag": [{}]}, {"distribution": "0 ; own"}])
+def test_what_might_close_a_gate_and_cannot_be_read_is_a_problem(wrong: dict[str, Any]) -> None:
+    """Tags and distributions that cannot be read let nothing pass, at the attribute and at the event."""
+    attribute = {"type": "domain", "value": "a.example"}
+    assert parse_event({"Event": {"info": "x", "Attribute": [attribute | wrong]}}).attributes[0].problem
+    assert parse_event({"Event": {"info": "x", "Attribute": [attribute]} | wrong}).problem
+
+
+def test_attributes_beside_and_in_the_header_are_all_read() -> None:
+    """Whichever half of the two formats a source mixes, no attribute vanishes."""
+    inside, beside = ({"type": "domain", "value": f"{name}.example"} for name in ("a", "b"))
+    event = parse_event({"Event": {"info": "x", "Attribute": [inside]}, "Object": [{"Attribute": [beside]}]})
+    assert [a.value for a in event.attributes] == ["a.example", "b.example"]
+
+
+def test_a_filter_that_cannot_be_read_is_noted() -> None:
+    """`_AttributeFlattened` that is no list lets nothing through, and says so."""
+    event = parse_event({"Event": {"info": "x", "Attribute": [{"type": "domain", "value": "a"}]}}, only="oops")
+    assert event.attributes == ()
+    assert event.notes
+
+
+def test_a_large_object_is_read_in_linear_space() -> None:
+    """Each attribute of an object keeps its siblings, so only the first twenty different ones are kept."""
+    inner = [{"type": "filename", "value": f"{n}.exe", "object_relation": "filename"} for n in range(1000)]
+    event = parse_event({"Event": {"info": "x", "Object": [{"name": "file", "Attribute": inner}]}})
+    assert event.attributes[0].object is event.attributes[-1].object
+    assert event.attributes[0].object is not None
+    assert len(event.attributes[0].object.siblings) == 20
+
+
 @pytest.mark.parametrize("raw", [None, [], "x", 7, {}, {"Event": []}, {"response": []}, {"Event": {"foo": 1}}])
 def test_what_is_no_event_is_refused(raw: object) -> None:
     """Something else than an event is an error, not an empty event."""

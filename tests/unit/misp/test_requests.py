@@ -63,6 +63,31 @@ def test_a_single_attribute_that_is_the_whole_event_is_still_a_single_attribute(
     assert (event.complete, event.counts_as_published) == (False, False)
 
 
+def test_an_object_trigger_goes_by_the_events_own_flag() -> None:
+    """A single object that is the whole of a draft publishes nothing: its header has no `Attribute`."""
+    inner = {"type": "domain", "value": "a.example", "to_ids": True}
+    header = {"info": "x", "published": False, "attribute_count": "1", "Object": [{"Attribute": [inner]}]}
+    event = read_action(_body({"data": {"Event": header}})).events[0]
+    assert (event.complete, event.counts_as_published) == (False, False)
+
+
+def test_a_partial_view_of_an_unpublished_event_is_an_error() -> None:
+    """Otherwise a publish would push nothing, and nobody would know."""
+    sent = recording("action_event_publish_plain")
+    sent["data"]["Event"]["attribute_count"] = "30"
+    with pytest.raises(UsageError, match=r"29 of the 30"):
+        read_action(_body(sent))
+
+
+def test_one_event_that_is_none_costs_itself() -> None:
+    """The other events of an export request are read, and it is named."""
+    sent = recording("export_event_require_standard_format")
+    sent["data"].append({"foo": 1})
+    request = read_export(_body(sent))
+    assert len(request.events) == 1
+    assert len(request.refused) == 1
+
+
 def test_a_generic_filter_leaves_only_what_it_let_through() -> None:
     """Behind a Filter node only `_AttributeFlattened` counts, with the objects' context from the unfiltered part."""
     sent = recording("action_event_publish_after_generic_filter")

@@ -87,6 +87,7 @@ def test_picking_needs_an_attribute_of_its_own() -> None:
     """The event's tag picks nothing; a deleted attribute's neither."""
     assert picks(event(attribute(tags=["microsoft:push"])), "microsoft:push")
     assert not picks(event(attribute(), tags=["microsoft:push"]), "microsoft:push")
+    assert picks(event(attribute(), kept_out=(attribute(tags=["microsoft:push"]),)), "microsoft:push")
     assert not picks(event(attribute(tags=["microsoft:push"], deleted=True)), "microsoft:push")
     assert _reason(picked=False) is Reason.NOT_PICKED
     assert _reason(picked=True) is None

@@ -99,12 +99,12 @@ def _at(*items: Item, name: str = "microsoft", state: State = State.OK, message:
         (
             samples.account(_at(_not(Reason.TLP))),
             "nothing",
-            "Nothing was sent: the only attribute is not selected.",
+            "Nothing was sent: the only attribute stays behind, for the reasons given.",
         ),
         (
             samples.account(_at(_not(Reason.TLP), _not(Reason.PAP, "b.example"))),
             "nothing",
-            "Nothing was sent: none of the 2 attributes is selected.",
+            "Nothing was sent: all 2 attributes stay behind, for the reasons given.",
         ),
         (
             replace(samples.arrived(), preview=True),
@@ -115,7 +115,7 @@ def _at(*items: Item, name: str = "microsoft", state: State = State.OK, message:
         (
             samples.account(problem="x", problem_code="internal"),
             "problem",
-            "No: nothing was sent. The program failed.",
+            "It is not known what arrived. The program failed.",
         ),
     ],
 )

@@ -39,11 +39,18 @@ def test_the_base_is_the_latest_date(fields: dict[str, Any], published: int, tak
     assert base_of(event(publish_timestamp=published), attribute(**fields), taken, 0) == (base, True)
 
 
+def test_no_date_lies_in_the_future() -> None:
+    """A wrong clock or a typing error must not keep an indicator for centuries."""
+    ahead = attribute(timestamp=NOW + 10**9, last_seen=NOW + 10**10)
+    assert base_of(event(publish_timestamp=NOW + 99), ahead, 0, NOW) == (NOW, True)
+    assert last_change(event(timestamp=NOW + 99), ahead, NOW, NOW) == NOW
+
+
 def test_without_dates_the_event_stands_in() -> None:
     """First the event's date, then its timestamp, then the present with a word that nothing was said."""
     undated = attribute(timestamp=0)
-    assert base_of(event(date="2026-11-20", timestamp=NOW), undated, 0, 7) == (midnight("2026-11-20"), True)
-    assert base_of(event(date="", timestamp=NOW), undated, 0, 7) == (NOW, True)
+    assert base_of(event(date="2026-11-20", timestamp=NOW), undated, 0, NOW) == (midnight("2026-11-20"), True)
+    assert base_of(event(date="", timestamp=NOW), undated, 0, NOW) == (NOW, True)
     assert base_of(event(date="soon", timestamp=0), undated, 0, 7) == (7, False)
 
 

@@ -1,0 +1,93 @@
+"""Hosts and scopes of Microsoft's clouds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from misp_modules_ext.config import Api
+from misp_modules_ext.config.clouds import ENDPOINTS, endpoint
+from misp_modules_ext.config.findings import Invalid
+from tests.support.shared import shared
+from tests.unit.config.samples import DEFENDER, SENTINEL, destination, only_problem, section
+
+
+def _facts() -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(shared("microsoft", "clouds.json").read_text("utf-8"))
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("cloud", "facts"), [("global", "global"), ("gcc", "gcc"), ("gcc-high", "gcc_high"), ("dod", "dod")]
+)
+def test_login_and_defender_are_as_collected(cloud: str, facts: str) -> None:
+    """Authority, host and scope of Defender in each cloud."""
+    known = _facts()[facts]
+    found = endpoint(cloud, Api.DEFENDER)
+    assert found.login + "/{tenant}" == known["authority"]
+    assert found.api == known["mde"]
+    assert found.scope == known.get("mde_scope", known["mde"] + "/.default").removesuffix(" (O)")
+
+
+@pytest.mark.parametrize(("cloud", "facts"), [("global", "global"), ("gcc-high", "gcc_high")])
+def test_sentinel_is_as_collected(cloud: str, facts: str) -> None:
+    """Host of the upload API; the token is for Azure's management API."""
+    known = _facts()[facts]
+    found = endpoint(cloud, Api.SENTINEL)
+    assert found.api == known["sentinel_upload"].split()[0]
+    assert found.scope == known["arm_scope"]
+
+
+def test_sentinel_in_gcc_is_the_public_one() -> None:
+    """GCC tenants use the global Sentinel; DoD is taken to be as GCC High."""
+    assert endpoint("gcc", Api.SENTINEL) == endpoint("global", Api.SENTINEL)
+    assert endpoint("dod", Api.SENTINEL) == endpoint("gcc-high", Api.SENTINEL)
+
+
+def test_graph_is_global() -> None:
+    """And only there."""
+    assert endpoint("global", Api.GRAPH).api == _facts()["global"]["graph"]
+    for cloud in ("gcc", "gcc-high", "dod"):
+        with pytest.raises(Invalid, match="global cloud only"):
+            endpoint(cloud, Api.GRAPH)
+
+
+def test_nothing_goes_in_the_clear() -> None:
+    """Every host is https, every scope is a default scope."""
+    for found in ENDPOINTS.values():
+        assert found.login.startswith("https://")
+        assert found.api.startswith("https://")
+        assert found.scope.endswith("/.default")
+
+
+def test_china_is_refused(tmp_path: Path) -> None:
+    """With the date on which Microsoft ended it."""
+    for base in (SENTINEL, DEFENDER):
+        found = only_problem(tmp_path, section("microsoft", base, cloud="china"))
+        assert found.startswith("[microsoft] cloud: ")
+        assert "2026-08-18" in found
+
+
+def test_a_destination_gets_its_clouds_hosts(tmp_path: Path) -> None:
+    """Regardless of case."""
+    only = destination(tmp_path, section("microsoft", SENTINEL, cloud="GCC-High"))
+    assert only.cloud == "gcc-high"
+    assert only.endpoint_login == "https://login.microsoftonline.us"
+    assert only.endpoint_api == "https://api.ti.sentinel.azure.us"
+    assert only.scope == "https://management.usgovcloudapi.net/.default"
+
+
+def test_endpoints_can_be_named(tmp_path: Path) -> None:
+    """The scope stays the cloud's: it says for what the token is, not where it goes."""
+    only = destination(
+        tmp_path,
+        section(
+            "microsoft", DEFENDER, endpoint__login="https://localhost:8443/", endpoint__api="https://LOCALHOST:8443/a/"
+        ),
+    )
+    assert only.endpoint_login == "https://localhost:8443"
+    assert only.endpoint_api == "https://localhost:8443/a"
+    assert only.scope == "https://api.securitycenter.microsoft.com/.default"
