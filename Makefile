@@ -60,8 +60,11 @@ wheel: $(BIN)/pytest
 	cd build && wheel-venv/bin/misp-microsoft --version
 	cd build && wheel-venv/bin/misp-microsoft demo --report wheel-demo.html
 
+# Where pyenv manages the interpreters, all of them answer to their names.
 smoke: wheel
-	@for python in $(OTHERS); do \
+	@export PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd: -); \
+	test -n "$$PYENV_VERSION" || unset PYENV_VERSION; \
+	for python in $(OTHERS); do \
 	  if $$python -c 'import sys' 2>/dev/null; then \
 	    echo "== $$($$python --version)" && rm -rf build/smoke-venv && $$python -m venv build/smoke-venv && \
 	    build/smoke-venv/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl && \

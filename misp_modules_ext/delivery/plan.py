@@ -6,7 +6,7 @@ Destinations whose `[selection]` and `[indicator]` keys are equal share one plan
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -99,30 +99,25 @@ def _planned(events: Iterable[Event], rules: RuleSet, base_url: str, now: int) -
 
 def _plan_one(view: View, rules: RuleSet, base_url: str, now: int) -> PlannedAttribute:
     """The reasons in the order that tells an analyst most: what can never go is not asked for its IDS flag."""
-    planned = PlannedAttribute(view.event, view.attribute)
     gone = exists(view)
     if gone is not None:
-        return _stays(planned, gone)
+        return _stays(view, gone)
     observation = observe(view.attribute)
     if observation.reason is Reason.UNSUPPORTED_TYPE:
-        return _stays(planned, Closed(observation.reason, observation.message))
+        return _stays(view, Closed(observation.reason, observation.message))
     closed = may_go(view, rules.selection)
     if closed is not None:
-        return _stays(planned, closed)
+        return _stays(view, closed)
     if observation.reason is not None:
-        return _stays(planned, Closed(observation.reason, observation.message))
-    unknown = (
-        f"The marking {tag} is not known and was left aside." for tag in unknown_markings(view.event, view.attribute)
-    )
-    return replace(
-        planned,
-        parts=tuple(_parts(view, observation, rules, base_url, now)),
-        notes=(*observation.notes, *unknown),
-    )
+        return _stays(view, Closed(observation.reason, observation.message))
+    parts = tuple(_parts(view, observation, rules, base_url, now))
+    unknown = unknown_markings(view.event, view.attribute)
+    notes = (*observation.notes, *(f"The marking {tag} is not known and was left aside." for tag in unknown))
+    return PlannedAttribute(view.event, view.attribute, parts, notes=notes)
 
 
-def _stays(planned: PlannedAttribute, closed: Closed) -> PlannedAttribute:
-    return replace(planned, reason=closed.reason, message=closed.message)
+def _stays(view: View, closed: Closed) -> PlannedAttribute:
+    return PlannedAttribute(view.event, view.attribute, reason=closed.reason, message=closed.message)
 
 
 def _parts(view: View, observation: Observation, rules: RuleSet, base_url: str, now: int) -> Iterator[Part]:

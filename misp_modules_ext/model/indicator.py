@@ -77,8 +77,7 @@ class Observable(NamedTuple):
         return f"indicator--{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """Where an indicator comes from.
 
     Attributes:
@@ -92,8 +91,7 @@ class Reference:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """That one attribute of one event vouches for one observable, with the context it gives.
 
     Attributes:
@@ -160,15 +158,14 @@ class Indicator:
             self.tlp.value,
             self.labels,
             self.facts,
-            tuple((r.event, r.attribute, r.url) for r in self.references),
+            tuple(tuple(r) for r in self.references),
             self.valid_from,
             self.valid_until,
         )
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """The state that travels with content but is not content (DESIGN.md 4, rules 3 and 4).
 
     Attributes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Tlp(IntEnum):
@@ -35,8 +36,7 @@ class Pap(IntEnum):
         return "PAP:" + self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(NamedTuple):
     """A MISP tag.
 
     Attributes:
@@ -55,8 +55,7 @@ SHARING_GROUP = 4
 INHERIT = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Sharing:
+class Sharing(NamedTuple):
     """Who may see an element.
 
     Attributes:
@@ -67,6 +66,10 @@ class Sharing:
 
     distribution: int | None = None
     group: str | None = None
+
+
+#: The source says nothing about who may see it.
+UNSAID = Sharing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class ObjectContext:
     name: str
     comment: str = ""
     deleted: bool = False
-    sharing: Sharing = Sharing()
+    sharing: Sharing = UNSAID
     siblings: tuple[tuple[str, str], ...] = ()
 
 
@@ -118,7 +121,7 @@ class Attribute:
     timestamp: int = 0
     first_seen: int | None = None
     last_seen: int | None = None
-    sharing: Sharing = Sharing()
+    sharing: Sharing = UNSAID
     tags: tuple[Tag, ...] = ()
     warninglists: tuple[str, ...] | None = None
     object: ObjectContext | None = None
@@ -161,7 +164,7 @@ class Event:
     threat_level: int | None = None
     creator_uuid: str | None = None
     creator_name: str = ""
-    sharing: Sharing = Sharing()
+    sharing: Sharing = UNSAID
     tags: tuple[Tag, ...] = ()
     attribute_count: int | None = None
     complete: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ def _evidence(event: str = "event-1", attribute: str = "attribute-1", **fields: 
         valid_until=NOW + 100,
         changed=NOW,
     )
-    return replace(made, **fields)
+    return made._replace(**fields)
 
 
 SOME = st.lists(
@@ -78,7 +77,7 @@ def test_content_of_several() -> None:
     """Strictest TLP, highest confidence, the widest lifetime, all labels; the rest from the one that leads."""
     mild = _evidence("e1", tlp=Tlp.GREEN, confidence=90, valid_from=NOW - 999, labels=("b",), facts=("f", "same"))
     severe = _evidence("e2", severity=Severity.HIGH, tlp=Tlp.RED, valid_until=NOW + 999, labels=("a", "b"))
-    severe = replace(severe, threat_type="C2", facts=("g", "same"))
+    severe = severe._replace(threat_type="C2", facts=("g", "same"))
     (merged,) = merge([mild, severe])
     made = merged.indicator
     assert (made.title, made.severity, made.threat_type) == ("Title of e2", Severity.HIGH, "C2")
