@@ -151,10 +151,10 @@ class References:
         """
         # An entry on a line of its own is an entry, whatever it begins with.
         if "\n" not in text:
-            if text.startswith("env:"):
-                return Resolved(self._variable(text.removeprefix("env:").strip()), plain=False)
-            if text.startswith("file:"):
-                return self._file(text.removeprefix("file:").strip())
+            if text[:4].lower() == "env:":
+                return Resolved(self._variable(text[4:].strip()), plain=False)
+            if text[:5].lower() == "file:":
+                return self._file(text[5:].strip())
         return Resolved(text, plain=True)
 
     def watch(self, path: Path) -> None:

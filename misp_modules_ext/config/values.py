@@ -65,8 +65,13 @@ def line(text: str) -> str:
 
 
 def entries(text: str) -> tuple[str, ...]:
-    """A list, one entry a line; `none` alone, or nothing, is the empty list. Repetitions count once."""
+    """A list, one entry a line; `none` alone is the empty list. Repetitions count once.
+
+    Nothing at all is no list: it may be an entry that was taken for a comment, and the gate would be gone unnoticed.
+    """
     found = dict.fromkeys(part.strip() for part in text.split("\n") if part.strip())
+    if not found:
+        raise Invalid("is empty.", "Write none for an empty list; an entry cannot begin with # or ;.")
     if any(unicodedata.category(c) == "Cc" for entry in found for c in entry):
         raise Invalid("holds control characters.", "Type the values again.")
     return () if [entry.lower() for entry in found] == ["none"] else tuple(found)

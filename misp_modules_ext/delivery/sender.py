@@ -130,12 +130,8 @@ class Sender:
         return {o: result for o, result in self._results.items() if result.outcome is not Outcome.REJECTED}
 
     def _lateness(self) -> tuple[State, Reason, str]:
-        if self._thread is None or not self._thread.is_alive():
-            return (State.OK, Reason.NOT_IN_TIME, "")
-        if self._last_error is not None:
-            state, reason = TROUBLE[type(self._last_error)]
-            return (state, reason, str(self._last_error))
-        return (State.OK, Reason.NOT_IN_TIME, "Not everything was answered in time.")
+        alive = self._thread is not None and self._thread.is_alive()
+        return self._out_of_time() if alive else (State.OK, Reason.NOT_IN_TIME, "")
 
     def _run(self, dues: list[Due]) -> None:
         self._guarded(lambda: self._send_all(dues))
@@ -222,20 +218,26 @@ class Sender:
         raise AssertionError("a policy allows at least one attempt")
 
     def _await_turn(self, *, limited: bool) -> None:
-        while (wait := self._not_before - time.monotonic()) > 0:
-            if self._deadline is not None and self._not_before >= self._deadline:
-                raise OutOfTime
-            if self._stopped.wait(wait):
-                raise OutOfTime
-        self._check_time()
-        if limited and self._limiter is not None and not self._limiter.acquire(self._deadline):
+        """Wait until a request may begin: after the time that Microsoft asked for, and within the rate."""
+        self._wait_out()
+        if not limited or self._limiter is None:
+            return
+        if not self._limiter.acquire(self._deadline, self._stopped):
             rate = self._limiter.limit
             self._last_error = Throttled(
                 f"Microsoft allows this application {rate.requests} such requests in {rate.seconds:.0f} seconds, "
                 "and they are used up. Repeat in a minute."
             )
             raise OutOfTime
-        # The wait for a slot may have been long.
+        # The wait for a slot may have been long, and another thread may have been told to slow down meanwhile.
+        self._wait_out()
+
+    def _wait_out(self) -> None:
+        while (wait := self._not_before - time.monotonic()) > 0:
+            if self._deadline is not None and self._not_before >= self._deadline:
+                raise OutOfTime
+            if self._stopped.wait(wait):
+                raise OutOfTime
         self._check_time()
 
     def _check_time(self) -> None:
@@ -244,9 +246,10 @@ class Sender:
 
     def _hold_back(self, error: Throttled | Unavailable, attempt: int) -> None:
         """Let no thread of this sender begin a request before the wait is over."""
-        growing = self._policy.first_wait * 2 ** (attempt - 1)
         # Spread, so that several processes that failed together do not come back together.
-        wait = error.retry_after if error.retry_after is not None else growing * random.uniform(0.75, 1.25)  # noqa: S311
+        growing = self._policy.first_wait * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311
+        # At least what Microsoft asked for, which may be nothing at all.
+        wait = max(error.retry_after or 0.0, growing)
         if wait > self._policy.longest_wait:
             raise error
         with self._lock:

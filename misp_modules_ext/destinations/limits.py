@@ -43,11 +43,12 @@ class Limiter:
         self._lock = threading.Lock()
         self._slots: deque[float] = deque(maxlen=limit.requests)
 
-    def acquire(self, deadline: float | None) -> bool:
+    def acquire(self, deadline: float | None, stopped: threading.Event | None = None) -> bool:
         """Wait until a request may begin.
 
         Args:
             deadline: the clock's time after which it is of no use, `None` for any.
+            stopped: ends the waiting when it is set; the slot is then given back.
 
         Returns:
             Whether it may; `False` comes at once when no slot is free before the deadline, and takes none.
@@ -61,8 +62,17 @@ class Limiter:
             self._slots.append(slot)
         # The slot is ours already, so the waiting needs no lock.
         if slot > now:
-            self._sleep(slot - now)
+            if stopped is None:
+                self._sleep(slot - now)
+            elif stopped.wait(slot - now):
+                self._give_back(slot)
+                return False
         return True
+
+    def _give_back(self, slot: float) -> None:
+        with self._lock:
+            if slot in self._slots:
+                self._slots.remove(slot)
 
 
 _limiters: dict[LimiterKey, Limiter] = {}

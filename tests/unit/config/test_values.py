@@ -92,13 +92,19 @@ def test_a_level_that_is_none_gets_a_suggestion() -> None:
         ("one", ("one",)),
         ("\none, still one\n  two\n\none, still one", ("one, still one", "two")),
         ("none", ()),
-        ("\n", ()),
         ("none\nother", ("none", "other")),
     ],
 )
 def test_lists(text: str, found: tuple[str, ...]) -> None:
     """One entry a line, never split at commas, each once; none alone is the empty list."""
     assert values.entries(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "\n", " \n "])
+def test_an_empty_list_is_not_guessed_at(text: str) -> None:
+    """It may be an entry that began with # and was taken for a comment: the gate would be gone without a word."""
+    with pytest.raises(Invalid, match="empty"):
+        values.entries(text)
 
 
 @pytest.mark.parametrize("text", [GUID.upper(), "{" + GUID + "}"])

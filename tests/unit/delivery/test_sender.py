@@ -8,6 +8,8 @@ import time
 import pytest
 
 from misp_modules_ext.delivery.sender import TROUBLE, Delivered, Policy, Sender
+from misp_modules_ext.destinations.interface import Limit
+from misp_modules_ext.destinations.limits import Limiter
 from misp_modules_ext.errors import (
     CredentialsRefused,
     DestinationError,
@@ -76,6 +78,36 @@ def test_peers_03_retry_after_is_obeyed() -> None:
 
     _deliver(MemoryDestination(before=first), 1)
     assert times[1] - times[0] >= 0.3
+
+
+def test_a_thread_that_waits_for_the_rate_also_obeys_retry_after() -> None:
+    """A 429 that arrives while another thread waits for its slot holds that thread back too."""
+    times: list[float] = []
+
+    def second(number: int) -> None:
+        times.append(time.monotonic())
+        if number == 2:
+            raise Throttled("slow down", retry_after=1.0)
+
+    destination = MemoryDestination(size=1, in_flight=3, before=second)
+    sender = Sender(destination, Limiter(Limit(2, 0.3)), None, FAST)
+    sender.start(_dues(3))
+    assert len(_accepted(sender.wait())) == 3
+    assert all(moment - times[1] >= 1.0 for moment in times[2:])
+
+
+def test_a_fatal_error_wakes_those_that_wait_for_the_rate() -> None:
+    """403 at once: nobody waits a minute for a slot that is of no use, and the slots are free for others."""
+
+    def always(number: int) -> None:
+        raise PermissionRefused("no")
+
+    limiter = Limiter(Limit(1, 60))
+    sender = Sender(MemoryDestination(size=1, in_flight=3, before=always), limiter, None, FAST)
+    began = time.monotonic()
+    sender.start(_dues(3))
+    assert sender.wait().state is State.REFUSED
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("error", [Throttled("slow", 0.0), Unavailable("broken")])
