@@ -6,7 +6,6 @@ import sys
 
 import orjson
 import typer
-from rich.table import Table
 
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, console
 from misp_modules_ext.config import Settings, load
@@ -28,7 +27,7 @@ def check(config: ConfigOption = None, destination: DestinationOption = None, as
     if as_json:
         _print_json(settings, chosen, findings, hosts)
     else:
-        _print_table(settings, chosen, findings, hosts)
+        _print_list(settings, chosen, findings, hosts)
     raise typer.Exit(_exit_code([finding for group in findings.values() for finding in group]))
 
 
@@ -61,20 +60,20 @@ def _print_json(
     sys.stdout.flush()
 
 
-def _print_table(
+def _print_list(
     settings: Settings, chosen: tuple[DestinationSettings, ...], findings: dict[str, list[Finding]], hosts: list[str]
 ) -> None:
     out = console()
     out.print(f"Configuration: {settings.path}")
     for warning in settings.warnings:
         out.print(f"  note: {warning}")
-    table = Table("", "destination", "tried", "answer", "what to do", title="Checks", title_justify="left")
     number = 0
     for d in chosen:
+        out.print(f"[{d.name}] {d.product}, API {d.api}")
         for finding in findings[d.name]:
             number += 1
-            mark = "ok" if finding.ok else "FAILED"
-            table.add_row(f"{number} {mark}", d.name, finding.what, finding.answer, finding.remedy)
-    out.print(table)
+            out.print(f"  {number}. {'ok    ' if finding.ok else 'FAILED'} {finding.what}: {finding.answer}")
+            if finding.remedy:
+                out.print(f"     What to do: {finding.remedy}")
     out.print("Hosts to open in a firewall: " + ", ".join(hosts))
     out.print("MISP itself is not asked yet: these modules add and update only, and withdraw nothing.")

@@ -14,14 +14,22 @@ ConfigOption = Annotated[
 ]
 DestinationOption = Annotated[
     list[str] | None,
-    typer.Option("--destination", "-d", help="Name of a [microsoft NAME] section; may be given more than once."),
+    typer.Option(
+        "--destination", "-d", help="Name of a destination, which is a section `microsoft NAME`; may be repeated."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process with exit code 1, which means something else here."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Where tables go; values in them are never taken as markup."""
-    return Console(highlight=False, markup=False)
+    return _Console(highlight=False, markup=False)
 
 
 def error_console() -> Console:

@@ -26,6 +26,8 @@ def demo(
 
     Uses its own configuration and loopback only, and leaves nothing behind but the report.
     """
+    if not os.access(report.resolve().parent, os.W_OK):
+        raise UsageError(f"The report cannot be written to {report}: name a folder of yours with --report FILE.html.")
     # A proxy for the outside has no business with loopback.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     # An ended demonstration must end its service as well, however it is ended.

@@ -45,5 +45,5 @@ def _announce(running: Emulator) -> None:
     out = console()
     out.print(f"Emulator: {running.url} (open it in a browser to see what arrives)", soft_wrap=True)
     out.print("In rh-isac.conf:", soft_wrap=True)
-    for line in (f"endpoint.login = {running.url}", f"endpoint.api = {running.url}", f"ca = {running.ca}"):
+    for line in (f"endpoint.login = {running.url}", f"endpoint.api = {running.url}", f"ca = {running.ca.resolve()}"):
         out.print("  " + line, soft_wrap=True)

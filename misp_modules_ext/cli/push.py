@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -12,15 +11,18 @@ from typing import Annotated
 
 import typer
 
-from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, console, error_console
-from misp_modules_ext.config import load
-from misp_modules_ext.delivery.submit import Order, submit
+from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, error_console
+from misp_modules_ext.cli.output import progress, show, write_report
+from misp_modules_ext.config import Settings, load
+from misp_modules_ext.delivery.submit import Order, choose, submit
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.misp.files import FileContent, read_events
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.misp import Event
-from misp_modules_ext.report import exit_code, to_html, to_json, to_terminal
+from misp_modules_ext.report import exit_code
 
+#: What shells give for a process that SIGINT ended.
+INTERRUPTED = 130
 _REFERENCE = re.compile(r"\d+\Z|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
@@ -39,17 +41,32 @@ def push(
     A file that cannot be read costs that file alone: the others go, and the command ends with exit code 2.
     """
     settings = load(config)
+    order = Order("cli", tuple(destination or ()), preview=dry_run)
+    choose(settings, order.destinations)
     events, unread = _read_all(sources)
     if not events:
         raise UsageError("\n".join(unread))
-    account = submit(events, settings, Order("cli", tuple(destination or ()), preview=dry_run))
+    account = _submit(events, settings, order)
     whole = replace(account, warnings=(*account.warnings, *unread))
-    _show(whole if as_json else account, as_json=as_json)
     for problem in unread:
         error_console().print(problem)
-    if report is not None:
-        _write(report, whole)
+    try:
+        if report is not None:
+            write_report(report, whole)
+    finally:
+        show(whole if as_json else account, as_json=as_json)
     raise typer.Exit(2 if unread else exit_code(account))
+
+
+def _submit(events: Sequence[Event], settings: Settings, order: Order) -> Account:
+    try:
+        with progress() as watch:
+            return submit(events, settings, order, watch=watch)
+    except KeyboardInterrupt:
+        error_console().print(
+            "Interrupted. What Microsoft has answered is there, the rest is not. Repeat: nothing is doubled."
+        )
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _read_all(sources: Sequence[str]) -> tuple[list[Event], list[str]]:
@@ -80,25 +97,3 @@ def _read(source: str) -> FileContent:
             ) from error
         raise UsageError(f"{source[:200]} cannot be read: {error.strerror}.") from error
     return read_events(content, source)
-
-
-def _show(account: Account, *, as_json: bool) -> None:
-    try:
-        if as_json:
-            sys.stdout.buffer.write(to_json(account))
-        else:
-            to_terminal(account, console())
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has gone, as with `| head`. What was sent is sent, and the exit code still says how it went.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _write(path: Path, account: Account) -> None:
-    try:
-        path.write_text(to_html(account), encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UsageError(
-            f"The report cannot be written to {path}: {error.strerror}. What is shown above was done all the same."
-        ) from error
-    error_console().print(f"Report: {path}")

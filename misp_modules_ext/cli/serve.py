@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from misp_modules_ext.cli.common import ConfigOption, error_console
 from misp_modules_ext.cli.modules import root
 from misp_modules_ext.config import load
+from misp_modules_ext.errors import UsageError
 
 
 def serve(
@@ -25,7 +27,22 @@ def serve(
     settings = load(config)
     if listen not in ("127.0.0.1", "::1", "localhost"):
         error_console().print(f"Anyone who reaches {listen}:{port} can push: misp-modules has no authentication.")
+    _check_free(listen, port)
     # The service reads the configuration itself, again whenever the file changes.
     os.environ["RH_ISAC_CONF"] = str(settings.path.resolve())
     arguments = [sys.executable, "-m", "misp_modules", "-l", listen, "-p", str(port), "-c", str(root())]
     os.execv(sys.executable, arguments)  # noqa: S606 - our own interpreter, with arguments of ours
+
+
+def _check_free(listen: str, port: int) -> None:
+    """Say in words what the service would answer with a traceback."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(listen, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise UsageError(
+            f"The service cannot listen on {listen}:{port}: {error.strerror}. Name another address or port with "
+            "--listen and --port, or end what uses it."
+        ) from error

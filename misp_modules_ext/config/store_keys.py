@@ -220,7 +220,8 @@ DESTINATION = (
         "max_per_event",
         values.whole(0, 1_000_000_000),
         "number",
-        "Most new indicators that one event may bring; more are skipped with that reason. 0 is no limit.",
+        "Most indicators that one event may bring; more are skipped with that reason. 0 is no limit. Until there is a "
+        "ledger, all of them count as new, so a repeat brings no others.",
         default="10000",
     ),
 )

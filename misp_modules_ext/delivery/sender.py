@@ -6,6 +6,7 @@ that reason. Nothing is reported as accepted without an answer that says so.
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -31,6 +32,8 @@ from misp_modules_ext.model.indicator import Due, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 
 _T = TypeVar("_T")
+
+log = logging.getLogger("misp_modules_ext")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,16 @@ class Sender:
         """Begin; returns at once."""
         self._thread = threading.Thread(target=self._run, args=(list(dues),), daemon=True, name="misp-microsoft-send")
         self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it still sends."""
+        return self._thread is not None and self._thread.is_alive() and not self._stopped.is_set()
+
+    @property
+    def answered(self) -> int:
+        """How many indicators have an answer."""
+        return len(self._results)
 
     def wait(self) -> Delivered:
         """Wait until all is answered, the sending has ended, or the deadline has come."""
@@ -253,7 +266,11 @@ class Sender:
         if wait > self._policy.longest_wait:
             raise error
         with self._lock:
-            self._not_before = max(self._not_before, time.monotonic() + wait)
+            until = time.monotonic() + wait
+            longer = until > self._not_before + 1
+            self._not_before = max(self._not_before, until)
+        if longer:
+            log.warning("[%s] %s Trying again in %.0f s.", self._destination.settings.name, error, wait)
 
     def _timeout(self) -> float:
         if self._deadline is None:

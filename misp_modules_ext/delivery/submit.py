@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
@@ -43,8 +43,25 @@ class Order:
     deadline: float | None = None
 
 
-def submit(events: Sequence[Event], settings: Settings, order: Order, policy: Policy | None = None) -> Account:
+#: Called now and then while sending: name of the destination, indicators answered, indicators to send.
+Watch = Callable[[str, int, int], None]
+
+
+def submit(
+    events: Sequence[Event],
+    settings: Settings,
+    order: Order,
+    policy: Policy | None = None,
+    watch: Watch | None = None,
+) -> Account:
     """Send what the destinations' rules select, and account for all of it.
+
+    Args:
+        events: what was read.
+        settings: the configuration.
+        order: what the door asks for.
+        policy: how patiently to send.
+        watch: told about the progress, for as long as it takes.
 
     Raises:
         UsageError: the order names a destination that does not exist.
@@ -58,6 +75,8 @@ def submit(events: Sequence[Event], settings: Settings, order: Order, policy: Po
         if rules not in plans:
             plans[rules] = make_plan(events, rules, base_url, int(started))
     runs = [_Run(destination, plans[RuleSet.of(destination)], order, policy) for destination in chosen]
+    if watch is not None:
+        _watch(runs, watch)
     accounts = tuple(run.account() for run in runs)
     return Account(
         submission=str(uuid.uuid4()),
@@ -69,6 +88,14 @@ def submit(events: Sequence[Event], settings: Settings, order: Order, policy: Po
         destinations=accounts,
         warnings=tuple(_warnings(events, settings, chosen, order.door)),
     )
+
+
+def _watch(runs: Sequence[_Run], watch: Watch) -> None:
+    while True:
+        busy = [run.tell(watch) for run in runs]
+        if not any(busy):
+            return
+        time.sleep(0.2)
 
 
 def choose(settings: Settings, names: Iterable[str]) -> tuple[DestinationSettings, ...]:
@@ -114,6 +141,8 @@ class _Run:
     def __init__(self, settings: DestinationSettings, plan: Plan, order: Order, policy: Policy | None) -> None:
         self._settings = settings
         self._plan = plan
+        self._preview = order.preview
+        self._to_send = 0
         self._sender: Sender | None = None
         if order.door not in settings.doors:
             self._decided = _for_all(
@@ -128,7 +157,15 @@ class _Run:
         elif rest:
             limiter = limiter_for(settings, destination.limit) if destination.limit else None
             self._sender = Sender(destination, limiter, order.deadline, policy)
+            self._to_send = len(rest)
             self._sender.start([Due(m.indicator, m.stamp) for m in rest])
+
+    def tell(self, watch: Watch) -> bool:
+        """Tell how far it is; whether it still sends."""
+        if self._sender is None:
+            return False
+        watch(self._settings.name, self._sender.answered, self._to_send)
+        return self._sender.busy
 
     def account(self) -> DestinationAccount:
         """Wait for the answers and account for every attribute."""
@@ -139,6 +176,8 @@ class _Run:
             results = results | delivered.results
             state, message = delivered.state, delivered.message
             otherwise = ItemResult(delivered.reason.outcome, delivered.reason, delivered.message)
+        elif not self._preview:
+            message = "Nothing was to be sent, so Microsoft was not asked."
         items = account_for(self._plan, results, otherwise)
         return DestinationAccount(
             self._settings.name, self._settings.product, self._settings.api.value, state, message, items

@@ -21,9 +21,19 @@ def decode(content: bytes | str) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as refused:
+        if isinstance(body, bytes) and not _is_utf8(body):
+            raise ValueError("it is no text in UTF-8; is it compressed, or in another encoding?") from None
         try:
             return json.loads(body)
         except RecursionError as error:
             raise ValueError("it is nested too deep") from error
         except ValueError:
             raise refused from None
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -40,8 +40,8 @@ def parse_event(raw: object, *, only: object = None) -> Event:
     sources = (header, outer) if outer is not header and "Event" in outer else (header,)
     event_uuid = identity(header.get("uuid"), text(header.get("info")), text(header.get("date")))
     notes = [] if uuid_or_none(header.get("uuid")) else ["The event has no valid UUID; one was derived from its title."]
-    every = tuple(attribute for source in sources for attribute in _attributes(source, event_uuid, notes))
-    shown = every if only is None else tuple(_filtered(only, every, event_uuid, notes))
+    every = tuple(attribute for source in sources for attribute in _attributes(source, event_uuid))
+    shown = every if only is None else tuple(_filtered(only, every, event_uuid))
     count = integer(header.get("attribute_count"))
     creator = _first_mapping(sources, "Orgc")
     published = flag(header.get("published"))
@@ -81,23 +81,24 @@ def _gone(attribute: Attribute) -> bool:
     return attribute.deleted or (attribute.object is not None and attribute.object.deleted)
 
 
-def _attributes(body: Raw, event_uuid: str, notes: list[str]) -> Iterator[Attribute]:
-    for raw in listed(body.get("Attribute"), "Attribute", notes):
+def _attributes(body: Raw, event_uuid: str) -> Iterator[Attribute]:
+    for raw in listed(body.get("Attribute")):
         yield _attribute(raw, event_uuid, None)
-    for raw_object in listed(body.get("Object"), "Object", notes):
+    for raw_object in listed(body.get("Object")):
         holder = mapping(raw_object)
         if not holder:
-            notes.append(f"An entry of Object is no object but {shape(raw_object)}; it was left out.")
+            # No object at all: as a malformed attribute it is accounted for.
+            yield _attribute(raw_object, event_uuid, None)
             continue
         context = _object(holder, event_uuid)
-        for raw in listed(holder.get("Attribute"), "Attribute of an object", notes):
+        for raw in listed(holder.get("Attribute")):
             yield _attribute(raw, event_uuid, context)
 
 
-def _filtered(only: object, every: Iterable[Attribute], event_uuid: str, notes: list[str]) -> Iterator[Attribute]:
+def _filtered(only: object, every: Iterable[Attribute], event_uuid: str) -> Iterator[Attribute]:
     """The attributes a workflow let through, with the object context that only the unfiltered part has."""
     known = {attribute.uuid: attribute for attribute in every}
-    for raw in listed(only, "_AttributeFlattened", notes):
+    for raw in listed(only):
         attribute = _attribute(raw, event_uuid, None)
         twin = known.get(attribute.uuid)
         yield _attribute(raw, event_uuid, twin.object) if twin and twin.object else attribute
@@ -148,7 +149,7 @@ def _distribution_problem(source: Raw) -> str:
 
 def _object(raw: Raw, event_uuid: str) -> ObjectContext:
     name = text(raw.get("name"))
-    inner = [mapping(entry) for entry in listed(raw.get("Attribute"), "Attribute", [])]
+    inner = [mapping(entry) for entry in listed(raw.get("Attribute"))]
     told = ((text(e.get("object_relation")), text(e.get("value"))) for e in inner if _may_be_told(e))
     return ObjectContext(
         uuid=identity(raw.get("uuid"), event_uuid, name, *(text(entry.get("uuid")) for entry in inner)),
@@ -179,5 +180,5 @@ def _warninglists(source: Raw) -> tuple[str, ...] | None:
     """Names of the warninglists that MISP says hold the value (`includeWarninglistHits`)."""
     if "warnings" not in source:
         return None
-    hits = [mapping(hit) for hit in listed(source["warnings"], "warnings", [])]
+    hits = [mapping(hit) for hit in listed(source["warnings"])]
     return tuple(name for name in (text(hit.get("warninglist_name") or hit.get("name")) for hit in hits) if name)

@@ -13,22 +13,17 @@ def mapping(value: object) -> Raw:
     return value if isinstance(value, dict) else {}
 
 
-def listed(value: object, what: str, notes: list[str]) -> list[object]:
+def listed(value: object) -> list[object]:
     """A list, or the values of an object keyed by index, as PHP writes a filtered list.
 
-    Args:
-        value: what stands there; null is an empty list.
-        what: its name for a note.
-        notes: gets a sentence when it is neither.
+    Null is an empty list. Anything else is a list of that one thing, so that it is met and refused by whoever reads the
+    entries, and does not vanish.
     """
     if value is None:
         return []
     if isinstance(value, list):
         return value
-    if isinstance(value, dict):
-        return list(value.values())
-    notes.append(f"{what} is no list but {shape(value)}; it was left out.")
-    return []
+    return list(value.values()) if isinstance(value, dict) else [value]
 
 
 def shape(value: object) -> str:

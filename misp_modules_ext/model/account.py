@@ -147,16 +147,13 @@ class Account:
     warnings: tuple[str, ...] = ()
 
 
-#: Parts with these reasons are no loss when another part of the same attribute went.
+#: Parts with these reasons are no loss: no destination of this kind could hold them.
 _NO_PLACE = frozenset({Reason.KIND_NOT_HELD, Reason.SPECIAL_VALUE})
-_WENT = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED, Outcome.PENDING})
 
 
 def that_count(observables: Sequence[ObservableAccount]) -> list[ObservableAccount]:
-    """The observables by which an attribute counts: what has no place is a note when another part went."""
-    if not any(part.outcome in _WENT for part in observables):
-        return list(observables)
-    return [part for part in observables if part.reason not in _NO_PLACE]
+    """The observables by which an attribute counts: what has no place is a note beside a part that has one."""
+    return [part for part in observables if part.reason not in _NO_PLACE] or list(observables)
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:

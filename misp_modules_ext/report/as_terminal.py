@@ -115,8 +115,10 @@ def _reason(found: ReasonCount, account: Account, console: Console) -> Iterator[
     head = f"{found.outcome} {found.reason.code} ({', '.join(found.where(account))})"
     yield _text(head, console, _OUTCOME_STYLES[found.outcome])
     yield _indented(4, found.reason.sentence, console)
+    said = {destination.message for destination in account.destinations}
     for item in found.examples:
-        told = f" - {one_line(item.message)}" if item.message else ""
+        # What a destination says of itself stands above once, not again at each attribute.
+        told = f" - {one_line(item.message)}" if item.message and item.message not in said else ""
         yield _indented(6, f"{visible(item.type)} {shorten(visible(item.value), _LONGEST_VALUE)}{told}", console)
     if (rest := max(found.places.values()) - len(found.examples)) > 0:
         yield _indented(6, f"and {number(rest)} more", console)

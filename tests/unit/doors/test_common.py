@@ -33,9 +33,12 @@ def test_a_mistyped_preview_sends_nothing() -> None:
 
 def test_sending_ends_before_misps_patience() -> None:
     """A margin for writing the answer, larger for large events, and never no time at all."""
-    assert 8 < sending_time(10, 1) < 10
-    assert sending_time(10, 100_000) < sending_time(10, 1)
-    assert sending_time(1, 100_000) == LEAST
+    small = sending_time(10, 1, 1, 1000)
+    assert 8 < small < 10
+    assert sending_time(10, 20_000, 1, 1000) < small
+    assert sending_time(10, 20_000, 9, 1000) < sending_time(10, 20_000, 1, 1000)
+    assert sending_time(10, 1, 1, 50_000_000) < small
+    assert sending_time(1, 100_000, 1, 1000) == LEAST
 
 
 def test_a_defect_is_an_account_and_not_an_exception() -> None:

@@ -96,11 +96,11 @@ def test_a_malformed_attribute_costs_itself_alone(raw: object, problem: str) -> 
 
 
 @pytest.mark.parametrize("name", ["Attribute", "Object"])
-def test_a_list_that_is_none_is_noted(name: str) -> None:
-    """Where MISP has a list and the source something else, the event says so and the rest is read."""
-    event = parse_event({"Event": {"info": "x", name: "oops"}})
-    assert event.attributes == ()
-    assert any(name in note for note in event.notes)
+@pytest.mark.parametrize("value", ["oops", 7, ["oops"]])
+def test_what_stands_in_place_of_a_list_is_accounted_for(name: str, value: object) -> None:
+    """Where MISP has a list of objects and the source something else, that is one malformed attribute, not silence."""
+    event = parse_event({"Event": {"info": "x", name: value}})
+    assert [bool(a.problem) for a in event.attributes] == [True]
 
 
 def test_missing_uuids_are_derived_and_stay_the_same() -> None:
@@ -189,11 +189,10 @@ def test_attributes_beside_and_in_the_header_are_all_read() -> None:
     assert [a.value for a in event.attributes] == ["a.example", "b.example"]
 
 
-def test_a_filter_that_cannot_be_read_is_noted() -> None:
-    """`_AttributeFlattened` that is no list lets nothing through, and says so."""
+def test_a_filter_that_cannot_be_read_lets_nothing_through() -> None:
+    """`_AttributeFlattened` that is no list is one malformed attribute."""
     event = parse_event({"Event": {"info": "x", "Attribute": [{"type": "domain", "value": "a"}]}}, only="oops")
-    assert event.attributes == ()
-    assert event.notes
+    assert [bool(a.problem) for a in event.attributes] == [True]
 
 
 def test_a_large_object_is_read_in_linear_space() -> None:
