@@ -115,7 +115,12 @@ def _ours(raw_sections: list[ini.RawSection], findings: Findings) -> list[OurSec
         if section is None:
             if near := meant(raw.name):
                 remedy = f"Did you mean [{near}]? If it belongs to another integration, give it a less similar name."
-                findings.problem(raw.name if raw.name.isprintable() else shown(raw.name), "", "is no section of ours, but looks like one.", remedy)
+                findings.problem(
+                    raw.name if raw.name.isprintable() else shown(raw.name),
+                    "",
+                    "is no section of ours, but looks like one.",
+                    remedy,
+                )
         elif not section.name.isprintable() or "," in section.name or len(section.name) > LONGEST_NAME:
             # Destinations are chosen by name, and several names are separated by commas.
             remedy = f"Use at most {LONGEST_NAME} printable characters, and no comma."

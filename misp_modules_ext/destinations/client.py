@@ -67,7 +67,10 @@ class Client:
 
     def is_ours(self, address: str) -> bool:
         """Whether an address that an answer names has the origin that the token is for."""
-        return _origin(address) == _origin(self._base)
+        try:
+            return _origin(address) == _origin(self._base)
+        except ValueError:
+            return False
 
     def hosts(self) -> list[str]:
         """Login and API, each with its port."""

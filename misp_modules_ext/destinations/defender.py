@@ -10,20 +10,19 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import defender_answers as answers
-from misp_modules_ext.destinations.answers import Advice
+from misp_modules_ext.destinations.answers import Advice, error_text
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.defender_answers import EntryKey
-from misp_modules_ext.destinations.defender_payload import entity, folded, refusal, value
+from misp_modules_ext.destinations.defender_payload import entity, refusal
 from misp_modules_ext.destinations.interface import Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.limits import limiter_for
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
 from misp_modules_ext.errors import Throttled, Unavailable
-from misp_modules_ext.model.indicator import Due, Indicator, Kind
+from misp_modules_ext.model.indicator import Due, Indicator
 from misp_modules_ext.model.outcome import Outcome, Reason
 
 PATH = "/api/indicators"
@@ -36,10 +35,6 @@ LIST_RATE = Limit(100, 60.0)
 PAGE = 10_000
 #: More pages than 15,000 entries fill even if the server prefers small ones: a list that goes on is no list.
 MAX_PAGES = 200
-#: Up to so many values are asked for by name; with more, one or two pages of everything are cheaper.
-MAX_NAMED = 20
-#: Characters of a filter in its address; longer addresses are refused by servers on the way.
-MAX_FILTER = 6_000
 
 
 def _advice(settings: DestinationSettings) -> Advice:
@@ -79,7 +74,7 @@ class Defender:
         deadline = time.monotonic() + timeout
         keys = [answers.key_of(due.indicator.observable) for due in dues]
         wanted, there = set(keys), defaultdict(list)
-        for entry in self._entries(dues, deadline):
+        for entry in self._all(deadline):
             key = answers.key_in(entry)
             if key in wanted:
                 there[key].append(entry)
@@ -130,7 +125,9 @@ class Defender:
     def _probe_import(self) -> str:
         answer = self._client.call("POST", f"{PATH}/import", timeout=PROBE_TIMEOUT, body=encode({"Indicators": []}))
         self._client.expect(answer, 200, 400)
-        return "the application may write indicators; nothing was changed."
+        return (
+            f"the application may write indicators; nothing was changed ({error_text(answer).message or 'no words'})."
+        )
 
     def _delete(self, known: Sequence[Due | Refusal], deadline: float) -> bool:
         """Delete what is ours and there; `False` when an id was missing, so that nothing was deleted."""
@@ -141,16 +138,11 @@ class Defender:
         answer = self._client.call("POST", f"{PATH}/BatchDelete", timeout=deadline - time.monotonic(), body=body)
         return self._client.expect(answer, 200, 204, 404).status != 404
 
-    def _entries(self, dues: Sequence[Due], deadline: float) -> Iterator[dict[str, Any]]:
-        """The entries of these values, perhaps among others."""
-        named = _filter(dues) if len(dues) <= MAX_NAMED else ""
-        if named and len(named) <= MAX_FILTER:
-            yield from self._page(f"?$filter={named}", deadline)
-        else:
-            yield from self._all(deadline)
-
     def _all(self, deadline: float) -> Iterator[dict[str, Any]]:
-        """Everything: until a page is empty or brings nothing new, whatever page size the server prefers."""
+        """Everything: until a page is empty or brings nothing new, whatever page size the server prefers.
+
+        `$filter` would find only one spelling of a value, and people write hashes and hosts in any case.
+        """
         seen: set[tuple[str, EntryKey]] = set()
         skip = 0
         for _ in range(MAX_PAGES):
@@ -176,14 +168,3 @@ def _withdrawn(answer: Due | Refusal) -> ItemResult:
     if isinstance(answer, Refusal):
         return ItemResult(Outcome.SKIPPED, Reason.ALREADY_THERE, answer.message)
     return ItemResult(Outcome.ACCEPTED, remote_id=answer.remote_id)
-
-
-def _filter(dues: Sequence[Due]) -> str:
-    """`indicatorValue eq '…' or …`, quoted for an address; IPv6 in both spellings, as people may have used either."""
-    values: dict[str, None] = {}
-    for observable in (due.indicator.observable for due in dues):
-        values[value(observable)] = None
-        if observable.kind is Kind.IPV6_ADDR:
-            values[folded(observable.value)] = None
-    literals = ("'" + text.replace("'", "''") + "'" for text in values)
-    return quote(" or ".join(f"indicatorValue eq {literal}" for literal in literals), safe="")

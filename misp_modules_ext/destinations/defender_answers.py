@@ -16,7 +16,7 @@ from misp_modules_ext.model.outcome import Outcome, Reason
 NAME = "Microsoft Defender"
 #: Words of a failure that is no fault of the indicator. Microsoft's own words for "15,000 reached" are not documented.
 _FULL = re.compile(
-    r"capacity|quota|(?!.*\b(?:characters?|length|long\w*)\b)(?=.*\b(?:tenant|organi[sz]ation|indicators)\b)(?=.*\b(?:max\w*|limit\w*|exceed\w*|most|full)\b)",
+    r"\bcapacity\b|\bquota\b|(?!.*\b(?:characters?|length|long\w*)\b)(?=.*\b(?:tenant|organi[sz]ation|indicators)\b)(?=.*\b(?:max\w*|limit\w*|exceed\w*|most|full)\b)",
     re.IGNORECASE | re.DOTALL,
 )
 _NO_RESULT = ItemResult(
@@ -65,7 +65,8 @@ def _result(answers: Sequence[dict[str, Any]]) -> ItemResult:
     if failed is None:
         return ItemResult(Outcome.ACCEPTED, remote_id=identifier(answers[0]))
     why = clean(str(failed.get("failureReason") or "")) or "Defender refused it without a reason."
-    if _FULL.search(why):
+    # A failure may quote the value, and a value may hold any word.
+    if _FULL.search(re.sub(r"'[^']*'|\"[^\"]*\"", "", why.replace(str(failed.get("indicator")), ""))):
         return ItemResult(Outcome.SKIPPED, Reason.CAPACITY, why)
     return ItemResult(Outcome.REJECTED, Reason.REJECTED, why)
 

@@ -30,7 +30,7 @@ def explain(error: Exception, url: str, proxy: str | None, timeout: float) -> st
         error: what requests, urllib3 or the system raised.
         url: the address asked.
         proxy: the proxy that the environment names for it.
-        timeout: seconds that were given.
+        timeout: seconds that were waited.
     """
     host = _host(url)
     causes = list(_causes(error))
@@ -49,9 +49,21 @@ def explain(error: Exception, url: str, proxy: str | None, timeout: float) -> st
             "see whether that address is Microsoft's.",
         )
     else:
-        happened, remedy = _connection(host, causes)
+        happened, remedy = _bad_proxy(host) if proxy and _is_wrong_address(causes) else _connection(host, causes)
     where = " (through the proxy that the environment names)" if proxy else ""
     return f"{happened.removesuffix('.')}{where}.{TO_DO}{remedy}"
+
+
+def _is_wrong_address(causes: list[BaseException]) -> bool:
+    wrong = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, ValueError, TypeError)
+    return any(isinstance(cause, wrong) for cause in causes[:1])
+
+
+def _bad_proxy(host: str) -> tuple[str, str]:
+    return (
+        f"{host} cannot be asked",
+        "correct HTTPS_PROXY, which should be http://host:port, or name this host in NO_PROXY.",
+    )
 
 
 def _host(url: str) -> str:

@@ -7,6 +7,7 @@ error responses" (206 with an `Error` in each failed item).
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -60,6 +61,8 @@ class Graph:
         self.settings = settings
         self._client = Client(settings, _advice(settings), transport)
         self._path = f"/{settings.api_version or API_VERSION}/security/tiIndicators"
+        self._unanswered: set[str] = set()
+        self._lock = threading.Lock()
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """As the product behind it: Sentinel holds all kinds, Defender not."""
@@ -83,13 +86,27 @@ class Graph:
         """Submit new ones, update those with a `remote_id`; see `interface.Destination.send`."""
         deadline = time.monotonic() + timeout
         found: dict[str, ItemResult] = {}
-        for part in self.batches(batch):
+        for part in self.batches(self._found_again(batch, deadline)):
             updating = bool(part[0].remote_id)
+            names = {due.stamp.stix_id for due in part}
             make = update if updating else entity
             operation = "updateTiIndicators" if updating else "submitTiIndicators"
+            self._note(names, unanswered=not updating)
             answer = self._post(operation, [make(due, self.settings) for due in part], deadline)
             found |= zip((due.stamp.stix_id for due in part), results(part, _items(answer)), strict=True)
+            self._note(names, unanswered=False)
         return [found[due.stamp.stix_id] for due in batch]
+
+    def _found_again(self, batch: Sequence[Due], deadline: float) -> list[Due]:
+        """The batch, in which what an unanswered submission may have created has its id: submitting doubles."""
+        with self._lock:
+            doubtful = {due.stamp.stix_id for due in batch if not due.remote_id} & self._unanswered
+        there = self._there(doubtful, deadline) if doubtful else {}
+        return [due._replace(remote_id=due.remote_id or there.get(due.stamp.stix_id, "")) for due in batch]
+
+    def _note(self, names: set[str], *, unanswered: bool) -> None:
+        with self._lock:
+            self._unanswered = self._unanswered | names if unanswered else self._unanswered - names
 
     def withdraw(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
         """Delete by id; ids that are not known are looked up."""
@@ -125,7 +142,7 @@ class Graph:
             document = self._get(address, deadline - time.monotonic())
             for item in document["value"]:
                 external, number = item.get("externalId"), item.get("id")
-                if external in wanted and isinstance(number, str) and number:
+                if isinstance(external, str) and external in wanted and isinstance(number, str) and number:
                     found[external] = number
             following = self._next(document, address)
             if following is None:
@@ -186,11 +203,18 @@ def _items(answer: Answer) -> list[dict[str, Any]]:
 
 def results(batch: Sequence[Due], items: Sequence[Mapping[str, Any]]) -> list[ItemResult]:
     """The result for each of a batch: by external id, by id, or by place for an item that says neither."""
-    by_name = {name: item for item in items for name in (item.get("externalId"), item.get("id")) if name}
+    by_name: dict[str, Mapping[str, Any]] = {}
+    for one in items:
+        for name in (one.get("externalId"), one.get("id")):
+            # Of two items for one name the failure counts: nothing is accepted that may not be there.
+            if isinstance(name, str) and name and (name not in by_name or _failure(one) is not None):
+                by_name[name] = one
     in_place: Iterable[Mapping[str, Any] | None] = items if len(items) == len(batch) else [None] * len(batch)
     found = []
     for due, at_its_place in zip(batch, in_place, strict=True):
-        item = by_name.get(due.stamp.stix_id) or (by_name.get(due.remote_id) if due.remote_id else None)
+        item: Mapping[str, Any] | None = by_name.get(due.stamp.stix_id) or (
+            by_name.get(due.remote_id) if due.remote_id else None
+        )
         if item is None and at_its_place is not None and _is_nameless_failure(at_its_place):
             item = at_its_place
         found.append(_NO_RESULT if item is None else _result(item))

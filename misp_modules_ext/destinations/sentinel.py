@@ -11,12 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 from misp_modules_ext.config.settings import DestinationSettings
-from misp_modules_ext.destinations.answers import Advice, Answer, clean, unreadable
+from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, clean, error_text, unreadable
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.interface import Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.sentinel_payload import upload_body
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
+from misp_modules_ext.errors import NotFound
 from misp_modules_ext.model.indicator import Due, Indicator
 from misp_modules_ext.model.outcome import Outcome, Reason
 
@@ -96,7 +97,14 @@ class Sentinel:
 
     def _probe(self) -> str:
         body = encode({"sourcesystem": self.settings.source_system, "stixobjects": [{"type": "indicator"}]})
-        self._client.expect(self._client.call("POST", self._path, timeout=PROBE_TIMEOUT, body=body), 200, 400)
+        answer = self._client.call("POST", self._path, timeout=PROBE_TIMEOUT, body=body)
+        self._client.expect(answer, 200, 400)
+        words = error_text(answer)
+        if answer.status == 400 and "version" in f"{words.code} {words.message}".lower():
+            raise NotFound(
+                f"Microsoft Sentinel does not know the API version: {words.message}{TO_DO}correct `apiVersion` of "
+                f"[{self.settings.name}], or remove the line."
+            )
         return "the application may upload; nothing was changed."
 
     def _upload(self, batch: Sequence[Due], timeout: float, *, revoked: bool) -> list[ItemResult]:
@@ -125,6 +133,8 @@ def read_errors(answer: Answer, count: int) -> dict[int, list[str]]:
     Raises:
         Unavailable: it is anything else. Then it is not known which objects were taken, and none counts as accepted.
     """
+    if answer.is_empty and not _is_whole(answer):
+        raise unreadable(answer, "Microsoft Sentinel", "closed the connection before it said whether it is complete")
     if answer.is_empty:
         return {}
     document = answer.json()
@@ -139,6 +149,12 @@ def read_errors(answer: Answer, count: int) -> dict[int, list[str]]:
             raise unreadable(answer, "Microsoft Sentinel", "with an error that names none of the objects sent")
         found.setdefault(index, []).extend(_messages(error))
     return found
+
+
+def _is_whole(answer: Answer) -> bool:
+    """Whether an empty body was meant: HTTP/1.1 says so by its length, or ends a chunked body, which was read whole."""
+    length = answer.headers.get("content-length", "").strip()
+    return length == "0" or "chunked" in answer.headers.get("transfer-encoding", "").lower()
 
 
 def _messages(error: dict[str, Any]) -> list[str]:

@@ -8,15 +8,16 @@ client answers neither; MSAL_FORCE_REGION would send it to 169.254.169.254, so r
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msal
 import requests
-from msal.exceptions import MsalError
 from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import DestinationSettings
@@ -27,8 +28,20 @@ from misp_modules_ext.errors import CredentialsRefused, DestinationError, Unavai
 
 _ENTRA = Advice("Entra", *["correct `endpoint.login` and `tenantId`, and see whether a proxy gave this answer."] * 3)
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
-# What MSAL raises when a discovery document or token answer is not as it expects; it has no class of its own for that.
-_MSAL_RAISES = (MsalError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+#: So many credentials of one application are kept: two sections may use different ones, and old ones are rotated out.
+MOST_CREDENTIALS = 4
+#: Makes fingerprints of secrets useless outside this process.
+_SALT = os.urandom(32)
+#: Where Microsoft's clouds sign in; discovery may name no other host but the configured one.
+_LOGIN_HOSTS = frozenset(
+    {
+        "login.microsoftonline.com",
+        "login.microsoftonline.us",
+        "login.partner.microsoftonline.cn",
+        "login.chinacloudapi.cn",
+        "login.windows.net",
+    }
+)
 
 
 class Token(NamedTuple):
@@ -88,7 +101,7 @@ class Tokens:
         meaning, remedy = hint(code)
         words = clean(first_line(description)) or clean(str(error), 100)
         sentence = f"Entra gave no token for [{self._settings.name}]: {meaning} ({words.rstrip('.')}).{TO_DO}{remedy}"
-        passing = passes(code) or error in _PASSING
+        passing = passes(code) or (isinstance(error, str) and error in _PASSING)
         return Unavailable(sentence) if passing else CredentialsRefused(sentence)
 
 
@@ -96,6 +109,8 @@ class _Key(NamedTuple):
     login: str
     tenant: str
     app: str
+    credential: bytes
+    transport: int
 
 
 class _Application:
@@ -106,13 +121,9 @@ class _Application:
         self._secret = secret
         self._transport = transport
         self._lock = threading.Lock()
-        self._http = _Http(transport, secret)
+        self._http = _Http(transport, secret, key.login)
         self._msal: Any = None
         self._last: dict[str, SecretStr] = {}
-
-    def serves(self, secret: SecretStr, transport: Transport) -> bool:
-        """Whether it was made with this secret and transport."""
-        return self._secret == secret and self._transport is transport
 
     def ask(self, scope: str, deadline: float) -> Mapping[str, Any] | DestinationError:
         """MSAL's result, or why there is none."""
@@ -140,7 +151,7 @@ class _Application:
             result = self._msal.acquire_token_for_client([scope])
         except _NoAnswerError as failure:
             return failure.error
-        except _MSAL_RAISES as error:
+        except Exception as error:  # noqa: BLE001 - MSAL says nowhere what it raises for documents it does not expect
             return self._misunderstood(type(error).__name__)
         return result if isinstance(result, Mapping) else self._misunderstood("no result")
 
@@ -192,9 +203,10 @@ class _Response:
 class _Http:
     """MSAL's HTTP client, over our transport. Used under the application's lock."""
 
-    def __init__(self, transport: Transport, secret: SecretStr) -> None:
+    def __init__(self, transport: Transport, secret: SecretStr, login: str) -> None:
         self._transport = transport
         self._secret = secret
+        self._host = urlsplit(login).hostname or ""
         self._deadline = 0.0
         self.last: Answer | None = None
 
@@ -209,6 +221,13 @@ class _Http:
 
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_ignored: Any) -> _Response:
         """Ask for a token; `data` is a form."""
+        host = urlsplit(url).hostname or ""
+        if host != self._host and host not in _LOGIN_HOSTS:
+            raise _NoAnswerError(
+                Unavailable(
+                    f"Entra's discovery names another host for tokens ({clean(host, 80)}).{TO_DO}{_ENTRA.not_found}"
+                )
+            )
         form = urlencode(data or {}) if not isinstance(data, str) else data
         all_headers = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
         return self._request("POST", url, params, all_headers, form.encode())
@@ -246,12 +265,23 @@ _lock = threading.Lock()
 
 
 def _application_for(settings: DestinationSettings, transport: Transport) -> _Application:
-    key = _Key(settings.endpoint_login.rstrip("/"), settings.tenant_id.lower(), settings.app_id.lower())
+    login, tenant, app = settings.endpoint_login.rstrip("/"), settings.tenant_id.lower(), settings.app_id.lower()
+    key = _Key(login, tenant, app, _fingerprint(settings.app_secret), id(transport))
     with _lock:
         application = _applications.get(key)
-        if application is None or not application.serves(settings.app_secret, transport):
+        if application is None:
+            same = [other for other in _applications if other[:3] == key[:3]]
+            for oldest in same[: max(0, len(same) - MOST_CREDENTIALS + 1)]:
+                del _applications[oldest]
+            # The application keeps the transport, so that its id stays its own.
             application = _applications[key] = _Application(key, settings.app_secret, transport)
         return application
+
+
+def _fingerprint(secret: SecretStr) -> bytes:
+    return hashlib.blake2b(
+        secret.get_secret_value().encode("utf-8", "surrogatepass"), key=_SALT, digest_size=16
+    ).digest()
 
 
 def _forget(application: _Application) -> None:

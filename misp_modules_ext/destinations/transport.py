@@ -8,6 +8,7 @@ followed, no `.netrc` read, no cookie kept. Proxies come from the environment, a
 
 from __future__ import annotations
 
+import inspect
 import os
 import socket
 import ssl
@@ -24,7 +25,6 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from urllib3 import HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import HTTPError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from misp_modules_ext import __version__
@@ -138,14 +138,15 @@ class _Exchange:
 
     def _work(self, request: requests.Request, bearer: SecretStr | None) -> None:
         _here.exchange = self
+        began = time.monotonic()
         url, proxy = str(request.url), None
         try:
             proxies = get_environ_proxies(url)
             proxy = select_proxy(url, proxies)
             self._answer = self._send(request, bearer, proxies)
-        except (requests.RequestException, HTTPError, OSError, ValueError, TooLarge) as error:
+        except Exception as error:  # noqa: BLE001 - a thread that dies silently would look like a time-out
             # Only the sentence goes on: the error itself holds the request, and with it the token.
-            self._failure = Unavailable(explain(error, url, proxy, self._timeout))
+            self._failure = Unavailable(explain(error, url, proxy, time.monotonic() - began))
         finally:
             _here.exchange = None
             self._done.set()
@@ -216,13 +217,24 @@ class _Adapter(HTTPAdapter):
             self._context.load_default_certs()
         super().__init__(pool_maxsize=POOL_SIZE)
 
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """As requests has it, also after misp-modules' `--debug-extended` has put its own method in its place.
+
+        That one logs headers and bodies as they are: the client secret and every token.
+        """
+        original = inspect.unwrap(HTTPAdapter.send)
+        response: requests.Response = original(self, *args, **kwargs)
+        return response
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"https": _Pool}
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, ssl_context=self._context, **proxy_kwargs)
-        manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": _Pool}
+        if not proxy.lower().startswith("socks"):
+            # A SOCKS proxy needs connections of its own kind; the deadline then holds by its time-outs alone.
+            manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": _Pool}
         return manager
 
 
@@ -242,5 +254,8 @@ def transport_for(ca: Path | None) -> Transport:
     key = (os.getpid(), ca, changed)
     with _lock:
         if key not in _transports:
+            # What was made for an older state of this file, or before a fork, is of no use any more.
+            for old in [k for k in _transports if k[0] != key[0] or k[1] == ca]:
+                del _transports[old]
             _transports[key] = Transport(ca)
         return _transports[key]

@@ -8,10 +8,9 @@ import pytest
 
 from misp_modules_ext.config.settings import Api
 from misp_modules_ext.destinations import create
-from misp_modules_ext.destinations.defender import MAX_NAMED
 from misp_modules_ext.destinations.interface import Destination, Refusal
 from misp_modules_ext.emulator import Behaviour, Emulator
-from misp_modules_ext.errors import Retired
+from misp_modules_ext.errors import Retired, Unavailable
 from misp_modules_ext.model.indicator import Due, Kind
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import due
@@ -30,9 +29,9 @@ def _domains(count: int) -> list[Due]:
     return [due(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(count)]
 
 
-@pytest.mark.parametrize("count", [1, MAX_NAMED, MAX_NAMED + 1])
+@pytest.mark.parametrize("count", [1, 30])
 def test_someone_elses_entry_at_defender_is_left_alone(make: Make, emulator: Emulator, count: int) -> None:
-    """Found by filter or in the whole list: refused with its owner's name, and never withdrawn."""
+    """Found in the list: refused with its owner's name, and never withdrawn."""
     push(make(Api.DEFENDER, source_system=THEIRS), _domains(count)[:1])
     defender = make(Api.DEFENDER)
     first, *others = defender.survey(_domains(count), 5.0)
@@ -44,8 +43,35 @@ def test_someone_elses_entry_at_defender_is_left_alone(make: Make, emulator: Emu
     assert [entity["application"] for entity in held(emulator, Api.DEFENDER)] == [THEIRS]
 
 
+def test_someone_elses_entry_is_known_in_any_spelling(make: Make, emulator: Emulator) -> None:
+    """People write hashes in capitals: it is the same value, and it is theirs."""
+    theirs = make(Api.DEFENDER, source_system=THEIRS)
+    push(theirs, [due(Kind.FILE_MD5, "0123456789ABCDEF" * 2)])
+    (answer,) = make(Api.DEFENDER).survey([due(Kind.FILE_MD5, "0123456789abcdef" * 2)], 5.0)
+    assert isinstance(answer, Refusal)
+    assert answer.reason is Reason.ALREADY_THERE
+
+
+def test_an_unanswered_submission_to_graph_doubles_nothing(make: Make, emulator: Emulator) -> None:
+    """The answer is lost, the indicators are there: the repetition finds them."""
+    graph = make(Api.GRAPH)
+    emulator.fault(api="graph", drop="after", times=1, path="/submitTiIndicators")
+    with pytest.raises(Unavailable):
+        graph.send(_domains(3), 5.0)
+    results = graph.send(_domains(3), 5.0)
+    assert [result.outcome for result in results] == [Outcome.ACCEPTED] * 3
+    assert len(held(emulator, Api.GRAPH)) == 3
+
+
+def test_check_fails_for_an_api_version_that_microsoft_does_not_know(make: Make) -> None:
+    """Every upload would be refused, so `check` may not call it well."""
+    findings = make(Api.SENTINEL, api_version="2023-01-01").check()
+    assert [finding.ok for finding in findings] == [True, False]
+    assert "apiVersion" in findings[1].remedy
+
+
 def test_peers_12_values_with_quotes_are_found_at_defender(make: Make) -> None:
-    """The filter finds the entry although its value holds quotes."""
+    """The entry is found although its value holds quotes."""
     url = due(Kind.URL, "http://evil.example/it's/'quoted'?a=b&c=d#e")
     defender = make(Api.DEFENDER)
     push(defender, [url])

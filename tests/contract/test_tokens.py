@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import Api
+from misp_modules_ext.destinations import tokens
 from misp_modules_ext.emulator import Emulator
 from misp_modules_ext.errors import CredentialsRefused, Throttled, Unavailable
 from misp_modules_ext.model.outcome import Outcome
@@ -35,9 +37,21 @@ def test_a_refusal_with_400_is_not_replayed_either(make: Make, emulator: Emulato
 
 
 def _drop_token(make: Make) -> None:
-    """Have the process forget its token for the emulator's application, as a changed secret does."""
-    with pytest.raises(CredentialsRefused):
-        make(Api.SENTINEL, app_secret=SecretStr("other")).send([due()], 5.0)
+    """Have the process forget its tokens, as a new one would."""
+    tokens._applications.clear()
+
+
+def test_two_authorities_of_one_application_keep_their_tokens(make: Make, emulator: Emulator, tmp_path: Path) -> None:
+    """Two sections with different `ca` files ask Entra once each, however often they take turns."""
+    _drop_token(make)
+    other = tmp_path / "ca.pem"
+    other.write_bytes(emulator.ca.read_bytes())
+    sections = [make(Api.SENTINEL), make(Api.SENTINEL, ca=other)]
+    for _ in range(5):
+        for section in sections:
+            section.send([due()], 5.0)
+    asked = [r for r in emulator.requests() if r["api"] == "login" and r["method"] == "POST"]
+    assert len(asked) == 2
 
 
 def test_an_unknown_tenant_is_a_refusal_with_its_remedy(make: Make) -> None:

@@ -15,7 +15,7 @@ from tests.support.build import destination, due, indicator
 
 from .scripted import API, LOGIN, Scripted, as_json
 
-GOOD = Answer(200)
+GOOD = Answer(200, {"content-length": "0"})
 
 
 def _sentinel(*answers: Answer | Unavailable, **fields: Any) -> tuple[Sentinel, Scripted]:
@@ -34,7 +34,18 @@ def _outcomes(*answers: Answer) -> list[Outcome]:
 @pytest.mark.parametrize("body", [b"", b" \r\n", b"{}", b'{"errors": []}', b'{"errors": [], "more": 1}'])
 def test_a_200_without_errors_accepts_all(body: bytes) -> None:
     """Empty is what is documented; an empty object or list says the same."""
-    assert _outcomes(Answer(200, {}, body)) == [Outcome.ACCEPTED] * 3
+    assert _outcomes(Answer(200, {"content-length": str(len(body.strip()))}, body)) == [Outcome.ACCEPTED] * 3
+
+
+def test_an_empty_chunked_answer_accepts_all() -> None:
+    """A chunked body that ended was read whole."""
+    assert _outcomes(Answer(200, {"transfer-encoding": "chunked"})) == [Outcome.ACCEPTED] * 3
+
+
+def test_a_connection_that_just_ends_accepts_nothing() -> None:
+    """Without length and without chunks nobody knows whether item errors were to come."""
+    with pytest.raises(Unavailable, match="closed the connection"):
+        _outcomes(Answer(200))
 
 
 @pytest.mark.parametrize("key", ["errorMessages", "validationErrorMessages"])
