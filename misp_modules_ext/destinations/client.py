@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
+
+import orjson
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, error_for
@@ -80,6 +83,13 @@ class Client:
         """Try to get a token."""
         return attempt(f"token for {self._settings.scope}", self._try_token)
 
+    def roles(self) -> frozenset[str] | None:
+        """The application permissions that the token names; `None` when it does not say, or is no JWT.
+
+        Only a hint for people: Microsoft asks clients not to rely on what is in an access token.
+        """
+        return _roles(self._tokens.get(PROBE_TIMEOUT).value.get_secret_value())
+
     def _try_token(self) -> str:
         self._tokens.get(PROBE_TIMEOUT)
         return "Entra gave a token."
@@ -102,6 +112,17 @@ def _without(token: Token, answer: Answer) -> Answer:
     if secret not in answer.body:
         return answer
     return Answer(answer.status, answer.headers, answer.body.replace(secret, b"(token)"))
+
+
+def _roles(token: str) -> frozenset[str] | None:
+    _, _, rest = token.partition(".")
+    payload = rest.partition(".")[0]
+    try:
+        claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return None
+    roles = claims.get("roles") if isinstance(claims, dict) else None
+    return frozenset(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else None
 
 
 def _origin(address: str) -> str:

@@ -19,6 +19,8 @@ _FULL = re.compile(
     r"\bcapacity\b|\bquota\b|(?!.*\b(?:characters?|length|long\w*)\b)(?=.*\b(?:tenant|organi[sz]ation|indicators)\b)(?=.*\b(?:max\w*|limit\w*|exceed\w*|most|full)\b)",
     re.IGNORECASE | re.DOTALL,
 )
+# Not what stands between two apostrophes inside words.
+_QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"")
 _NO_RESULT = ItemResult(
     Outcome.PENDING, Reason.UNREACHABLE, "Defender's answer holds no result for this value: repeat to be sure."
 )
@@ -66,7 +68,8 @@ def _result(answers: Sequence[dict[str, Any]]) -> ItemResult:
         return ItemResult(Outcome.ACCEPTED, remote_id=identifier(answers[0]))
     why = clean(str(failed.get("failureReason") or "")) or "Defender refused it without a reason."
     # A failure may quote the value, and a value may hold any word.
-    if _FULL.search(re.sub(r"'[^']*'|\"[^\"]*\"", "", why.replace(str(failed.get("indicator")), ""))):
+    value_said = re.escape(str(failed.get("indicator")))
+    if _FULL.search(_QUOTED.sub("", re.sub(value_said, "", why, flags=re.IGNORECASE))):
         return ItemResult(Outcome.SKIPPED, Reason.CAPACITY, why)
     return ItemResult(Outcome.REJECTED, Reason.REJECTED, why)
 

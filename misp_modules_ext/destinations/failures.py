@@ -119,7 +119,8 @@ def _connection(host: str, causes: list[BaseException]) -> tuple[str, str]:
         return f"{host} is no address that can be asked.", "correct `endpoint.login` or `endpoint.api`."
     if any(isinstance(cause, (ConnectionError, requests.exceptions.ChunkedEncodingError)) for cause in causes):
         return f"{host} closed the connection before its answer was complete.", "repeat later."
-    return f"{host} could not be asked{_words(causes, OSError)}.", f"repeat later; if it stays, {_FIREWALL}"
+    words = _words(causes, OSError) or f" (unexpected {type(causes[0]).__name__})"
+    return f"{host} could not be asked{words}.", f"repeat later; if it stays, {_FIREWALL}"
 
 
 def _words(causes: list[BaseException], kind: type[BaseException]) -> str:

@@ -93,8 +93,10 @@ class Graph:
             operation = "updateTiIndicators" if updating else "submitTiIndicators"
             self._note(names, unanswered=not updating)
             answer = self._post(operation, [make(due, self.settings) for due in part], deadline)
-            found |= zip((due.stamp.stix_id for due in part), results(part, _items(answer)), strict=True)
-            self._note(names, unanswered=False)
+            answers = dict(zip((due.stamp.stix_id for due in part), results(part, _named(answer)), strict=True))
+            found |= answers
+            # One without a result of its own may be there as well.
+            self._note({n for n, one in answers.items() if one.outcome is not Outcome.PENDING}, unanswered=False)
         return [found[due.stamp.stix_id] for due in batch]
 
     def _found_again(self, batch: Sequence[Due], deadline: float) -> list[Due]:
@@ -142,7 +144,7 @@ class Graph:
             document = self._get(address, deadline - time.monotonic())
             for item in document["value"]:
                 external, number = item.get("externalId"), item.get("id")
-                if isinstance(external, str) and external in wanted and isinstance(number, str) and number:
+                if external in wanted and number:
                     found[external] = number
             following = self._next(document, address)
             if following is None:
@@ -161,9 +163,8 @@ class Graph:
 
     def _get(self, address: str, timeout: float) -> dict[str, Any]:
         answer = self._accepted(self._client.call("GET", address, timeout=timeout), 200)
-        document = answer.json()
-        if not isinstance(document, dict) or _objects(document) is None:
-            raise unreadable(answer, NAME, "not with the documented list of values")
+        _named(answer)
+        document: dict[str, Any] = answer.json()
         return document
 
     def _post(self, operation: str, value: list[Any], deadline: float, *, may_be_empty: bool = False) -> Answer:
@@ -199,6 +200,14 @@ def _items(answer: Answer) -> list[dict[str, Any]]:
     if found is None:
         raise unreadable(answer, NAME, "not with the documented list of values")
     return found
+
+
+def _named(answer: Answer) -> list[dict[str, Any]]:
+    """Items whose ids are texts where they are given: one that cannot be recognized might be submitted again."""
+    items = _items(answer)
+    if not all(isinstance(item.get(name), (str, type(None))) for item in items for name in ("id", "externalId")):
+        raise unreadable(answer, NAME, "with ids that are no texts")
+    return items
 
 
 def results(batch: Sequence[Due], items: Sequence[Mapping[str, Any]]) -> list[ItemResult]:

@@ -95,13 +95,13 @@ class Tokens:
         if isinstance(token, str) and token:
             return Token(SecretStr(token), document.get("token_source") == "cache")
         error, description = document.get("error"), str(document.get("error_description") or "")
-        if not error:
+        if not isinstance(error, str) or not error:
             return Unavailable(f"Entra's answer for [{self._settings.name}] holds neither a token nor an error.")
         code = code_in(description)
         meaning, remedy = hint(code)
-        words = clean(first_line(description)) or clean(str(error), 100)
+        words = clean(first_line(description)) or clean(error, 100)
         sentence = f"Entra gave no token for [{self._settings.name}]: {meaning} ({words.rstrip('.')}).{TO_DO}{remedy}"
-        passing = passes(code) or (isinstance(error, str) and error in _PASSING)
+        passing = passes(code) or error in _PASSING
         return Unavailable(sentence) if passing else CredentialsRefused(sentence)
 
 
@@ -150,8 +150,11 @@ class _Application:
                 self._msal = self._build()
             result = self._msal.acquire_token_for_client([scope])
         except _NoAnswerError as failure:
+            if isinstance(failure, _ForeignHostError):
+                self._msal = None
             return failure.error
         except Exception as error:  # noqa: BLE001 - MSAL says nowhere what it raises for documents it does not expect
+            self._msal = None  # built from a document that it cannot use, perhaps: asked anew next time
             return self._misunderstood(type(error).__name__)
         return result if isinstance(result, Mapping) else self._misunderstood("no result")
 
@@ -188,6 +191,10 @@ class _NoAnswerError(requests.RequestException):
         self.error = error
 
 
+class _ForeignHostError(_NoAnswerError):
+    """Discovery would have the secret sent elsewhere; what MSAL learned from it must not stay."""
+
+
 class _Response:
     """What MSAL wants of a response."""
 
@@ -200,13 +207,22 @@ class _Response:
         """Nothing: statuses that MSAL would raise for never reach it."""
 
 
+def _place(address: str) -> tuple[str, int]:
+    """Host and port of an https address; `("", 0)` for one that cannot be read."""
+    try:
+        parts = urlsplit(address)
+        return parts.hostname or "", parts.port or 443
+    except ValueError:
+        return "", 0
+
+
 class _Http:
     """MSAL's HTTP client, over our transport. Used under the application's lock."""
 
     def __init__(self, transport: Transport, secret: SecretStr, login: str) -> None:
         self._transport = transport
         self._secret = secret
-        self._host = urlsplit(login).hostname or ""
+        self._login = _place(login)
         self._deadline = 0.0
         self.last: Answer | None = None
 
@@ -221,11 +237,13 @@ class _Http:
 
     def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_ignored: Any) -> _Response:
         """Ask for a token; `data` is a form."""
-        host = urlsplit(url).hostname or ""
-        if host != self._host and host not in _LOGIN_HOSTS:
-            raise _NoAnswerError(
+        host, port = place = _place(url)
+        if place != self._login and (host not in _LOGIN_HOSTS or port != 443):
+            named = clean(f"{host}:{port}", 80)
+            raise _ForeignHostError(
                 Unavailable(
-                    f"Entra's discovery names another host for tokens ({clean(host, 80)}).{TO_DO}{_ENTRA.not_found}"
+                    f"Entra's discovery names another host for tokens ({named}), to which the secret was not sent."
+                    f"{TO_DO}{_ENTRA.not_found}"
                 )
             )
         form = urlencode(data or {}) if not isinstance(data, str) else data

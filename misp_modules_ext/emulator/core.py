@@ -125,7 +125,7 @@ class Core:
             return service.unauthorized("The bearer token is missing or was not issued here.")
         if grant.expires <= self.clock.now():
             return service.unauthorized("The bearer token has expired.")
-        if grant.audience not in service.audiences | self.own_origins:
+        if grant.audience not in service.audiences:
             return service.unauthorized(f"The bearer token is for {grant.audience}, not for this API.")
         return grant
 

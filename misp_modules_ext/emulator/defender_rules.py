@@ -126,12 +126,18 @@ def _address(value: str, behaviour: Behaviour) -> Complaint | None:
         address = ipaddress.ip_address(value)
     except ValueError:
         return Complaint("InvalidIpAddress", "A single IPv4 or IPv6 address is needed; CIDR notation is not supported.")
-    if any(address in network for network in _INTERNAL if network.version == address.version):
+    if _is_internal(address):
         return Complaint("InvalidIpAddress", "Indicators cannot be created for internal addresses.")
     full = len(value.split(":")) == 8 and "::" not in value
     if address.version == 6 and behaviour.defender_full_ipv6 and not full:
         return Complaint("InvalidIpAddress", "An IPv6 address needs all eight segments.")
     return None
+
+
+def _is_internal(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    inner = mapped or address
+    return any(inner in network for network in _INTERNAL if network.version == inner.version)
 
 
 def _is_domain(value: str) -> bool:
@@ -146,11 +152,11 @@ def _is_url(value: str) -> bool:
         host = parts.hostname or ""
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and (_is_domain(host.rstrip(".")) or _is_address(host))
+    return parts.scheme in ("http", "https") and (_is_domain(host.rstrip(".")) or _is_public_address(host))
 
 
-def _is_address(host: str) -> bool:
+def _is_public_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host) is not None
+        return not _is_internal(ipaddress.ip_address(host))
     except ValueError:
         return False

@@ -6,6 +6,8 @@ Types, enumerations and unknown properties make the body unreadable (400); missi
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,6 +104,9 @@ PROPERTIES = frozenset(
 )
 
 
+_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64}
+
+
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
@@ -168,4 +173,19 @@ def _observable(item: JsonObject, product: str) -> str | None:
         return "Received an empty indicator value." if product == DEFENDER else "An observable is required."
     if item.get("fileHashValue") and item.get("fileHashType") in (None, "unknown"):
         return "fileHashType is required with fileHashValue."
-    return None
+    return next((f"{name} is not valid." for name in names if item.get(name) and not _is_value(name, item)), None)
+
+
+def _is_value(name: str, item: JsonObject) -> bool:
+    """Whether an observable is what its property says: single addresses, whole hashes."""
+    value = str(item[name])
+    if name == "fileHashValue":
+        digits = _DIGITS.get(str(item.get("fileHashType")))
+        return digits is None or re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", value) is not None
+    version = 4 if name.endswith("IPv4") else 6 if name.endswith("IPv6") else None
+    if version is None:
+        return True
+    try:
+        return ipaddress.ip_address(value).version == version
+    except ValueError:
+        return False

@@ -15,6 +15,7 @@ from .behaviour import Behaviour
 from .calls import Answer, Call, Grant, JsonObject, Limit, Refusal, Result, json_answer
 from .clock import parse_stix
 from .intel import Intel
+from .patterns import observable
 from .stix import problems
 
 API_VERSION = "2024-02-01-preview"
@@ -127,6 +128,8 @@ class Sentinel:
             notes.append(f"{item['id']} ignored: modified {item['modified']} is older than {stored.data['modified']}")
         else:
             self._intel.put(workspace, source, item)
+            if item["type"] == "indicator" and not observable(item["pattern"]).key:
+                notes.append(f"{item['id']} will match nothing: its pattern is not one comparison that is understood")
         return []
 
     def reset(self) -> None:

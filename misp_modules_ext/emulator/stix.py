@@ -47,7 +47,12 @@ def _is_id(value: Any) -> bool:
 
 
 def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return _is_list(value) and all(isinstance(item, str) for item in value)
+
+
+def _is_list(value: Any) -> bool:
+    """STIX 2.1, 2.9: a list that is present is not empty."""
+    return isinstance(value, list) and bool(value)
 
 
 def _is_confidence(value: Any) -> bool:
@@ -55,11 +60,11 @@ def _is_confidence(value: Any) -> bool:
 
 
 def _is_markings(value: Any) -> bool:
-    return isinstance(value, list) and all(_is_id(item) and item.startswith("marking-definition--") for item in value)
+    return _is_list(value) and all(isinstance(item, str) and item in TLP_MARKINGS for item in value)
 
 
 def _is_references(value: Any) -> bool:
-    return isinstance(value, list) and all(
+    return _is_list(value) and all(
         isinstance(item, dict) and _is_text(item.get("source_name")) and all(_is_text(v) for v in _plain(item))
         for item in value
     )
@@ -70,7 +75,7 @@ def _plain(reference: JsonObject) -> list[Any]:
 
 
 def _is_phases(value: Any) -> bool:
-    return isinstance(value, list) and all(
+    return _is_list(value) and all(
         isinstance(item, dict) and _is_text(item.get("kill_chain_name")) and _is_text(item.get("phase_name"))
         for item in value
     )
@@ -91,7 +96,7 @@ _KINDS: Mapping[str, tuple[Check, str]] = {
     "indicator_types": (_is_texts, "Must be a list of strings"),
     "confidence": (_is_confidence, "Must be an integer from 0 to 100"),
     "lang": (_is_text, "Must be a string"),
-    "object_marking_refs": (_is_markings, "Must be a list of marking-definition ids"),
+    "object_marking_refs": (_is_markings, "Must be one of the four TLP marking-definition ids"),
     "external_references": (_is_references, "Must be a list of objects with a source_name"),
     "kill_chain_phases": (_is_phases, "Must be a list of objects with kill_chain_name and phase_name"),
     "extensions": (lambda value: isinstance(value, dict), "Must be an object"),

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from requests.adapters import HTTPAdapter
 
 from misp_modules_ext import __version__
+from misp_modules_ext.destinations import transport
+from misp_modules_ext.destinations.sentinel import read_errors
 from misp_modules_ext.destinations.transport import Transport, transport_for
 from misp_modules_ext.emulator import Emulator
 from misp_modules_ext.errors import Unavailable
@@ -256,3 +259,50 @@ def test_transports_are_shared_until_the_ca_file_changes(emulator: Emulator, tmp
     assert transport_for(None) is transport_for(None)
     os.utime(ca, ns=(1, 1))
     assert transport_for(ca) is not first
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://user:hidden@127.0.0.1:notaport", "http://user:hidden@[bad", "ftp://user:hidden@127.0.0.1:1"]
+)
+def test_a_proxy_with_a_wrong_address_is_named(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remedy is about HTTPS_PROXY, not about Microsoft's address."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(Unavailable, match="What to do: .*HTTPS_PROXY") as caught:
+        Transport().request("GET", "https://api.example/", timeout=5.0)
+    assert "hidden" not in str(caught.value)
+    assert "did not answer" not in str(caught.value)
+
+
+def test_an_unexpected_error_is_no_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a library raises in the sending thread arrives at once, by its class."""
+
+    def _broken(*_: object, **__: object) -> None:
+        raise LookupError("odd")
+
+    monkeypatch.setattr(HTTPAdapter, "send", _broken)
+    with pytest.raises(Unavailable, match="unexpected LookupError"):
+        Transport().request("GET", "https://api.example/", timeout=60.0)
+
+
+def test_old_transports_of_a_changed_ca_are_dropped(emulator: Emulator, tmp_path: Path) -> None:
+    """However often it is renewed, one is kept; those of other files stay."""
+    ca, other = tmp_path / "ca.pem", tmp_path / "other.pem"
+    ca.write_bytes(emulator.ca.read_bytes())
+    other.write_bytes(emulator.ca.read_bytes())
+    kept = transport_for(other)
+    for number in range(5):
+        os.utime(ca, ns=(number, number))
+        transport_for(ca)
+    assert [key[1] for key in transport._transports].count(ca) == 1
+    assert transport_for(other) is kept
+
+
+def test_an_empty_answer_that_the_connection_cut_is_not_whole(authority: Authority) -> None:
+    """Sentinel's empty 200 accepts a batch only when the server said that it is empty."""
+    for rest in (b"Content-Length: 0\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"):
+        with tls_server(authority, says(b"HTTP/1.1 200 OK\r\n" + rest)) as url:
+            assert read_errors(Transport(authority.ca).request("POST", url, timeout=5.0, body=b"{}"), 3) == {}
+    with tls_server(authority, says(b"HTTP/1.1 200 OK\r\n\r\n")) as url:
+        answer = Transport(authority.ca).request("POST", url, timeout=5.0, body=b"{}")
+    with pytest.raises(Unavailable):
+        read_errors(answer, 3)

@@ -150,14 +150,15 @@ def test_audiences_of_other_clouds_exist(world: World, resource: str) -> None:
 def test_each_api_checks_the_audience(world: World, target: str, good: str, wrong: str, code: str) -> None:
     """401 in the API's own shape without a token, with an unknown one, or one for another API."""
     headers = [{}, {"Authorization": "Bearer unknown"}, {"Authorization": "Basic YTpi"}, world.bearer(wrong)]
+    # A token for the emulator as such would hide a wrong scope, since all APIs share its address.
+    headers.append(world.bearer("https://127.0.0.1"))
     for header in headers:
         answer = world.reply("GET", target, None, header).answer
         assert answer is not None
         assert (answer.status, answer.json()["error"]["code"]) == (401, code)
-    for resource in (good, "https://127.0.0.1"):
-        answer = world.reply("GET", target, None, world.bearer(resource)).answer
-        assert answer is not None
-        assert answer.status != 401
+    answer = world.reply("GET", target, None, world.bearer(good)).answer
+    assert answer is not None
+    assert answer.status != 401
 
 
 @pytest.mark.parametrize(("text", "number"), [("AADSTS7000222", 7000222), ("90002", 90002), (None, None), ("x", None)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,7 +18,7 @@ from misp_modules_ext.model.indicator import Due, Kind
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination, due
 
-from .scripted import API, LOGIN, Scripted, as_json
+from .scripted import API, LOGIN, Scripted, as_json, discovery, token
 
 A, B = due(Kind.DOMAIN_NAME, "a.evil.example"), due(Kind.IPV6_ADDR, "2001:db8::b")
 OURS = "MISP-modules-ext"
@@ -93,6 +95,8 @@ def test_peers_02_is_failed_is_read_with_its_reason() -> None:
         ("Indicators cannot be created for internal addresses.", False),
         ("Action is not supported for this tenant", False),
         ("'quota-mail.evil.example' is not a valid domain name", False),
+        ('"capacity" is no value of indicatorType', False),
+        ("The tenant's maximum of indicators isn't to be exceeded", True),
     ],
 )
 def test_a_full_tenant_is_no_fault_of_the_indicator(reason: str, full: bool) -> None:
@@ -226,3 +230,52 @@ def test_batches_hold_five_hundred() -> None:
     """Documented for one import."""
     dues = [due(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(1100)]
     assert [len(batch) for batch in _defender()[0].batches(dues)] == [500, 500, 100]
+
+
+def test_a_value_that_says_quota_is_no_full_tenant() -> None:
+    """The value is taken out of Microsoft's words in any case before they are judged."""
+    one = due(Kind.DOMAIN_NAME, "my.quota.evil.example")
+    failed = _result("my.quota.evil.example", True, failureReason="My.Quota.evil.example is no domain")
+    assert _send(failed, batch=(one,)) == [NO]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "ok"),
+    [
+        ("MissingRequiredParameter", "Parameter Indicators is missing", True),
+        ("BadRequest", "Indicators is empty.", True),
+        ("", "The request needs at least one indicator", True),
+        ("BadRequest", "The request is not valid.", False),
+        ("ODataError", "Invalid version", False),
+    ],
+)
+def test_check_believes_a_400_only_about_the_empty_list(code: str, message: str, ok: bool) -> None:
+    """Any other 400 would meet every import, so the finding fails in Microsoft's words."""
+    refusal = as_json({"error": {"code": code, "message": message}}, 400)
+    finding = _defender(as_json({"value": []}), refusal)[0].check()[2]
+    assert finding.ok is ok
+    assert message in finding.answer
+    assert bool(finding.remedy) is not ok
+
+
+@pytest.mark.parametrize(
+    ("claims", "warned"),
+    [
+        ({"roles": ["Ti.ReadWrite"]}, True),
+        ({"roles": []}, True),
+        ({"roles": ["Ti.ReadWrite", "Ti.ReadWrite.All"]}, False),
+        ({"aud": "x"}, False),
+        ({"roles": "Ti.ReadWrite"}, False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_check_says_when_others_entries_cannot_be_seen(claims: Any, warned: bool) -> None:
+    """Only when the token itself names its permissions; it stays a note."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    text = "opaque" if claims is None else f"e30.{payload}.x"
+    transport = Scripted([as_json({"value": []}), Answer(200)], [discovery(), token(text)])
+    settings = destination(api=Api.DEFENDER, endpoint_login=LOGIN, endpoint_api=API, app_id=str(id(transport)))
+    finding = Defender(settings, transport).check()[1]  # type: ignore[arg-type]
+    assert finding.ok
+    assert ("Ti.ReadWrite.All" in finding.answer) is warned

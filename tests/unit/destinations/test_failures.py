@@ -53,6 +53,7 @@ CASES = [
     (requests.exceptions.InvalidSchema("no adapter"), "only https", "correct"),
     (requests.exceptions.InvalidURL("bad"), "no address", "endpoint"),
     (OSError("disk"), "could not be asked (disk)", "repeat"),
+    (KeyError("x"), "unexpected KeyError", "repeat"),
     (TooLarge(10), "more than 10 bytes", "address"),
 ]
 
@@ -87,3 +88,20 @@ def test_errors_that_refer_to_each_other_end() -> None:
     one, two = OSError("one"), OSError("two")
     one.__cause__, two.__cause__ = two, one
     assert "could not be asked" in explain(one, URL, None, 1.0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.exceptions.InvalidProxyURL("malformed"),
+        requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support."),
+        urllib3.exceptions.ProxySchemeUnknown("ftp"),
+        urllib3.exceptions.LocationParseError("user:pass@proxy.example:notaport"),
+    ],
+)
+def test_a_wrong_proxy_is_the_proxys_fault(error: Exception) -> None:
+    """The remedy names HTTPS_PROXY, not Microsoft's address; the proxy's password is not shown."""
+    sentence = explain(error, URL, "http://user:pass@proxy.example:notaport", 5.0)
+    assert "HTTPS_PROXY" in sentence.partition(TO_DO)[2]
+    assert "endpoint" not in sentence
+    assert "pass" not in sentence

@@ -43,6 +43,9 @@ def _item(of: Any, **fields: Any) -> dict[str, Any]:
         ([{"id": FAILED, "Error": "x"}, _item(B)], [NO, OK]),
         ([{"id": "id-9"}, {"id": "id-8"}], [UNKNOWN, UNKNOWN]),
         ([{"id": FAILED, "Error": "x"}], [UNKNOWN, UNKNOWN]),
+        ([_item(A), _item(A, id=FAILED, Error="x"), _item(B)], [NO, OK]),
+        ([_item(A, id=FAILED, Error="x"), _item(A), _item(B)], [NO, OK]),
+        ([{"externalId": [1], "id": {"a": 1}}], [UNKNOWN, UNKNOWN]),
     ],
 )
 def test_results_are_matched_by_external_id(items: list[dict[str, Any]], outcomes: list[Outcome]) -> None:
@@ -126,6 +129,8 @@ def test_peers_24_the_next_page_is_asked_by_its_whole_address() -> None:
         "https://api.example:8443/x",
         "https://api.example@elsewhere.example/x",
         "//elsewhere.example/x",
+        "https://[bad",
+        "https://api.example:99999/x",
         5,
     ],
 )
@@ -176,3 +181,29 @@ def test_a_deletion_answered_with_fewer_results_accepts_nothing() -> None:
     batch = [A._replace(remote_id="id-a"), B._replace(remote_id="id-b")]
     with pytest.raises(Unavailable):
         _graph(as_json({"value": [_info("0")]}))[0].withdraw(batch, 5.0)
+
+
+@pytest.mark.parametrize("item", [{"externalId": [1], "id": "x"}, {"externalId": "x", "id": {"a": 1}}, {"id": 5}])
+def test_ids_that_are_no_texts_accept_nothing(item: dict[str, Any]) -> None:
+    """What cannot be recognized would be submitted again: a clear error instead of a TypeError."""
+    for call in ("send", "survey", "withdraw"):
+        with pytest.raises(Unavailable, match="no texts"):
+            getattr(_graph(as_json({"value": [item]}))[0], call)([A], 5.0)
+
+
+def test_what_may_have_been_taken_is_looked_up_before_it_is_sent_again() -> None:
+    """After no answer, and after an answer that does not mention it: then it is updated, not doubled."""
+    graph, transport = _graph(
+        Unavailable("no answer"),
+        as_json({"value": []}),
+        as_json({"value": [_item(A)]}),
+        as_json({"value": [_item(B, id="id-b")]}),
+        as_json({"value": [_item(B, id="id-b")]}),
+    )
+    with pytest.raises(Unavailable):
+        graph.send([A, B], 5.0)
+    assert [result.outcome for result in graph.send([A, B], 5.0)] == [OK, UNKNOWN]
+    assert [result.remote_id for result in graph.send([B], 5.0)] == ["id-b"]
+    operations = [asked.url.rpartition("/")[2] for asked in transport.of(API)]
+    submit, listing, update = "submitTiIndicators", "tiIndicators", "updateTiIndicators"
+    assert operations == [submit, listing, submit, listing, update]

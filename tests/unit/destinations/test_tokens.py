@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from misp_modules_ext.destinations import tokens as tokens_module
 from misp_modules_ext.destinations.answers import Answer
 from misp_modules_ext.destinations.tokens import Token, Tokens
 from misp_modules_ext.errors import CredentialsRefused, DestinationError, Throttled, Unavailable
@@ -201,3 +202,46 @@ def test_regions_of_msal_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens, transport = _tokens(discovery(), token())
     tokens.get(5.0)
     assert {asked.url.split("/")[2] for asked in transport.asked} == {"login.example"}
+
+
+def _elsewhere(token_endpoint: str) -> Answer:
+    return as_json({"issuer": LOGIN, "authorization_endpoint": f"{LOGIN}/a", "token_endpoint": token_endpoint})
+
+
+@pytest.mark.parametrize("address", ["https://evil.example/t", f"{LOGIN}:8443/t", "https://login.windows.net:444/t"])
+def test_the_secret_goes_to_no_host_that_discovery_invents(address: str) -> None:
+    """Nothing is sent there, and the next token asks discovery anew."""
+    tokens, transport = _tokens(_elsewhere(address), discovery(), token())
+    with pytest.raises(Unavailable, match="secret was not sent"):
+        tokens.get(5.0)
+    assert [asked.method for asked in transport.asked] == ["GET"]
+    assert tokens.get(5.0).value.get_secret_value() == "token-1"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [discovery(), token(id_token="x")],
+        [discovery(), as_json({"error": {}}, 400)],
+        [discovery(), as_json({"error": {"code": "x"}}, 400)],
+        [discovery(), as_json({"error": ["x"], "error_description": 5}, 401)],
+    ],
+)
+def test_whatever_msal_raises_is_no_usable_answer(answers: list[Answer | Unavailable]) -> None:
+    """MSAL documents no exceptions; none gets out, and none is kept with frames that hold the secret."""
+    tokens, _ = _tokens(*answers)
+    with pytest.raises(Unavailable) as caught:
+        tokens.get(5.0)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_two_secrets_of_one_application_take_turns_without_asking_again() -> None:
+    """Twenty tokens for two sections cost two requests, and no secret is in the memory's keys."""
+    one, transport = _tokens(discovery(), token(), discovery(), token("token-2"))
+    settings = destination(endpoint_login=LOGIN, app_id=str(id(transport)), app_secret=SecretStr("another-secret"))
+    two = Tokens(settings, transport)  # type: ignore[arg-type]
+    got = [section.get(5.0).value.get_secret_value() for _ in range(10) for section in (one, two)]
+    assert got == ["token-1", "token-2"] * 10
+    assert len(transport.asked) == 4
+    assert "another-secret" not in repr(tokens_module._applications)
