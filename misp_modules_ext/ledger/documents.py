@@ -1,0 +1,157 @@
+"""Attributes and event headers as the ledger keeps them: compact JSON of exactly what gates and context need.
+
+A document is written and read for every attribute, so it is an array in a fixed order and not an object. The first
+entry is the number of the layout: an older layout is still read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Sharing, Tag
+
+_ATTRIBUTE = 1
+_EVENT = 1
+
+
+def write_attribute(attribute: Attribute) -> bytes:
+    """The document of an attribute; its UUID and timestamp are columns."""
+    return orjson.dumps(
+        [
+            _ATTRIBUTE,
+            attribute.type,
+            attribute.value,
+            attribute.category,
+            attribute.comment,
+            attribute.to_ids,
+            attribute.deleted,
+            attribute.first_seen,
+            attribute.last_seen,
+            _sharing(attribute.sharing),
+            _tags(attribute.tags),
+            attribute.warninglists,
+            _object(attribute.object),
+            attribute.problem,
+        ]
+    )
+
+
+def read_attribute(uuid: str, timestamp: int, document: bytes) -> Attribute:
+    """The attribute of a document.
+
+    Raises:
+        LedgerError: the document is damaged, or of a layout that this version does not know.
+    """
+    layout, *parts = _load(document)
+    if layout != _ATTRIBUTE:
+        raise LedgerError(
+            f"The ledger holds attributes of layout {layout}, which a newer version wrote. Update this one."
+        )
+    type_, value, category, comment, to_ids, deleted, first, last, sharing, tags, lists, holder, problem = parts
+    return Attribute(
+        uuid=uuid,
+        type=type_,
+        value=value,
+        category=category,
+        comment=comment,
+        to_ids=to_ids,
+        deleted=deleted,
+        timestamp=timestamp,
+        first_seen=first,
+        last_seen=last,
+        sharing=Sharing(*sharing),
+        tags=_read_tags(tags),
+        warninglists=None if lists is None else tuple(lists),
+        object=_read_object(holder),
+        problem=problem,
+    )
+
+
+def write_event(event: Event) -> bytes:
+    """The document of a header, with the names of the attributes' own tags: one of them may be the pick tag."""
+    own = sorted({tag.name for a in (*event.attributes, *event.kept_out) if not a.deleted for tag in a.tags})
+    return orjson.dumps(
+        [
+            _EVENT,
+            event.id,
+            event.info,
+            event.date,
+            event.counts_as_published,
+            event.publish_timestamp,
+            event.threat_level,
+            event.creator_uuid,
+            event.creator_name,
+            _sharing(event.sharing),
+            _tags(event.tags),
+            event.attribute_count,
+            event.problem,
+            own,
+        ]
+    )
+
+
+def read_event(uuid: str, timestamp: int, published: int | None, document: bytes) -> Event:
+    """The header of a document, without attributes; `kept_out` carries the tags of all of them, in one of no value.
+
+    Raises:
+        LedgerError: the document is damaged, or of a layout that this version does not know.
+    """
+    layout, *parts = _load(document)
+    if layout != _EVENT:
+        raise LedgerError(f"The ledger holds events of layout {layout}, which a newer version wrote. Update this one.")
+    id_, info, date, counts, publication, level, creator, name, sharing, tags, count, problem, own = parts
+    return Event(
+        uuid=uuid,
+        id=id_,
+        info=info,
+        date=date,
+        published=None if published is None else bool(published),
+        counts_as_published=counts,
+        timestamp=timestamp,
+        publish_timestamp=publication,
+        threat_level=level,
+        creator_uuid=creator,
+        creator_name=name,
+        sharing=Sharing(*sharing),
+        tags=_read_tags(tags),
+        attribute_count=count,
+        kept_out=(Attribute(uuid="", type="", value="", tags=tuple(Tag(tag) for tag in own)),),
+        problem=problem,
+    )
+
+
+def _load(document: bytes) -> list[Any]:
+    try:
+        loaded: list[Any] = orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        raise LedgerError("A document in the ledger is damaged. Restore the ledger from a backup.") from error
+    return loaded
+
+
+def _sharing(sharing: Sharing) -> tuple[int | None, str | None]:
+    return (sharing.distribution, sharing.group)
+
+
+def _tags(tags: tuple[Tag, ...]) -> list[tuple[str, bool, bool]]:
+    return [(tag.name, tag.exportable, tag.local) for tag in tags]
+
+
+def _read_tags(tags: list[list[Any]]) -> tuple[Tag, ...]:
+    return tuple(Tag(*tag) for tag in tags)
+
+
+def _object(holder: ObjectContext | None) -> list[Any] | None:
+    if holder is None:
+        return None
+    return [holder.uuid, holder.name, holder.comment, holder.deleted, _sharing(holder.sharing), holder.siblings]
+
+
+def _read_object(parts: list[Any] | None) -> ObjectContext | None:
+    if parts is None:
+        return None
+    uuid, name, comment, deleted, sharing, siblings = parts
+    told = tuple((relation, value) for relation, value in siblings)
+    return ObjectContext(uuid, name, comment, deleted, Sharing(*sharing), told)

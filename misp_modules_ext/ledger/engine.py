@@ -1,0 +1,196 @@
+"""Opening a ledger: addresses, transactions that lose nothing, the database's clock.
+
+Traps that were measured and are avoided here (DESIGN.md 8):
+
+- SQLite's driver begins transactions late and for writing later still: two processes that read, then write, lose
+  updates without an error. So the driver begins none, and every transaction of ours begins with `BEGIN IMMEDIATE`.
+- MariaDB's session takes its zone, its SQL mode and, through the address, its character set from us.
+- Dead-locks happen on PostgreSQL and MariaDB even with sorted keys; a transaction is a function and is run again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from misp_modules_ext.errors import LedgerError
+
+_T = TypeVar("_T")
+
+#: What people write, and the driver it means.
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+#: Seconds that SQLite waits for another process's transaction.
+BUSY = 30
+#: Runs of one transaction, the first included.
+ATTEMPTS = 8
+
+#: SQLSTATE or driver number of errors that pass when the transaction is run again.
+_PASSING_STATES = frozenset({"40001", "40P01", "55P03"})
+_PASSING_NUMBERS = frozenset({1205, 1213, 1020})
+
+_CLOCKS = {
+    "sqlite": "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    "postgresql": "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)",
+    "mysql": "SELECT CAST(floor(unix_timestamp(sysdate(3)) * 1000) AS SIGNED)",
+    "mariadb": "SELECT CAST(floor(unix_timestamp(sysdate(3)) * 1000) AS SIGNED)",
+}
+
+
+def address(written: str) -> URL:
+    """The address of a ledger as SQLAlchemy needs it.
+
+    Args:
+        written: `sqlite:///path`, `postgresql://…`, `postgres://…`, `mysql://…` or `mariadb://…`.
+
+    Raises:
+        LedgerError: it is none of these.
+    """
+    try:
+        url = make_url(written)
+    except (ArgumentError, ValueError) as error:
+        raise LedgerError("[ledger] url is no database address. " + _EXAMPLES) from error
+    name = url.drivername.split("+")[0]
+    if name not in _DRIVERS:
+        raise LedgerError(f"[ledger] url names {name}, which is not supported. {_EXAMPLES}")
+    url = url.set(drivername=_DRIVERS[name])
+    if name in ("mysql", "mariadb"):
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    return url
+
+
+_EXAMPLES = "Write for example sqlite:////var/lib/misp-modules-ext/ledger.db or postgresql://user@host/database."
+
+
+def connect(written: str) -> Engine:
+    """An engine for a ledger; opens no connection yet.
+
+    Raises:
+        LedgerError: the address is wrong, or the folder of an SQLite file cannot be made.
+    """
+    url = address(written)
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url)
+    engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    if url.get_backend_name() in ("mysql", "mariadb"):
+        event.listen(engine, "connect", _prepare_mariadb)
+    return engine
+
+
+def _sqlite(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise LedgerError("[ledger] url names no file: a ledger in memory would keep nothing. " + _EXAMPLES)
+    _make_private(Path(url.database))
+    engine = create_engine(url, connect_args={"timeout": BUSY})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _make_private(path: Path) -> None:
+    """Create folder and file for their owner alone: the ledger holds what MISP shares under TLP."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger {path} cannot be created or written: {error.strerror}. Give the service's user a folder of "
+            "its own, or name another file with [ledger] url."
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # With WAL, FULL is what makes a commit survive a power cut; NORMAL survives only a crash of the process.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _prepare_mariadb(connection: Any, _: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone='+00:00'")
+
+
+def run(engine: Engine, work: Callable[[Connection], _T]) -> _T:
+    """Run `work` in one transaction; again when the database says that it would pass then.
+
+    Args:
+        engine: the ledger.
+        work: may be called several times, each time in a fresh transaction; must have no other effect.
+
+    Raises:
+        LedgerError: the database refused; nothing of `work` was kept.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            if attempt == ATTEMPTS or not _passes(error):
+                raise LedgerError(_explain(engine, error)) from error
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads processes that collided
+        except SQLAlchemyError as error:
+            raise LedgerError(_explain(engine, error)) from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _passes(error: DBAPIError) -> bool:
+    cause = error.orig
+    if getattr(cause, "sqlstate", None) in _PASSING_STATES:
+        return True
+    number = cause.args[0] if cause is not None and cause.args else None
+    return number in _PASSING_NUMBERS
+
+
+def _explain(engine: Engine, error: SQLAlchemyError) -> str:
+    """A sentence without the statement and its values, which may be anything that MISP holds."""
+    cause = str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else type(error).__name__
+    return f"The ledger {where(engine)} refused: {' '.join(cause.split())[:200]}. Nothing was kept. {_remedy(cause)}"
+
+
+def _remedy(cause: str) -> str:
+    lowered = cause.lower()
+    for words, remedy in _REMEDIES:
+        if words in lowered:
+            return remedy
+    return "See the database's own log."
+
+
+_REMEDIES = (
+    ("disk is full", "Free some space on that disk; then repeat."),
+    ("readonly", "Let the service's user write to the file and its folder."),
+    ("read-only", "Let the service's user write there."),
+    ("not a database", "The file is damaged or is something else: restore it, or name another with [ledger] url."),
+    ("malformed", "The file is damaged: restore it from a backup, or name another with [ledger] url."),
+    ("locked", "Another process has held it for long: look for one that hangs."),
+    ("unable to open", "Let the service's user read and write the file and its folder."),
+    ("connection refused", "Start the database, or correct [ledger] url."),
+    ("access denied", "Correct user and password in [ledger] url."),
+    ("password authentication failed", "Correct user and password in [ledger] url."),
+)
+
+
+def where(engine: Engine) -> str:
+    """The ledger's address for people, without a password."""
+    return engine.url.render_as_string(hide_password=True)
+
+
+def now_ms(connection: Connection) -> int:
+    """Milliseconds since 1970 UTC by the database's clock, so that all processes go by the same one."""
+    return int(connection.execute(text(_CLOCKS[connection.dialect.name])).scalar_one())

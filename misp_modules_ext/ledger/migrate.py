@@ -1,0 +1,82 @@
+"""Bringing a ledger to this version's tables: on first use, under a lock, safe when several processes do so at once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, insert, select, text
+
+from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.ledger.engine import run, where
+from misp_modules_ext.ledger.schema import meta
+
+#: Any number that no other program uses as an advisory lock; and its name for MariaDB.
+_LOCK = 7_306_921_577_310_455
+_LOCK_NAME = "misp-modules-ext.migrate"
+#: Seconds to wait for another process's migration.
+_PATIENCE = 120
+
+
+def upgrade(engine: Engine) -> str:
+    """Create or migrate the tables.
+
+    Returns:
+        The ledger's identity, a UUID that it got when it was made.
+
+    Raises:
+        LedgerError: the database refused, or the ledger was made by a newer version.
+    """
+    return run(engine, lambda connection: _upgrade(engine, connection))
+
+
+def _upgrade(engine: Engine, connection: Connection) -> str:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
+    with _alone(connection):
+        current = MigrationContext.configure(connection).get_current_revision()
+        known = {script.revision for script in scripts.walk_revisions()}
+        if current is not None and current not in known:
+            raise LedgerError(
+                f"The ledger {where(engine)} was made by a newer version of misp-modules-ext (its tables are at "
+                f"{current}). Update this one; nothing was changed."
+            )
+        if current != scripts.get_current_head():
+            command.upgrade(config, "head")
+        return _identity(connection)
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Hold the lock that every process takes before it migrates. SQLite's transaction is one already."""
+    name = connection.dialect.name
+    if name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        yield
+    elif name in ("mysql", "mariadb"):
+        got = connection.execute(text("SELECT GET_LOCK(:name, :wait)"), {"name": _LOCK_NAME, "wait": _PATIENCE})
+        if got.scalar_one() != 1:
+            raise LedgerError("Another process migrates the ledger and does not finish. Look for one that hangs.")
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK_NAME})
+    else:
+        yield
+
+
+def _identity(connection: Connection) -> str:
+    found = connection.execute(select(meta.c.value).where(meta.c.name == "ledger")).scalar()
+    if found is not None:
+        return str(found)
+    made = str(uuid.uuid4())
+    connection.execute(insert(meta).values(name="ledger", value=made))
+    return made

@@ -1,0 +1,27 @@
+"""Every test of the ledger runs on SQLite, PostgreSQL and MariaDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from misp_modules_ext.ledger.engine import connect
+from tests.support.databases import KINDS, database
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database."""
+    with database(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """An engine for it; the tables are not made yet."""
+    made = connect(url)
+    yield made
+    made.dispose()

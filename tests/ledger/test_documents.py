@@ -1,0 +1,77 @@
+"""What the ledger keeps of attributes and events comes back as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.ledger.documents import read_attribute, read_event, write_attribute, write_event
+from misp_modules_ext.misp.files import read_events
+from misp_modules_ext.misp.selection import picks
+from misp_modules_ext.model.misp import Attribute, ObjectContext, Sharing, Tag
+from tests.support.build import attribute, event
+from tests.support.shared import event_files, shared
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+SHARING = st.builds(Sharing, st.none() | st.integers(0, 5), st.none() | TEXT)
+TAGS = st.lists(st.builds(Tag, TEXT, st.booleans(), st.booleans()), max_size=3).map(tuple)
+OBJECT = st.builds(
+    ObjectContext, TEXT, TEXT, TEXT, st.booleans(), SHARING, st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple)
+)
+SECONDS = st.none() | st.integers(0, 2**40)
+ATTRIBUTES = st.builds(
+    Attribute,
+    uuid=TEXT,
+    type=TEXT,
+    value=TEXT,
+    category=TEXT,
+    comment=TEXT,
+    to_ids=st.none() | st.booleans(),
+    deleted=st.booleans(),
+    timestamp=st.integers(0, 2**40),
+    first_seen=SECONDS,
+    last_seen=SECONDS,
+    sharing=SHARING,
+    tags=TAGS,
+    warninglists=st.none() | st.lists(TEXT, max_size=2).map(tuple),
+    object=st.none() | OBJECT,
+    problem=TEXT,
+)
+
+
+@pytest.mark.property
+@given(ATTRIBUTES)
+def test_any_attribute_comes_back(given_attribute: Attribute) -> None:
+    """Every field; a field that the document forgot would fail here."""
+    again = read_attribute(given_attribute.uuid, given_attribute.timestamp, write_attribute(given_attribute))
+    assert again == given_attribute
+
+
+def test_events_from_the_wild_come_back() -> None:
+    """Headers without their attributes, of all the files."""
+    shared("events", "INDEX.tsv")
+    for path in event_files():
+        for found in read_events(path.read_bytes(), path.name).events:
+            again = read_event(found.uuid, found.timestamp, found.published, write_event(found))
+            assert replace(again, kept_out=()) == replace(found, attributes=(), notes=(), complete=False)
+
+
+def test_the_pick_tag_is_remembered_for_the_event() -> None:
+    """Whether any attribute is picked decides about the others, also when they are judged alone."""
+    picked = event(attribute(tags=["microsoft:push"]), attribute("url", "http://a.example/"))
+    for given_event, expected in ((picked, True), (event(attribute(tags=["other"])), False)):
+        again = read_event(given_event.uuid, 0, 1, write_event(given_event))
+        assert picks(again, "microsoft:push") is expected
+
+
+@pytest.mark.parametrize("document", [b"", b"{", b"[99]"])
+def test_damaged_and_newer_documents_are_a_sentence(document: bytes) -> None:
+    """Not a traceback."""
+    with pytest.raises(LedgerError):
+        read_attribute("u", 0, document)
+    with pytest.raises(LedgerError):
+        read_event("u", 0, None, document)

@@ -1,0 +1,109 @@
+"""The tables of a migrated ledger, on every database."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, inspect, text
+
+from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.ledger.engine import connect, run
+from misp_modules_ext.ledger.migrate import upgrade
+from misp_modules_ext.ledger.schema import metadata
+from tests.support.databases import database
+
+
+def _ddl(engine: Engine) -> dict[str, Any]:
+    """All that the database says of its tables: also CHECKs and character sets, which alembic does not compare."""
+    looked = inspect(engine)
+    return {table: _table(engine, looked, table) for table in looked.get_table_names() if table != "alembic_version"}
+
+
+def _table(engine: Engine, looked: Any, table: str) -> dict[str, Any]:
+    described = {
+        "columns": [(c["name"], repr(c["type"]), c["nullable"], str(c["default"])) for c in looked.get_columns(table)],
+        "key": looked.get_pk_constraint(table)["constrained_columns"],
+        "unique": sorted((u["name"], u["column_names"]) for u in looked.get_unique_constraints(table)),
+        "indexes": sorted((i["name"], i["column_names"], bool(i["unique"])) for i in looked.get_indexes(table)),
+        "checks": sorted((c["name"], c["sqltext"]) for c in looked.get_check_constraints(table)),
+        "foreign": sorted(
+            (f["name"], f["constrained_columns"], f["referred_table"], f["options"])
+            for f in looked.get_foreign_keys(table)
+        ),
+    }
+    if engine.dialect.name in ("mysql", "mariadb"):
+        options = looked.get_table_options(table)
+        described["options"] = {k: v for k, v in options.items() if "auto" not in k and "comment" not in k}
+    return described
+
+
+def test_a_migrated_ledger_is_what_the_schema_says(engine: Engine, tmp_path: Path) -> None:
+    """The reflected DDL of a migrated database equals that of one made from the metadata."""
+    upgrade(engine)
+    (tmp_path / "other").mkdir()
+    with database(engine.dialect.name, tmp_path / "other") as url:
+        fresh = connect(url)
+        run(fresh, metadata.create_all)
+        assert _ddl(engine) == _ddl(fresh)
+        fresh.dispose()
+
+
+def test_texts_are_compared_byte_by_byte(engine: Engine) -> None:
+    """`é` and `e`, `A` and `a` are different values everywhere; emoji and long values are kept whole."""
+    upgrade(engine)
+    values = ["a", "A", "é", "e", "a ", "😀", "x" * 70_000]
+
+    def keep(connection: Any) -> None:
+        for number, value in enumerate(values):
+            connection.execute(
+                metadata.tables["observable"].insert().values(digest=bytes([number]) * 32, kind="url", value=value)
+            )
+
+    run(engine, keep)
+    kept = run(engine, lambda c: c.execute(text("SELECT value FROM observable ORDER BY observable_id")).scalars().all())
+    assert list(kept) == values
+    found = run(engine, lambda c: c.execute(text("SELECT count(*) FROM observable WHERE value = 'a'")).scalar_one())
+    # MariaDB's comparison pads with spaces: a value is looked up by its digest, never by its text.
+    assert found == (2 if engine.dialect.name == "mariadb" else 1)
+
+
+def test_it_is_migrated_once_and_keeps_its_identity(engine: Engine) -> None:
+    """A second time changes nothing."""
+    assert upgrade(engine) == upgrade(engine)
+
+
+def _upgrade_in_a_process(url: str, answers: Any) -> None:
+    answers.put(upgrade(connect(url)))
+
+
+def test_several_processes_at_once(url: str) -> None:
+    """Six processes meet an empty database: all succeed, and all see one ledger."""
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    processes = [context.Process(target=_upgrade_in_a_process, args=(url, answers)) for _ in range(6)]
+    for process in processes:
+        process.start()
+    found = {answers.get(timeout=60) for _ in processes}
+    for process in processes:
+        process.join(30)
+    assert len(found) == 1
+
+
+def test_a_newer_ledger_is_left_alone(engine: Engine) -> None:
+    """Its version is unknown here: a sentence, and no change."""
+    upgrade(engine)
+    run(engine, lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    with pytest.raises(LedgerError, match="newer version"):
+        upgrade(engine)
+    assert run(engine, lambda c: c.execute(text("SELECT version_num FROM alembic_version")).scalar_one()) == "9999"
+
+
+def test_migration_touches_no_logging(engine: Engine) -> None:
+    """Alembic's template would reconfigure the root logger of whoever imports us, misp-modules included."""
+    before = (logging.getLogger().level, list(logging.getLogger().handlers), logging.getLogger("x").disabled)
+    upgrade(engine)
+    assert (logging.getLogger().level, list(logging.getLogger().handlers), logging.getLogger("x").disabled) == before
