@@ -239,23 +239,13 @@ def test_a_value_that_says_quota_is_no_full_tenant() -> None:
     assert _send(failed, batch=(one,)) == [NO]
 
 
-@pytest.mark.parametrize(
-    ("code", "message", "ok"),
-    [
-        ("MissingRequiredParameter", "Parameter Indicators is missing", True),
-        ("BadRequest", "Indicators is empty.", True),
-        ("", "The request needs at least one indicator", True),
-        ("BadRequest", "The request is not valid.", False),
-        ("ODataError", "Invalid version", False),
-    ],
-)
-def test_check_believes_a_400_only_about_the_empty_list(code: str, message: str, ok: bool) -> None:
-    """Any other 400 would meet every import, so the finding fails in Microsoft's words."""
-    refusal = as_json({"error": {"code": code, "message": message}}, 400)
+@pytest.mark.parametrize("message", ["Parameter Indicators is missing", "The request is not valid."])
+def test_check_shows_what_defender_says_to_an_empty_import(message: str) -> None:
+    """400 means the permission is there; Microsoft's words are not documented, so they are shown and not judged."""
+    refusal = as_json({"error": {"code": "BadRequest", "message": message}}, 400)
     finding = _defender(as_json({"value": []}), refusal)[0].check()[2]
-    assert finding.ok is ok
+    assert finding.ok
     assert message in finding.answer
-    assert bool(finding.remedy) is not ok
 
 
 @pytest.mark.parametrize(
