@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.misp.decode import decode
-from misp_modules_ext.misp.parse import parse_event
+from misp_modules_ext.misp.parse import parse_events
 from misp_modules_ext.model.misp import Event
 
 _SHAPES = '`{"Event": …}`, `{"response": [{"Event": …}]}`, a bare event, or a list of these'
@@ -40,14 +40,7 @@ def read_events(content: bytes, name: str) -> FileContent:
         document = decode(content)
     except ValueError as error:
         raise UsageError(f"{name} is no JSON: {error}. Give a file of MISP JSON: {_SHAPES}.") from error
-    candidates = _candidates(document)
-    events: list[Event] = []
-    refused: list[str] = []
-    for number, candidate in enumerate(candidates, 1):
-        try:
-            events.append(parse_event(candidate))
-        except UsageError as error:
-            refused.append(f"{name}, entry {number}: {error}")
+    events, refused = parse_events(_candidates(document), name)
     if not events:
         why = refused[0] if refused else f"{name} holds no MISP event."
         raise UsageError(f"{why} Known shapes: {_SHAPES}.")

@@ -69,6 +69,26 @@ def parse_event(raw: object, *, only: object = None) -> Event:
     )
 
 
+def parse_events(entries: Iterable[object], where: str) -> tuple[list[Event], list[str]]:
+    """Read many events; an entry that is none costs itself alone.
+
+    Args:
+        entries: what should be events.
+        where: where they stand, for messages.
+
+    Returns:
+        The events that can be read, and a sentence for each entry that cannot.
+    """
+    events: list[Event] = []
+    refused: list[str] = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            events.append(parse_event(entry))
+        except UsageError as error:
+            refused.append(f"{where}, entry {number}: {error}")
+    return events, refused
+
+
 def _first_mapping(sources: Iterable[Raw], key: str) -> Raw:
     return next((found for source in sources if (found := mapping(source.get(key)))), {})
 

@@ -9,7 +9,7 @@ from typing import Any
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.misp.coerce import integer, text
 from misp_modules_ext.misp.decode import decode
-from misp_modules_ext.misp.parse import parse_event
+from misp_modules_ext.misp.parse import parse_event, parse_events
 from misp_modules_ext.model.misp import Event
 
 #: MISP gives up after this many seconds unless an administrator set `Plugin.Export_timeout` or `…Action_timeout`.
@@ -43,13 +43,7 @@ def read_export(body: bytes | str) -> ModuleRequest:
     data = request.get("data")
     if not isinstance(data, list) or not data:
         raise UsageError("The request holds no event: `data` should be a list with one event. Was this sent by MISP?")
-    events: list[Event] = []
-    refused: list[str] = []
-    for number, entry in enumerate(data, 1):
-        try:
-            events.append(parse_event(entry))
-        except UsageError as error:
-            refused.append(f"Entry {number} of the request was left out: {error}")
+    events, refused = parse_events(data, "the request")
     if not events:
         raise UsageError(refused[0])
     return ModuleRequest(tuple(events), _options(request.get("config")), _patience(request), tuple(refused))
