@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
+from tornado.iostream import IOStream
 from tornado.web import Application, RequestHandler
 
 from .calls import Answer, Call, json_answer
@@ -38,12 +39,22 @@ class _Handler(RequestHandler):
 
     async def _emulate(self, call: Call) -> None:
         reply = self._core.handle(call)
-        if reply.delay:
+        try:
             await asyncio.sleep(reply.delay)
+        except asyncio.CancelledError:
+            # The emulator stops. This is the whole of the request's task, and Tornado would log its cancellation.
+            self._hang_up()
+            return
         if reply.answer is None:
-            self.detach().close()
+            self._hang_up()
         else:
             self._send(reply.answer)
+
+    def _hang_up(self) -> None:
+        """Close the connection without an answer; it may be closed already."""
+        stream: IOStream | None = self.detach()
+        if stream is not None:
+            stream.close()
 
     def _call(self) -> Call:
         request = self.request

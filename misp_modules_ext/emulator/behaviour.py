@@ -15,6 +15,8 @@ class Behaviour:
 
     Attributes:
         token_lifetime: Seconds a bearer token lives. Entra answers 3599 for most applications.
+        own_audience: A token for the emulator's own address is good for every API. Microsoft has no such audience, and
+            it hides a wrong scope, since all APIs share the address.
         without_permission: Names of APIs (``sentinel``, ``management``, ``defender``, ``graph``) for which no
             application has a role: they answer 403.
         upload_error_key: Name of the list of messages in an item error of the upload. The reference page shows
@@ -45,6 +47,7 @@ class Behaviour:
     """
 
     token_lifetime: int = 3599
+    own_audience: bool = False
     without_permission: frozenset[str] = frozenset()
     upload_error_key: Literal["errorMessages", "validationErrorMessages"] = "errorMessages"
     all_invalid_status: Literal[200, 400] = 400

@@ -68,9 +68,14 @@ class Call:
     ) -> Call:
         """Build a call, reading the body as JSON when its content type says so."""
         fields = {name.lower(): value for name, value in (headers or {}).items()}
-        announced = bool(body) and "json" in fields.get("content-type", "")
-        payload, malformed = _read_json(body) if announced else (None, False)
+        announced = _is_json(fields.get("content-type", ""))
+        payload, malformed = _read_json(body) if body and announced else (None, False)
         return cls(method.upper(), path, query or {}, fields, body, origin, payload, malformed)
+
+    @property
+    def announced(self) -> bool:
+        """Whether the content type says that the body is JSON."""
+        return _is_json(self.headers.get("content-type", ""))
 
     def objects(self) -> list[Any]:
         """The objects of a batch, or the single object that the body is, or nothing."""
@@ -80,6 +85,10 @@ class Call:
             if isinstance(self.payload.get(key), list):
                 return list(self.payload[key])
         return [self.payload] if any(key in self.payload for key in _SINGLE_KEYS) else []
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.split(";", maxsplit=1)[0].strip().lower() == "application/json"
 
 
 def _read_json(body: bytes) -> tuple[Any, bool]:

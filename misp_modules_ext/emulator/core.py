@@ -125,9 +125,12 @@ class Core:
             return service.unauthorized("The bearer token is missing or was not issued here.")
         if grant.expires <= self.clock.now():
             return service.unauthorized("The bearer token has expired.")
-        if grant.audience not in service.audiences:
+        if grant.audience not in self._audiences(service):
             return service.unauthorized(f"The bearer token is for {grant.audience}, not for this API.")
         return grant
+
+    def _audiences(self, service: Service) -> frozenset[str]:
+        return service.audiences | self.own_origins if self.behaviour.own_audience else service.audiences
 
     def _entra_fault(self, fault: Fault, call: Call) -> Answer:
         return self._entra.refuse(code_number(fault.code), fault.status, fault.message, fault.retry_after, call)

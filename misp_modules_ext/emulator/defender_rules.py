@@ -128,6 +128,8 @@ def _address(value: str, behaviour: Behaviour) -> Complaint | None:
         return Complaint("InvalidIpAddress", "A single IPv4 or IPv6 address is needed; CIDR notation is not supported.")
     if _is_internal(address):
         return Complaint("InvalidIpAddress", "Indicators cannot be created for internal addresses.")
+    if "%" in value:
+        return Complaint("InvalidIpAddress", "An address has no zone.")
     full = len(value.split(":")) == 8 and "::" not in value
     if address.version == 6 and behaviour.defender_full_ipv6 and not full:
         return Complaint("InvalidIpAddress", "An IPv6 address needs all eight segments.")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from .behaviour import Behaviour
 from .calls import Answer, Call, Grant, JsonObject, Limit, Refusal, Result, json_answer
 from .clock import Clock, to_text
-from .graph_rules import DEFENDER, PROPERTIES, SENTINEL, check_body, problem
+from .graph_rules import DEFENDER, PROPERTIES, SENTINEL, check_body, expired, problem
 from .odata import FilterError, parse_filter
 
 BATCH = 100
@@ -26,7 +26,6 @@ AUDIENCES = frozenset(
         "https://graph.microsoft.com",
         "https://graph.microsoft.us",
         "https://dod-graph.microsoft.us",
-        "https://microsoftgraph.chinacloudapi.cn",
     }
 )
 BASE = "/beta/security/tiIndicators"
@@ -110,11 +109,14 @@ class Graph:
 
     def _create(self, call: Call, caller: Grant) -> Result:
         item = check_body(call.payload)
-        fault = problem(item)
+        fault = self._fault(item)
         if fault is not None:
             raise Refusal(400, "InvalidInput", fault)
         entity = self._store(item, caller)
         return Result(json_answer(201, {"@odata.context": _context(call, "/$entity"), **entity}))
+
+    def _fault(self, item: JsonObject) -> str | None:
+        return problem(item) or expired(item, self._clock.now())
 
     def _store(self, item: JsonObject, caller: Grant) -> JsonObject:
         number = str(uuid.uuid4())
@@ -166,7 +168,8 @@ class Graph:
             raise Refusal(400, "InvalidInput", f"{', '.join(sorted(fixed))} cannot be changed for {DEFENDER}.")
         kept = {name: owned.entity[name] for name in ("id", "azureTenantId", "ingestedDateTime")}
         entity = {**owned.entity, **changes, **kept}
-        fault = problem(entity)
+        # An expired one may be changed otherwise; what must not be is a new end in the past.
+        fault = problem(entity) or expired(changes, self._clock.now())
         if fault is not None:
             raise Refusal(400, "InvalidInput", fault)
         self._of(caller)[number] = _Owned(caller.app, entity)
@@ -182,7 +185,7 @@ class Graph:
         return _partial(call, answers)
 
     def _submit_one(self, item: JsonObject, caller: Grant, forced: bool) -> JsonObject:
-        fault = "Error on order." if forced else problem(item)
+        fault = "Error on order." if forced else self._fault(item)
         return self._store(item, caller) if fault is None else _failed(item, "InvalidInput", fault)
 
     def _update(self, call: Call, caller: Grant, forced: frozenset[int]) -> Result:

@@ -104,7 +104,12 @@ PROPERTIES = frozenset(
 )
 
 
-_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64}
+_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "authenticodeHash256": 64}
+# What belongs to one observable: the properties of one mail, of one file; any other property is one by itself.
+_TOGETHER: Mapping[str, str] = {
+    **dict.fromkeys(_EMAIL, "email"),
+    **dict.fromkeys(("fileHashValue", "fileName", "filePacker", "filePath", "fileType"), "file"),
+}
 
 
 def _is_texts(value: Any) -> bool:
@@ -173,19 +178,42 @@ def _observable(item: JsonObject, product: str) -> str | None:
         return "Received an empty indicator value." if product == DEFENDER else "An observable is required."
     if item.get("fileHashValue") and item.get("fileHashType") in (None, "unknown"):
         return "fileHashType is required with fileHashValue."
-    return next((f"{name} is not valid." for name in names if item.get(name) and not _is_value(name, item)), None)
+    present = [name for name in _OBSERVED if item.get(name)]
+    if len({_TOGETHER.get(name, name) for name in present}) > 1:
+        return f"An indicator has one observable; this one has {', '.join(present)}."
+    return next((f"{name} must be {wanted}." for name in present if (wanted := _wanted(name, item))), None)
 
 
-def _is_value(name: str, item: JsonObject) -> bool:
-    """Whether an observable is what its property says: single addresses, whole hashes."""
+def _wanted(name: str, item: JsonObject) -> str | None:
+    """What a property should hold and does not; None when it does."""
     value = str(item[name])
     if name == "fileHashValue":
         digits = _DIGITS.get(str(item.get("fileHashType")))
-        return digits is None or re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", value) is not None
-    version = 4 if name.endswith("IPv4") else 6 if name.endswith("IPv6") else None
-    if version is None:
-        return True
+        good = digits is None or re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", value) is not None
+        return None if good else f"{digits} hexadecimal digits for {item['fileHashType']}"
+    if name.endswith("CidrBlock"):
+        return None if _is_block(value) else "a CIDR block"
+    version = next((number for number in (4, 6) if name.endswith(f"IPv{number}")), None)
+    good = version is None or _is_address(value, version)
+    return None if good else f"one IPv{version} address; a range belongs into networkCidrBlock"
+
+
+def _is_address(value: str, version: int) -> bool:
     try:
-        return ipaddress.ip_address(value).version == version
+        return "%" not in value and ipaddress.ip_address(value).version == version
     except ValueError:
         return False
+
+
+def _is_block(value: str) -> bool:
+    try:
+        return "/" in value and ipaddress.ip_network(value, strict=False) is not None
+    except ValueError:
+        return False
+
+
+def expired(item: JsonObject, now: float) -> str | None:
+    """Why the end that this item sets is refused, or None."""
+    end = item.get("expirationDateTime")
+    moment = parse_offset(end) if isinstance(end, str) else None
+    return "expirationDateTime must lie in the future." if moment is not None and moment <= now else None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .calls import JsonObject
 from .clock import Clock, parse_stix, to_text
-from .patterns import UNPARSED, Observable, observable
+from .patterns import Observable, observable
 from .stix import TLP_MARKINGS
 
 HISTORY_LIMIT = 200_000
@@ -35,7 +35,7 @@ class Record(NamedTuple):
     @classmethod
     def make(cls, source: str, data: JsonObject, first: float, last: float) -> Record:
         """A record with what follows from its object: the observable, and `valid_until` as seconds since 1970."""
-        parsed = observable(data["pattern"]) if data.get("pattern_type") == "stix" else UNPARSED
+        parsed = observable(data.get("pattern", ""), data.get("pattern_type", ""))
         until = parse_stix(data.get("valid_until") or "")
         return cls(source, data, parsed, first, last, math.inf if until is None else until)
 

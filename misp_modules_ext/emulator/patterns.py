@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# STIX 2.1, section 9.4: [object-type:property.path = 'text'], where \' and \\ are the only escapes.
-_STEP = r"(?:[A-Za-z_][\w-]*|'(?:[^'\\]|\\['\\])+')(?:\[(?:\d+|\*)\])?"
+# STIX 2.1, section 9.4: [object-type:property.path = 'text'], where \' and \\ are the only escapes and a step with a
+# hyphen stands in quotes.
+_STEP = r"(?:[A-Za-z_][A-Za-z0-9_]*|'(?:[^'\\]|\\['\\])+')(?:\[(?:\d+|\*)\])?"
 _SINGLE = re.compile(
     rf"\s*\[\s*(?P<type>[a-z0-9][a-z0-9-]*)\s*:\s*(?P<path>{_STEP}(?:\.{_STEP})*)"
     r"\s*=\s*'(?P<value>(?:[^'\\]|\\['\\])*)'\s*\]\s*"
 )
+# STIX 2.1, section 10.6: other spellings ('SHA256') are other keys, which nothing looks for.
+_HASHES = frozenset({"MD5", "SHA-1", "SHA-256", "SHA-512", "SHA3-256", "SHA3-512", "SSDEEP", "TLSH"})
 _ESCAPE = re.compile(r"\\(['\\])")
 
 
@@ -28,9 +31,26 @@ class Observable(NamedTuple):
 UNPARSED = Observable("", "")
 
 
-def observable(pattern: str) -> Observable:
-    """Take a pattern apart; several comparisons, other operators and qualifiers leave it unparsed."""
+def observable(pattern: str, language: str = "stix") -> Observable:
+    """Take a pattern apart; see `unmatched` for what leaves it unparsed."""
     found = _SINGLE.fullmatch(pattern)
-    if found is None:
+    if found is None or unmatched(pattern, language) is not None:
         return UNPARSED
     return Observable(f"{found['type']}:{found['path']}", _ESCAPE.sub(r"\1", found["value"]))
+
+
+def unmatched(pattern: str, language: str = "stix") -> str | None:
+    """Why a pattern has no key and value; None when it has.
+
+    Other languages than STIX, several comparisons, other operators, qualifiers, hash names that STIX does not have and
+    empty values all end there.
+    """
+    if language != "stix":
+        return f"pattern_type {language} is not stix"
+    found = _SINGLE.fullmatch(pattern)
+    if found is None:
+        return "the pattern is not one comparison of a property with a string"
+    step, _, name = found["path"].partition(".")
+    if step == "hashes" and name.strip("'") not in _HASHES:
+        return f"STIX has no hash {name}"
+    return None if found["value"] else "the value is empty"

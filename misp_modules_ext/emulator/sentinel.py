@@ -15,21 +15,20 @@ from .behaviour import Behaviour
 from .calls import Answer, Call, Grant, JsonObject, Limit, Refusal, Result, json_answer
 from .clock import parse_stix
 from .intel import Intel
-from .patterns import observable
+from .patterns import unmatched
 from .stix import problems
 
 API_VERSION = "2024-02-01-preview"
 BATCH = 100
 SOURCE_LENGTH = 256
 RESTRICTED_SOURCES = frozenset({"microsoft sentinel"})
+# Of the global and the government clouds; Microsoft retired Sentinel in China.
 ARM_AUDIENCES = frozenset(
     {
         "https://management.azure.com",
         "https://management.core.windows.net",
         "https://management.usgovcloudapi.net",
         "https://management.core.usgovcloudapi.net",
-        "https://management.chinacloudapi.cn",
-        "https://management.core.chinacloudapi.cn",
     }
 )
 _PATH = re.compile(r"/workspaces/([^/]+)/(threat-?intelligence-stix-objects:upload)")
@@ -40,6 +39,7 @@ _CODES = {
     403: ("Forbidden", "The caller has no permission to write threat intelligence to this workspace."),
     404: ("NotFound", "The workspace was not found."),
     405: ("MethodNotAllowed", "Use POST."),
+    415: ("UnsupportedMediaType", "The body must be sent as application/json."),
     500: ("InternalServerError", "An internal error occurred. Try again."),
 }
 
@@ -128,8 +128,9 @@ class Sentinel:
             notes.append(f"{item['id']} ignored: modified {item['modified']} is older than {stored.data['modified']}")
         else:
             self._intel.put(workspace, source, item)
-            if item["type"] == "indicator" and not observable(item["pattern"]).key:
-                notes.append(f"{item['id']} will match nothing: its pattern is not one comparison that is understood")
+            why = unmatched(item["pattern"], item["pattern_type"]) if item["type"] == "indicator" else None
+            if why is not None:
+                notes.append(f"{item['id']} stored with empty key and value, so it matches nothing: {why}")
         return []
 
     def reset(self) -> None:
@@ -139,6 +140,8 @@ class Sentinel:
 
 def _read_body(call: Call) -> tuple[str, list[Any]]:
     body = call.payload
+    if call.body and not call.announced:
+        raise Refusal(415, "UnsupportedMediaType", "The body must be sent as application/json.")
     if not isinstance(body, dict):
         raise Refusal(400, "BadRequest", "The body must be a JSON object, sent as application/json.")
     source, items = body.get("sourcesystem"), body.get("stixobjects")

@@ -124,7 +124,21 @@ def problems(item: Any) -> list[str]:
         for name, value in item.items()
         if name in _KINDS and not _absent(item, name) and not _KINDS[name][0](value)
     ]
+    found += [
+        _message(name, "Must not hold an empty list", value) for name, value in item.items() if _hollow(name, value)
+    ]
     return found or _relations(item)
+
+
+def _hollow(name: str, value: Any) -> bool:
+    """Whether a property that `_KINDS` does not check for it is, or holds, an empty list."""
+    return _has_empty_list(value) and (name not in _KINDS or _KINDS[name][0](value))
+
+
+def _has_empty_list(value: Any) -> bool:
+    if isinstance(value, list):
+        return not value or any(map(_has_empty_list, value))
+    return isinstance(value, dict) and any(map(_has_empty_list, value.values()))
 
 
 def _absent(item: JsonObject, name: str) -> bool:

@@ -161,6 +161,37 @@ def test_each_api_checks_the_audience(world: World, target: str, good: str, wron
     assert answer.status != 401
 
 
+def test_the_own_address_as_audience_is_a_switch() -> None:
+    """Only the behaviour makes a token for the emulator's own address good for an API."""
+    world = World(own_audience=True)
+    answer = world.reply("GET", "/api/indicators", None, world.bearer("https://127.0.0.1")).answer
+    assert answer is not None
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "resources"),
+    [
+        (UPLOAD, [ARM, "https://management.core.windows.net", "https://management.usgovcloudapi.net"]),
+        ("/api/indicators", [DEFENDER, "https://api-gcc.securitycenter.microsoft.us"]),
+        ("/beta/security/tiIndicators", [GRAPH, "https://graph.microsoft.us"]),
+    ],
+)
+def test_an_api_takes_its_own_audiences_of_both_clouds(world: World, target: str, resources: list[str]) -> None:
+    """The host cannot tell the cloud, so global and government tokens pass, each at its own API only."""
+    for resource in resources:
+        for other in (UPLOAD, "/api/indicators", "/beta/security/tiIndicators"):
+            answer = world.reply("GET", other, None, world.bearer(resource)).answer
+            assert answer is not None
+            assert (answer.status == 401) is (other != target)
+
+
+@pytest.mark.parametrize("resource", ["https://management.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"])
+def test_there_is_nothing_in_china(world: World, resource: str) -> None:
+    """Neither product exists there any more, so no token does."""
+    assert world.login(scope=f"{resource}/.default").json()["error_codes"] == [500011]
+
+
 @pytest.mark.parametrize(("text", "number"), [("AADSTS7000222", 7000222), ("90002", 90002), (None, None), ("x", None)])
 def test_codes_are_read_in_both_spellings(text: str | None, number: int | None) -> None:
     """A fault may name a code with or without its prefix."""

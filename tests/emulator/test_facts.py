@@ -84,11 +84,16 @@ def test_entra() -> None:
 
 
 def test_audiences() -> None:
-    """The clouds' addresses are audiences of the API they belong to."""
+    """The clouds' addresses are audiences of the API they belong to, and of no other."""
     clouds = {name: cloud for name, cloud in _facts("clouds.json").items() if isinstance(cloud, dict)}
+    # Microsoft retired Sentinel in China, and Defender and tiIndicators never were there.
+    assert "Sentinel gone" in clouds.pop("china_21vianet")["status"]
     for cloud in clouds.values():
         assert cloud["graph"].split(" ")[0] in graph.AUDIENCES
         if cloud["arm"].startswith("https"):
             assert cloud["arm"] in sentinel.ARM_AUDIENCES
         if cloud.get("mde"):
             assert cloud["mde"] in defender.AUDIENCES
+    assert len(sentinel.ARM_AUDIENCES | defender.AUDIENCES | graph.AUDIENCES) == sum(
+        map(len, (sentinel.ARM_AUDIENCES, defender.AUDIENCES, graph.AUDIENCES))
+    )

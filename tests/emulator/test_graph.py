@@ -61,8 +61,24 @@ def test_a_body_that_cannot_be_read_is_refused_whole(world: World, changes: dict
         {"confidence": 101},
         {"severity": 6},
         {"killChain": ["C3"]},
-        {"fileHashValue": "ab"},
+        {"networkIPv4": None, "fileHashValue": "ab" * 16},
         {"targetProduct": "Microsoft Defender ATP"},
+        {"networkIPv4": "203.0.113.0/24"},
+        {"networkIPv4": "2001:db8::1"},
+        {"networkIPv4": "a.example"},
+        {"networkIPv4": None, "networkIPv6": "203.0.113.1"},
+        {"networkIPv4": None, "networkIPv6": "2001:db8::/32"},
+        {"networkIPv4": None, "networkIPv6": "2001:db8::1%eth0"},
+        {"networkIPv4": None, "networkDestinationIPv4": "203.0.113.0/24"},
+        {"networkIPv4": None, "networkCidrBlock": "203.0.113.7"},
+        {"networkIPv4": None, "networkCidrBlock": "203.0.113.0/33"},
+        {"networkIPv4": None, "fileHashType": "md5", "fileHashValue": "ab" * 20},
+        {"networkIPv4": None, "fileHashType": "sha1", "fileHashValue": "zz" * 20},
+        {"networkIPv4": None, "fileHashType": "sha256", "fileHashValue": "ab" * 31},
+        {"expirationDateTime": "2026-11-24T10:00:00Z"},
+        {"domainName": "a.example"},
+        {"networkIPv6": "2001:db8::1"},
+        {"fileHashType": "md5", "fileHashValue": "ab" * 16},
     ],
 )
 def test_an_item_that_the_product_refuses(world: World, changes: dict[str, Any]) -> None:
@@ -75,6 +91,33 @@ def test_an_item_that_the_product_refuses(world: World, changes: dict[str, Any])
     assert json.loads(bad["Error"])["error"]["code"] == "InvalidInput"
     assert world.graph("POST", "", ti(2, **changes)).status == 400
     assert len(world.core.state()["graph"]["tenant-1"]) == 1
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        {"networkIPv6": "2001:db8::1"},
+        {"networkCidrBlock": "203.0.113.0/24"},
+        {"networkCidrBlock": "2001:db8::/32"},
+        {"fileHashType": "md5", "fileHashValue": "ab" * 16, "fileName": "a.exe"},
+        {"fileHashType": "sha256", "fileHashValue": "AB" * 32},
+        {"fileHashType": "ctph", "fileHashValue": "3:a:b"},
+        {"emailSenderAddress": "a@b.example", "emailSubject": "Invoice"},
+        {"domainName": "a.example"},
+    ],
+)
+def test_one_observable_of_each_kind_passes(world: World, observed: dict[str, str]) -> None:
+    """Networks stand in their own property; what describes one file or one mail is one observable."""
+    assert world.graph("POST", "", ti(1, networkIPv4=None, **observed)).status == 201
+
+
+def test_an_end_in_the_past_is_refused_when_set(world: World) -> None:
+    """A patch cannot set a past end, but may change other things of an indicator that has ended."""
+    number = world.graph("POST", "", ti()).json()["id"]
+    past = world.graph("PATCH", f"/{number}", {"expirationDateTime": "2026-11-24T09:00:00Z"})
+    assert (past.status, past.json()["error"]["code"]) == (400, "InvalidInput")
+    world.core.advance(365 * 86400)
+    assert world.graph("PATCH", f"/{number}", {"severity": 1}).status == 204
 
 
 def test_a_good_batch_is_200(world: World) -> None:

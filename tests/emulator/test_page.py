@@ -31,7 +31,8 @@ def test_it_shows_what_arrived(world: World) -> None:
     )
     world.bring(entity(title="Defender title"))
     world.graph("POST", "", ti(3))
-    world.graph("POST", "", ti(4, isActive=False, expirationDateTime="2026-01-01T00:00:00Z"))
+    world.graph("POST", "", ti(4, isActive=False, expirationDateTime="2026-11-24T10:00:01Z"))
+    world.core.advance(1)
     world.graph("POST", "", ti(5, isActive=False))
     html = _html(world)
     for text in ("203.0.113.7", "ipv4-addr:value", "Indicator 7", "2027-02-22", "MISP", "amber", "live"):

@@ -77,9 +77,19 @@ def test_the_longest_source_system_is_accepted(world: World) -> None:
 
 
 def test_a_body_that_is_not_announced_as_json_is_refused(world: World) -> None:
-    """The content type counts."""
-    answer = world.send("POST", UPLOAD, {"sourcesystem": "M", "stixobjects": [indicator()]}, **{"Content-Type": "x/y"})
-    assert answer.status == 400
+    """Another content type, even one that mentions JSON, is 415 in the swagger's shape and stores nothing."""
+    body = {"sourcesystem": "M", "stixobjects": [indicator()]}
+    for kind in ("text/plain", "text/json", "application/json-seq", "application/x-www-form-urlencoded", ""):
+        answer = world.send("POST", UPLOAD, body, **{"Content-Type": kind})
+        assert (answer.status, answer.json()["error"]["code"]) == (415, "UnsupportedMediaType")
+        assert answer.headers["x-ms-error-code"] == "UnsupportedMediaType"
+    assert world.stored() == {}
+
+
+def test_the_content_type_may_name_a_charset(world: World) -> None:
+    """Parameters and case of the content type do not matter."""
+    body = {"sourcesystem": "M", "stixobjects": [indicator()]}
+    assert world.send("POST", UPLOAD, body, **{"Content-Type": "Application/JSON; charset=utf-8"}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -188,6 +198,27 @@ def test_patterns_of_other_languages_are_stored_unparsed(world: World) -> None:
     """A YARA rule is accepted without key and value."""
     assert world.upload(indicator(1, pattern_type="yara", pattern="rule x { condition: true }")).status == 200
     assert world.core.history()["rows"][0]["ObservableKey"] == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"pattern": "hello world"}, "not one comparison"),
+        ({"pattern": "[file:name = 'it's']"}, "not one comparison"),
+        ({"pattern": "[file:name = 'a' AND file:hashes.MD5 = 'b']"}, "not one comparison"),
+        ({"pattern": "[file:hashes.'SHA256' = 'aa']"}, "no hash 'SHA256'"),
+        ({"pattern": "[url:value = '']"}, "the value is empty"),
+        ({"pattern_type": "yara"}, "pattern_type yara"),
+    ],
+)
+def test_peers_11_what_matches_nothing_is_stored_and_noted(world: World, changes: dict[str, str], why: str) -> None:
+    """PEERS 11: the upload answers 200 and stores it without key and value; the request's entry says so."""
+    answer = world.upload(indicator(1), indicator(2, **changes))
+    assert (answer.status, answer.body) == (200, b"")
+    assert [row["ObservableKey"] for row in world.core.history()["rows"]] == ["ipv4-addr:value", ""]
+    (note,) = world.core.requests()[-1]["notes"]
+    assert note.startswith(f"{stix_id(2)} stored with empty key and value")
+    assert why in note
 
 
 def test_the_limit_is_a_hundred_requests_a_minute(world: World) -> None:

@@ -193,6 +193,31 @@ def test_a_hanging_answer(emulator: Emulator, client: Client) -> None:
     assert list(emulator.state()["sentinel"][WORKSPACE]) == [stix_id(1)]
 
 
+def test_a_stop_ends_waiting_answers_quietly(caplog: pytest.LogCaptureFixture) -> None:
+    """A request whose answer is delayed sees its connection close at the stop, and nothing is logged."""
+    seen: list[type[Exception]] = []
+    with Emulator() as emulator:
+        client = Client(emulator)
+        header = {"Authorization": f"Bearer {client.token(DEFENDER)['access_token']}"}
+        emulator.fault(api="defender", delay=600)
+
+        def ask() -> None:
+            try:
+                client.session.get(f"{emulator.url}/api/indicators", headers=header, timeout=PATIENCE)
+            except requests.RequestException as error:
+                seen.append(type(error))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        end = time.monotonic() + PATIENCE
+        while emulator.requests()[-1]["api"] != "defender" and time.monotonic() < end:
+            time.sleep(0.01)
+    thread.join()
+    client.session.close()
+    assert seen == [requests.ConnectionError]
+    assert [record for record in caplog.records if record.name.startswith(("asyncio", "tornado"))] == []
+
+
 def test_the_page_and_odd_methods(client: Client) -> None:
     """The page is HTML with its policy; HEAD answers; other addresses are JSON."""
     shown = client.send("GET", "/")
