@@ -43,7 +43,6 @@ ATTRIBUTES = st.builds(
 )
 
 
-@pytest.mark.property
 @given(ATTRIBUTES)
 def test_any_attribute_comes_back(given_attribute: Attribute) -> None:
     """Every field; a field that the document forgot would fail here."""

@@ -97,7 +97,6 @@ TYPES = st.sampled_from(
 RESULTS = st.sampled_from([ACCEPTED, LATE, NO_PLACE, ItemResult(Outcome.REJECTED, Reason.REJECTED, "no")])
 
 
-@pytest.mark.property
 @given(st.lists(st.tuples(TYPES, st.booleans())), st.lists(RESULTS, min_size=3, max_size=3), RESULTS)
 def test_the_account_always_adds_up(
     chosen: list[tuple[tuple[str, str], bool]], given_results: list[ItemResult], otherwise: ItemResult

@@ -102,7 +102,6 @@ def test_what_passed_before_a_network_error_is_kept() -> None:
     assert set(run.outcomes) == {f"host{n}.example" for n in range(4)}
 
 
-@pytest.mark.property
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1)))))
 def test_any_guilty_set_is_found_or_called_systemic(case: tuple[int, set[int]]) -> None:
     """Exactly the guilty are rejected; only when so many fail alike that nothing passed is nothing rejected."""

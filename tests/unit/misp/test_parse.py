@@ -245,7 +245,6 @@ MISP_LIKE = st.recursive(
 )
 
 
-@pytest.mark.property
 @given(MISP_LIKE)
 def test_any_json_gives_an_event_or_a_clear_refusal(raw: Any) -> None:
     """Wrong JSON types anywhere never raise anything but UsageError."""

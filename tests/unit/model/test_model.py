@@ -26,7 +26,6 @@ def test_the_id_of_a_value_never_changes() -> None:
     )
 
 
-@pytest.mark.property
 @given(st.sampled_from(Kind), st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 3))
 def test_ids_are_uuid5_of_kind_and_value(kind: Kind, value: str, generation: int) -> None:
     """The same as Python's own UUIDv5."""
