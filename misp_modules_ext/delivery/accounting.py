@@ -10,7 +10,7 @@ from misp_modules_ext.destinations.interface import ItemResult
 from misp_modules_ext.model.account import Item, ObservableAccount, that_count, worst
 from misp_modules_ext.model.indicator import Observable, Reference
 from misp_modules_ext.model.outcome import Outcome, Reason
-from misp_modules_ext.translate import leader
+from misp_modules_ext.translate import Merged, leader
 
 _THERE = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED})
 
@@ -40,8 +40,8 @@ def account_for(plan: Plan, results: Mapping[Observable, ItemResult], otherwise:
         otherwise: the result of observables without one.
     """
     leaders = _Leaders({m.indicator.observable: leader(m).reference for m in plan.merged})
-    expires = {m.indicator.observable: m.indicator.valid_until for m in plan.merged}
-    return tuple(_item(planned, results, otherwise, leaders, expires) for planned in plan.attributes)
+    indicators = {m.indicator.observable: m for m in plan.merged}
+    return tuple(_item(planned, results, otherwise, leaders, indicators) for planned in plan.attributes)
 
 
 def _item(
@@ -49,7 +49,7 @@ def _item(
     results: Mapping[Observable, ItemResult],
     otherwise: ItemResult,
     leaders: _Leaders,
-    expires: Mapping[Observable, int],
+    indicators: Mapping[Observable, Merged],
 ) -> Item:
     attribute = planned.attribute
     if planned.reason is not None:
@@ -63,7 +63,21 @@ def _item(
             planned.message,
             planned.notes,
         )
-    accounts = tuple(_observable(part, results, otherwise, leaders, expires) for part in planned.parts)
+    accounts = tuple([_observable(part, results, otherwise, leaders, indicators) for part in planned.parts])
+    if len(accounts) == 1:
+        # Nearly all of them, and there may be fifty thousand at each destination.
+        (only,) = accounts
+        return Item(
+            planned.event.uuid,
+            attribute.uuid,
+            attribute.type,
+            attribute.value,
+            only.outcome,
+            only.reason,
+            only.message,
+            planned.notes,
+            accounts,
+        )
     counted = that_count(accounts)
     outcome = worst(a.outcome for a in counted)
     telling = next(a for a in counted if a.outcome is outcome)
@@ -90,16 +104,16 @@ def _observable(
     results: Mapping[Observable, ItemResult],
     otherwise: ItemResult,
     leaders: _Leaders,
-    expires: Mapping[Observable, int],
+    indicators: Mapping[Observable, Merged],
 ) -> ObservableAccount:
     kind, value = part.observable.kind.value, part.observable.value
-    stix_id = part.observable.stix_id()
     if part.evidence is None:
         reason = part.reason or Reason.INVALID_VALUE
-        return ObservableAccount(kind, value, reason.outcome, stix_id, None, reason, part.message)
+        return ObservableAccount(kind, value, reason.outcome, part.observable.stix_id(), None, reason, part.message)
     result = results.get(part.observable, otherwise)
     outcome = result.outcome
     if outcome is Outcome.ACCEPTED and not leaders.claims(part):
         outcome = Outcome.MERGED
-    expiry = expires[part.observable] if outcome in _THERE else None
-    return ObservableAccount(kind, value, outcome, stix_id, expiry, result.reason, result.message)
+    merged = indicators[part.observable]
+    expiry = merged.indicator.valid_until if outcome in _THERE else None
+    return ObservableAccount(kind, value, outcome, merged.stamp.stix_id, expiry, result.reason, result.message)

@@ -6,12 +6,13 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
 from misp_modules_ext.delivery.accounting import account_for
+from misp_modules_ext.delivery.collector import paused
 from misp_modules_ext.delivery.plan import Plan, RuleSet, make_plan
-from misp_modules_ext.delivery.sender import Policy, Sender
+from misp_modules_ext.delivery.sender import Delivered, Policy, Sender
 from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.interface import Destination, ItemResult
 from misp_modules_ext.destinations.limits import limiter_for
@@ -22,6 +23,8 @@ from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from misp_modules_ext.translate import Merged, event_link, leader
 
+#: At least so many seconds go into sending, however impatient the caller is.
+LEAST = 0.5
 #: The word that names all destinations.
 ALL = "all"
 
@@ -34,7 +37,7 @@ class Order:
         door: one of `model.account.DOORS`.
         destinations: names of sections, without or with `microsoft` in front; empty for all.
         preview: send nothing, say what would go.
-        deadline: `time.monotonic()` at which the caller stops waiting, `None` for as long as it takes.
+        deadline: `time.monotonic()` at which the caller needs the account written, `None` for as long as it takes.
     """
 
     door: str
@@ -70,14 +73,19 @@ def submit(
     chosen = choose(settings, order.destinations)
     base_url = settings.misp.url if settings.misp else ""
     plans: dict[RuleSet, Plan] = {}
-    for destination in chosen:
-        rules = RuleSet.of(destination)
-        if rules not in plans:
+    attributes = sum(len(event.attributes) for event in events)
+    began = time.monotonic()
+    with paused(attributes):
+        for rules in dict.fromkeys(RuleSet.of(destination) for destination in chosen):
             plans[rules] = make_plan(events, rules, base_url, int(started))
+    order = _with_time_to_write(order, time.monotonic() - began, len(chosen))
     runs = [_Run(destination, plans[RuleSet.of(destination)], order, policy) for destination in chosen]
     if watch is not None:
         _watch(runs, watch)
-    accounts = tuple(run.account() for run in runs)
+    for run in runs:
+        run.wait()
+    with paused(attributes):
+        accounts = tuple(run.account() for run in runs)
     return Account(
         submission=str(uuid.uuid4()),
         door=order.door,
@@ -88,6 +96,18 @@ def submit(
         destinations=accounts,
         warnings=tuple(_warnings(events, settings, chosen, order.door)),
     )
+
+
+def _with_time_to_write(order: Order, planning: float, destinations: int) -> Order:
+    """The order with the time at which sending must end, so that the account can still be written.
+
+    How long that takes on this machine is told by how long planning took: measured, accounting at one destination takes
+    a third of it, and the report somewhat less than all of it.
+    """
+    if order.deadline is None:
+        return order
+    end = order.deadline - planning * (1.0 + 0.35 * destinations)
+    return replace(order, deadline=max(end, time.monotonic() + LEAST))
 
 
 def _watch(runs: Sequence[_Run], watch: Watch) -> None:
@@ -167,12 +187,16 @@ class _Run:
         watch(self._settings.name, self._sender.answered, self._to_send)
         return self._sender.busy
 
+    def wait(self) -> Delivered | None:
+        """Wait for the answers, at most until the deadline; `None` when nothing was to be sent."""
+        return self._sender.wait() if self._sender is not None else None
+
     def account(self) -> DestinationAccount:
-        """Wait for the answers and account for every attribute."""
+        """Account for every attribute, with the answers there are."""
         state, message, otherwise = State.OK, "", ItemResult(Outcome.PENDING, Reason.NOT_IN_TIME)
         results = self._decided
-        if self._sender is not None:
-            delivered = self._sender.wait()
+        delivered = self.wait()
+        if delivered is not None:
             results = results | delivered.results
             state, message = delivered.state, delivered.message
             otherwise = ItemResult(delivered.reason.outcome, delivered.reason, delivered.message)

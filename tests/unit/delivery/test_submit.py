@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from misp_modules_ext.config.settings import Selection, Settings
-from misp_modules_ext.delivery.submit import Order, choose, submit
+from misp_modules_ext.delivery.submit import Order, _with_time_to_write, choose, submit
 from misp_modules_ext.errors import UsageError
 from tests.support.build import attribute, destination, event
 
@@ -47,3 +48,14 @@ def test_without_the_gate_there_is_nothing_to_say() -> None:
     quiet = destination(selection=Selection(warninglists=frozenset()))
     settings = Settings(path=Path("rh-isac.conf"), destinations=(quiet,))
     assert submit([event(attribute())], settings, Order("cli", preview=True)).warnings == ()
+
+
+def test_a_slow_machine_keeps_more_time_for_writing() -> None:
+    """Sending ends earlier the longer planning took and the more destinations there are, but never at once."""
+    order = Order("export", deadline=time.monotonic() + 10)
+    ends = [_with_time_to_write(order, planning, count).deadline for planning, count in ((0.1, 1), (2.0, 1), (2.0, 3))]
+    assert all(ends[n] is not None and ends[n + 1] is not None and ends[n] > ends[n + 1] for n in (0, 1))  # type: ignore[operator]
+    late = _with_time_to_write(order, 60.0, 3).deadline
+    assert late is not None
+    assert time.monotonic() < late < time.monotonic() + 1
+    assert _with_time_to_write(Order("cli"), 60.0, 3).deadline is None
