@@ -57,5 +57,5 @@ def test_a_slow_machine_keeps_more_time_for_writing() -> None:
     assert all(ends[n] is not None and ends[n + 1] is not None and ends[n] > ends[n + 1] for n in (0, 1))  # type: ignore[operator]
     late = _with_time_to_write(order, 60.0, 3).deadline
     assert late is not None
-    assert time.monotonic() < late < time.monotonic() + 1
+    assert late < time.monotonic() + 1
     assert _with_time_to_write(Order("cli"), 60.0, 3).deadline is None
