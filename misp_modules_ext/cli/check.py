@@ -8,6 +8,7 @@ import orjson
 import typer
 
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, console
+from misp_modules_ext.cli.output import standard_output
 from misp_modules_ext.config import Settings, load
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.delivery.submit import choose
@@ -24,10 +25,11 @@ def check(config: ConfigOption = None, destination: DestinationOption = None, as
     chosen = choose(settings, tuple(destination or ()))
     findings = {d.name: create(d).check() for d in chosen}
     hosts = sorted({host for d in chosen for host in create(d).hosts()})
-    if as_json:
-        _print_json(settings, chosen, findings, hosts)
-    else:
-        _print_list(settings, chosen, findings, hosts)
+    with standard_output():
+        if as_json:
+            _print_json(settings, chosen, findings, hosts)
+        else:
+            _print_list(settings, chosen, findings, hosts)
     raise typer.Exit(_exit_code([finding for group in findings.values() for finding in group]))
 
 
@@ -57,7 +59,6 @@ def _print_json(
         "hosts": hosts,
     }
     sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
-    sys.stdout.flush()
 
 
 def _print_list(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from misp_modules_ext.cli.common import console
-from misp_modules_ext.emulator import Emulator, serve
+from misp_modules_ext.emulator import Emulator, StateError, serve
 from misp_modules_ext.errors import UsageError
 
 
@@ -28,6 +28,8 @@ def emulator(
     """Run the local emulator of Microsoft's endpoints until interrupted."""
     try:
         serve(port, state, rates, [_application(entry) for entry in app or ()], _announce)
+    except StateError as error:
+        raise UsageError(f"The emulator cannot start: {error}.") from error
     except OSError as error:
         raise UsageError(
             f"The emulator cannot start: {error.strerror or error}. Try --port 0 or another --state."

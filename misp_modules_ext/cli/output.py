@@ -21,25 +21,37 @@ from misp_modules_ext.report import html_pieces, to_json, to_terminal
 LINE_EVERY = 15.0
 
 
-def show(account: Account, *, as_json: bool) -> None:
-    """Print the account. A reader who goes early, as with `| head`, changes nothing of what was done.
+@contextmanager
+def standard_output(afterwards: str = "") -> Iterator[None]:
+    """Print in it. A reader who goes early, as with `| head`, changes nothing of what was done, nor the exit code.
+
+    Args:
+        afterwards: what to add when standard output cannot be written.
 
     Raises:
-        UsageError: standard output cannot be written.
+        UsageError: it cannot be written.
     """
     try:
-        if as_json:
-            sys.stdout.buffer.write(to_json(account))
-        else:
-            to_terminal(account, console())
+        yield
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()
     except OSError as error:
         _drop_output()
-        raise UsageError(
-            f"The account cannot be printed: {error.strerror}. What was sent is at Microsoft all the same."
-        ) from error
+        raise UsageError(f"Standard output cannot be written: {error.strerror}. {afterwards}".strip()) from error
+
+
+def show(account: Account, *, as_json: bool) -> None:
+    """Print the account.
+
+    Raises:
+        UsageError: standard output cannot be written.
+    """
+    with standard_output("What was sent is at Microsoft all the same."):
+        if as_json:
+            sys.stdout.buffer.write(to_json(account))
+        else:
+            to_terminal(account, console())
 
 
 def _drop_output() -> None:

@@ -51,47 +51,31 @@ def _item(
     leaders: _Leaders,
     indicators: Mapping[Observable, Merged],
 ) -> Item:
-    attribute = planned.attribute
     if planned.reason is not None:
-        return Item(
-            planned.event.uuid,
-            attribute.uuid,
-            attribute.type,
-            attribute.value,
-            planned.reason.outcome,
-            planned.reason,
-            planned.message,
-            planned.notes,
-        )
+        return _of(planned, planned.reason.outcome, planned.reason, planned.message)
     accounts = tuple([_observable(part, results, otherwise, leaders, indicators) for part in planned.parts])
     if len(accounts) == 1:
         # Nearly all of them, and there may be fifty thousand at each destination.
-        (only,) = accounts
-        return Item(
-            planned.event.uuid,
-            attribute.uuid,
-            attribute.type,
-            attribute.value,
-            only.outcome,
-            only.reason,
-            only.message,
-            planned.notes,
-            accounts,
-        )
+        return _of(planned, accounts[0].outcome, accounts[0].reason, accounts[0].message, (), accounts)
     counted = that_count(accounts)
     outcome = worst(a.outcome for a in counted)
     telling = next(a for a in counted if a.outcome is outcome)
-    left_out = [f"{a.kind} {a.value} did not go: {_why(a)}" for a in accounts if a not in counted]
+    left_out = tuple(f"{a.kind} {a.value} did not go: {_why(a)}" for a in accounts if a not in counted)
+    return _of(planned, outcome, telling.reason, telling.message, left_out, accounts)
+
+
+def _of(
+    planned: PlannedAttribute,
+    outcome: Outcome,
+    reason: Reason | None,
+    message: str,
+    left_out: tuple[str, ...] = (),
+    accounts: tuple[ObservableAccount, ...] = (),
+) -> Item:
+    attribute = planned.attribute
+    notes = planned.notes + left_out
     return Item(
-        planned.event.uuid,
-        attribute.uuid,
-        attribute.type,
-        attribute.value,
-        outcome,
-        telling.reason,
-        telling.message,
-        (*planned.notes, *left_out),
-        accounts,
+        planned.event.uuid, attribute.uuid, attribute.type, attribute.value, outcome, reason, message, notes, accounts
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
 import signal
 import socket
@@ -22,6 +23,8 @@ from .calls import JsonObject
 from .core import Core
 from .storage import load_state, save_state
 from .tls import CA_FILE, NAMES, authority, server_context
+
+log = logging.getLogger(__name__)
 
 _LARGEST_BODY = 256 * 1024 * 1024
 _SAVE_EVERY = 1.0
@@ -136,24 +139,34 @@ class Emulator:
         self.url = f"https://{shown}:{port}"
         self.core.own_origins = frozenset(f"https://{_authority(name)}:{port}" for name in NAMES) | {self.url}
         server.add_socket(listener)
-        saver = asyncio.create_task(self._save_often())
+        saver = asyncio.create_task(self._save_often(self.core.version))
         self._ready.set()
         await self._stopping.wait()
         saver.cancel()
         server.stop()
         await server.close_all_connections()
         if self._state is not None:
-            save_state(self.core, self._state)
+            self._save(self._state)
 
-    async def _save_often(self) -> None:
-        """Save after changes, at most every second and never for more than a tenth of the time."""
-        saved, pause = self.core.version, _SAVE_EVERY
+    def _save(self, folder: Path) -> bool:
+        """Save, and say so when it cannot be done: what arrived would be gone with the process."""
+        try:
+            save_state(self.core, folder)
+        except OSError as error:
+            log.warning("What has arrived cannot be kept in %s: %s. It is tried again.", folder, error.strerror)
+            return False
+        return True
+
+    async def _save_often(self, saved: int) -> None:
+        """Save after changes since version `saved`, at most every second and for at most a tenth of the time."""
+        pause = _SAVE_EVERY
         while self._state is not None:
             await asyncio.sleep(pause)
             if self.core.version == saved:
                 continue
-            saved, began = self.core.version, asyncio.get_running_loop().time()
-            await asyncio.to_thread(save_state, self.core, self._state)
+            version, began = self.core.version, asyncio.get_running_loop().time()
+            if await asyncio.to_thread(self._save, self._state):
+                saved = version
             pause = max(_SAVE_EVERY, 10 * (asyncio.get_running_loop().time() - began))
 
     def state(self) -> JsonObject:

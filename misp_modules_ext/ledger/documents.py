@@ -45,12 +45,9 @@ def read_attribute(uuid: str, timestamp: int, document: bytes) -> Attribute:
     Raises:
         LedgerError: the document is damaged, or of a layout that this version does not know.
     """
-    layout, *parts = _load(document)
-    if layout != _ATTRIBUTE:
-        raise LedgerError(
-            f"The ledger holds attributes of layout {layout}, which a newer version wrote. Update this one."
-        )
-    type_, value, category, comment, to_ids, deleted, first, last, sharing, tags, lists, holder, problem = parts
+    type_, value, category, comment, to_ids, deleted, first, last, sharing, tags, lists, holder, problem = _parts(
+        document, _ATTRIBUTE
+    )
     return Attribute(
         uuid=uuid,
         type=type_,
@@ -99,10 +96,9 @@ def read_event(uuid: str, timestamp: int, published: int | None, document: bytes
     Raises:
         LedgerError: the document is damaged, or of a layout that this version does not know.
     """
-    layout, *parts = _load(document)
-    if layout != _EVENT:
-        raise LedgerError(f"The ledger holds events of layout {layout}, which a newer version wrote. Update this one.")
-    id_, info, date, counts, publication, level, creator, name, sharing, tags, count, problem, own = parts
+    id_, info, date, counts, publication, level, creator, name, sharing, tags, count, problem, own = _parts(
+        document, _EVENT
+    )
     return Event(
         uuid=uuid,
         id=id_,
@@ -123,12 +119,18 @@ def read_event(uuid: str, timestamp: int, published: int | None, document: bytes
     )
 
 
-def _load(document: bytes) -> list[Any]:
+def _parts(document: bytes, known: int) -> list[Any]:
     try:
-        loaded: list[Any] = orjson.loads(document)
-    except orjson.JSONDecodeError as error:
+        layout: Any
+        parts: list[Any]
+        layout, *parts = orjson.loads(document)
+    except (ValueError, TypeError) as error:
         raise LedgerError("A document in the ledger is damaged. Restore the ledger from a backup.") from error
-    return loaded
+    if layout != known:
+        raise LedgerError(
+            f"The ledger holds documents of layout {layout}, which a newer version wrote. Update this one."
+        )
+    return parts
 
 
 def _sharing(sharing: Sharing) -> tuple[int | None, str | None]:

@@ -110,9 +110,9 @@ def _attributes(body: Raw, event_uuid: str) -> Iterator[Attribute]:
             # No object at all: as a malformed attribute it is accounted for.
             yield _attribute(raw_object, event_uuid, None)
             continue
-        context = _object(holder, event_uuid)
+        context, problem = _object(holder, event_uuid), _distribution_problem(holder)
         for raw in listed(holder.get("Attribute")):
-            yield _attribute(raw, event_uuid, context)
+            yield _attribute(raw, event_uuid, context, problem)
 
 
 def _filtered(only: object, every: Iterable[Attribute], event_uuid: str) -> Iterator[Attribute]:
@@ -121,10 +121,11 @@ def _filtered(only: object, every: Iterable[Attribute], event_uuid: str) -> Iter
     for raw in listed(only):
         attribute = _attribute(raw, event_uuid, None)
         twin = known.get(attribute.uuid)
-        yield _attribute(raw, event_uuid, twin.object) if twin and twin.object else attribute
+        yield _attribute(raw, event_uuid, twin.object, twin.problem) if twin else attribute
 
 
-def _attribute(raw: object, event_uuid: str, context: ObjectContext | None) -> Attribute:
+def _attribute(raw: object, event_uuid: str, context: ObjectContext | None, problem: str = "") -> Attribute:
+    """One attribute; `problem` is what is wrong with the object that holds it."""
     source = mapping(raw)
     kind, value = text(source.get("type")), text(source.get("value"))
     tags, tag_problem = read_tags((source, ATTRIBUTE_TAGS))
@@ -143,7 +144,7 @@ def _attribute(raw: object, event_uuid: str, context: ObjectContext | None) -> A
         tags=tags,
         warninglists=_warninglists(source),
         object=context,
-        problem=_problem(raw, source) or tag_problem or _distribution_problem(source),
+        problem=_problem(raw, source) or tag_problem or _distribution_problem(source) or problem,
     )
 
 

@@ -148,8 +148,7 @@ def test_peers_03_a_hanging_server_is_left(world: World) -> None:
     world.emulator.fault(api="sentinel", delay=30)
     began = time.monotonic()
     account = _push(world, 50, deadline=1.5)
-    # Microsoft would take 30 s; the slack is for a machine that is busy with other tests.
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 3
     assert _only(account).counts["pending"] == 50
 
 

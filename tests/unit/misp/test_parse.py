@@ -182,6 +182,14 @@ def test_what_might_close_a_gate_and_cannot_be_read_is_a_problem(wrong: dict[str
     assert parse_event({"Event": {"info": "x", "Attribute": [attribute]} | wrong}).problem
 
 
+def test_an_object_whose_distribution_cannot_be_read_lets_nothing_of_it_pass() -> None:
+    """Its attributes inherit from it, so it might be the narrowest; also behind a workflow's filter."""
+    inner = {"type": "domain", "value": "a.example", "uuid": "aaaaaaaa-0000-4000-8000-00000000000a"}
+    raw = {"Event": {"info": "x", "Object": [{"name": "file", "distribution": "0 ; own", "Attribute": [inner]}]}}
+    assert parse_event(raw).attributes[0].problem
+    assert parse_event(raw, only=[inner]).attributes[0].problem
+
+
 def test_attributes_beside_and_in_the_header_are_all_read() -> None:
     """Whichever half of the two formats a source mixes, no attribute vanishes."""
     inside, beside = ({"type": "domain", "value": f"{name}.example"} for name in ("a", "b"))
