@@ -40,7 +40,7 @@ def explain(error: Exception, url: str, proxy: str | None, timeout: float) -> st
         happened, remedy = _tls(host, causes)
     elif any(isinstance(cause, (TimeoutError, requests.Timeout, ReadTimeoutError)) for cause in causes):
         happened, remedy = (
-            f"{host} did not answer within {timeout:.3g} seconds.",
+            f"{host} did not answer within {_rounded(timeout)} seconds.",
             f"repeat later; if it stays, {_FIREWALL}",
         )
     elif isinstance(error, TooLarge):
@@ -52,6 +52,11 @@ def explain(error: Exception, url: str, proxy: str | None, timeout: float) -> st
         happened, remedy = _bad_proxy(host) if proxy and _is_wrong_address(causes) else _connection(host, causes)
     where = " (through the proxy that the environment names)" if proxy else ""
     return f"{happened.removesuffix('.')}{where}.{TO_DO}{remedy}"
+
+
+def _rounded(seconds: float) -> str:
+    """As people say it: `0.3`, `2`, `40`."""
+    return f"{seconds:.1f}".removesuffix(".0") if seconds < 10 else f"{seconds:.0f}"
 
 
 def _is_wrong_address(causes: list[BaseException]) -> bool:

@@ -146,7 +146,8 @@ class _Exchange:
             self._answer = self._send(request, bearer, proxies)
         except Exception as error:  # noqa: BLE001 - a thread that dies silently would look like a time-out
             # Only the sentence goes on: the error itself holds the request, and with it the token.
-            self._failure = Unavailable(explain(error, url, proxy, time.monotonic() - began))
+            waited = min(time.monotonic() - began, self._timeout)
+            self._failure = Unavailable(explain(error, url, proxy, waited))
         finally:
             _here.exchange = None
             self._done.set()

@@ -105,3 +105,9 @@ def test_a_wrong_proxy_is_the_proxys_fault(error: Exception) -> None:
     assert "HTTPS_PROXY" in sentence.partition(TO_DO)[2]
     assert "endpoint" not in sentence
     assert "pass" not in sentence
+
+
+@pytest.mark.parametrize(("waited", "told"), [(0.307, "0.3"), (2.0, "2"), (9.96, "10"), (10.02, "10"), (40.0, "40")])
+def test_a_wait_is_told_as_people_say_it(waited: float, told: str) -> None:
+    """Milliseconds of a wait say nothing to anyone."""
+    assert f"did not answer within {told} seconds" in explain(TimeoutError(), "https://api.example/", None, waited)
