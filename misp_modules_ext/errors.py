@@ -6,6 +6,8 @@ One class for each thing a caller does differently::
      ├─ ConfigurationError     fix rh-isac.conf            (exit code 2)
      ├─ UsageError             fix the call or the input   (exit code 2)
      ├─ MispError              MISP did not answer          (exit code 5)
+     │   ├─ EventNotFound          deleted, or not for our key's eyes: MISP answers both alike
+     │   └─ MispRefused            the key is wrong, or may not do that
      ├─ LedgerError            nothing can be kept          (exit code 2)
      └─ DestinationError       Microsoft did not take it
          ├─ CredentialsRefused     Entra gave no token              (exit code 4)
@@ -26,9 +28,11 @@ __all__ = [
     "ConfigurationError",
     "CredentialsRefused",
     "DestinationError",
+    "EventNotFound",
     "LedgerError",
     "MispError",
     "MispMicrosoftError",
+    "MispRefused",
     "NotFound",
     "PermissionRefused",
     "Problem",
@@ -88,7 +92,15 @@ class UsageError(MispMicrosoftError):
 
 
 class MispError(MispMicrosoftError):
-    """MISP could not be read."""
+    """MISP could not be read: no connection, no TLS, a server error, or no answer of MISP's. Repeating may help."""
+
+
+class EventNotFound(MispError):
+    """MISP shows no such event to this key: it was deleted, never existed, or is not shared with the key's user."""
+
+
+class MispRefused(MispError):
+    """MISP does not take the key, or its user may not do what was asked (401, 403, 405). Repeating does not help."""
 
 
 class LedgerError(MispMicrosoftError):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +20,11 @@ _FOREIGN = (
     "ALL_PROXY",
     "NO_PROXY",
 )
+
+#: What our program keeps for its user goes into a folder of this run; services that tests start inherit it.
+_STATE = tempfile.mkdtemp(prefix="misp-modules-ext-")
+os.environ["XDG_STATE_HOME"] = _STATE
+atexit.register(shutil.rmtree, _STATE, ignore_errors=True)
 
 settings.register_profile(
     "ci", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]

@@ -18,6 +18,7 @@ from misp_modules_ext.errors import (
     LedgerError,
     MispError,
     MispMicrosoftError,
+    MispRefused,
     PermissionRefused,
     UsageError,
 )
@@ -44,6 +45,7 @@ _EXIT_CODES: tuple[tuple[type[MispMicrosoftError], int], ...] = (
     (CredentialsRefused, 4),
     (PermissionRefused, 4),
     (LedgerError, 2),
+    (MispRefused, 4),
     (MispError, 5),
     (DestinationError, 3),
 )

@@ -14,12 +14,12 @@ import typer
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, error_console
 from misp_modules_ext.cli.output import progress, show, write_report
 from misp_modules_ext.config import Settings, load
-from misp_modules_ext.delivery.submit import Order, choose, submit
+from misp_modules_ext.delivery.submit import Order, choose, keep, submit
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.misp.files import FileContent, read_events
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.misp import Event
-from misp_modules_ext.report import exit_code
+from misp_modules_ext.report import exit_code, to_json
 
 #: What shells give for a process that SIGINT ended.
 INTERRUPTED = 130
@@ -48,6 +48,8 @@ def push(
         raise UsageError("\n".join(unread))
     account = _submit(events, settings, order)
     whole = replace(account, warnings=(*account.warnings, *unread))
+    if not dry_run:
+        keep(settings, account.submission, to_json(whole))
     for problem in unread:
         error_console().print(problem)
     try:
@@ -64,7 +66,7 @@ def _submit(events: Sequence[Event], settings: Settings, order: Order) -> Accoun
             return submit(events, settings, order, watch=watch)
     except KeyboardInterrupt:
         error_console().print(
-            "Interrupted. What Microsoft has answered is there, the rest is not. Repeat: nothing is doubled."
+            "Interrupted. What was taken is in the ledger: it goes with the next push, or with `misp-microsoft worker`."
         )
         raise typer.Exit(INTERRUPTED) from None
 

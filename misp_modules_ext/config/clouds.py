@@ -25,11 +25,13 @@ class Endpoint(NamedTuple):
         login: origin of Entra's token endpoint.
         api: origin of the API.
         scope: what to ask Entra for, ending in `/.default`.
+        management: origin of Azure's resource manager, which reads back from Sentinel; `""` elsewhere.
     """
 
     login: str
     api: str
     scope: str
+    management: str = ""
 
 
 _PUBLIC = "https://login.microsoftonline.com"
@@ -37,7 +39,7 @@ _GOVERNMENT = "https://login.microsoftonline.us"
 
 
 def _sentinel(login: str, api: str, management: str) -> Endpoint:
-    return Endpoint(login, api, f"{management}/.default")
+    return Endpoint(login, api, f"{management}/.default", management)
 
 
 def _own_scope(login: str, api: str) -> Endpoint:

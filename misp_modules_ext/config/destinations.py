@@ -7,7 +7,7 @@ from typing import cast
 
 from pydantic import SecretStr
 
-from misp_modules_ext.config import clouds, values
+from misp_modules_ext.config import azure_names, clouds, values
 from misp_modules_ext.config.findings import Findings, Invalid
 from misp_modules_ext.config.keys import Reader, fields
 from misp_modules_ext.config.notyet import NOT_YET_VALUES, sentence
@@ -22,6 +22,12 @@ _WHERE = {
     "tenantId": "Add it from Azure portal > Microsoft Entra ID > Overview > Tenant ID.",
     "appId": "Add it from Entra ID > App registrations > the application > Application (client) ID.",
     "appSecret": "Add the value of a client secret: App registrations > the application > Certificates & secrets.",
+}
+#: The keys of reading back from Sentinel, which stand together.
+_READ_BACK = {
+    "subscriptionId": azure_names.WHERE_SUBSCRIPTION,
+    "resourceGroup": azure_names.WHERE_RESOURCE_GROUP,
+    "workspaceName": azure_names.WHERE_WORKSPACE_NAME,
 }
 
 
@@ -112,10 +118,21 @@ def _check_for_api(section: OurSection, found: Mapping[str, object], api: Api, f
             "is missing: Sentinel's API needs it, unlike the Graph API that older files were written for.",
             f"Add it from {values.WHERE_WORKSPACE}.",
         )
+    if api is Api.SENTINEL:
+        _check_read_back(section, found, findings)
     if found.get("generateAlert") is False and found.get("action", "Audit") == "Audit":
         findings.problem(
             section.name, "generateAlert", "cannot be no: Microsoft requires an alert with Audit.", "Remove the line."
         )
+
+
+def _check_read_back(section: OurSection, found: Mapping[str, object], findings: Findings) -> None:
+    missing = [name for name in _READ_BACK if name.lower() not in section.raw.values]
+    if missing and (len(missing) < len(_READ_BACK) or found.get("hardDelete") is True):
+        needs = "hardDelete and reading back" if found.get("hardDelete") is True else "reading back from Sentinel"
+        for name in missing:
+            message = f"is missing: {needs} needs {', '.join(_READ_BACK)} together."
+            findings.problem(section.name, name, message, f"Add it from {_READ_BACK[name]}.")
 
 
 def _endpoint(section: str, found: Mapping[str, object], api: Api, findings: Findings) -> clouds.Endpoint | None:
@@ -124,8 +141,13 @@ def _endpoint(section: str, found: Mapping[str, object], api: Api, findings: Fin
     except Invalid as error:
         findings.invalid(section, "cloud", error)
         return None
+    # The emulator and most gateways have all APIs at one address.
+    management = found.get("endpoint.management", found.get("endpoint.api", cloud.management))
     return clouds.Endpoint(
-        str(found.get("endpoint.login", cloud.login)), str(found.get("endpoint.api", cloud.api)), cloud.scope
+        str(found.get("endpoint.login", cloud.login)),
+        str(found.get("endpoint.api", cloud.api)),
+        cloud.scope,
+        str(management) if api is Api.SENTINEL else "",
     )
 
 
@@ -138,6 +160,7 @@ def _settings(
         "api": api,
         "endpoint_login": endpoint.login,
         "endpoint_api": endpoint.api,
+        "endpoint_management": endpoint.management,
         "scope": endpoint.scope,
         "selection": Selection.model_validate(fields(SELECTION, own)),
         "indicator": IndicatorRules.model_validate(fields(INDICATOR, own)),
@@ -149,7 +172,7 @@ def _settings(
 
 #: Keys whose value is the field's, as it is.
 _SIMPLE: tuple[Key, ...] = tuple(
-    key for key in DESTINATION if key.name not in {"api", "endpoint.login", "endpoint.api"}
+    key for key in DESTINATION if key.name != "api" and not key.name.startswith("endpoint.")
 )
 
 

@@ -25,6 +25,8 @@ class Part(str, Enum):
     DESTINATION = "[microsoft], [microsoft NAME]"
     SELECTION = "[selection]"
     INDICATOR = "[indicator]"
+    LEDGER = "[ledger]"
+    QUEUE = "[queue]"
 
     def __str__(self) -> str:
         return self.value

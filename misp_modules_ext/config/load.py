@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
-from misp_modules_ext.config import destinations, files, ini
+from misp_modules_ext.config import destinations, files, ini, places
 from misp_modules_ext.config.findings import Findings, Invalid
 from misp_modules_ext.config.keys import Reader, fields
-from misp_modules_ext.config.schema import MISP, Part
+from misp_modules_ext.config.schema import LEDGER, MISP, QUEUE, Part
 from misp_modules_ext.config.search import Found, distrust, find
 from misp_modules_ext.config.sections import RH_ISAC, OurSection, meant, recognise
-from misp_modules_ext.config.settings import DestinationSettings, MispSettings, Settings
+from misp_modules_ext.config.settings import DestinationSettings, LedgerSettings, MispSettings, Settings
 from misp_modules_ext.config.values import shown
 from misp_modules_ext.errors import ConfigurationError, Problem
 
@@ -60,7 +60,7 @@ def read(found: Found, environ: Mapping[str, str]) -> Reading:
     findings = Findings()
     reader = Reader(findings, ini.References(environ))
     content, sections = _open(found, findings)
-    settings = _settings(found.path, sections, reader) if sections or not findings.problems else None
+    settings = _settings(found.path, sections, reader, environ) if sections or not findings.problems else None
     if findings.problems or settings is None:
         raise ConfigurationError(findings.problems, str(found.path))
     _note_mode(found.path, content, reader)
@@ -86,7 +86,9 @@ def _note_mode(path: Path, content: files.Content, reader: Reader) -> None:
         reader.findings.warning("", "", f"{path} holds secrets ({secrets}) and every user here can read it. {remedy}")
 
 
-def _settings(path: Path, raw_sections: list[ini.RawSection], reader: Reader) -> Settings | None:
+def _settings(
+    path: Path, raw_sections: list[ini.RawSection], reader: Reader, environ: Mapping[str, str]
+) -> Settings | None:
     findings = reader.findings
     ours = _ours(raw_sections, findings)
     rules: dict[str, object] = {}
@@ -97,10 +99,11 @@ def _settings(path: Path, raw_sections: list[ini.RawSection], reader: Reader) ->
             reader.read(section)
     misps = [misp for section in _of(ours, Part.MISP) if (misp := _misp(section, reader))]
     stores = [d for section in _of(ours, Part.DESTINATION) if (d := destinations.read(section, rules, reader))]
+    whole = _ledger(path, ours, reader, environ) | _queue(ours, reader)
     destinations.check_stores(stores, findings)
     if not _of(ours, Part.DESTINATION):
         _note_no_destination(raw_sections, findings)
-    return None if findings.problems else _assemble(path, misps, stores, findings)
+    return None if findings.problems else _assemble(path, misps, stores, whole, findings)
 
 
 def _of(ours: list[OurSection], part: Part) -> list[OurSection]:
@@ -163,17 +166,38 @@ def _misp(section: OurSection, reader: Reader) -> MispSettings | None:
     return misp
 
 
+def _ledger(path: Path, ours: list[OurSection], reader: Reader, environ: Mapping[str, str]) -> dict[str, object]:
+    found: dict[str, object] = {"url": SecretStr(places.ledger(path, environ))}
+    for section in _of(ours, Part.LEDGER):
+        found |= fields(LEDGER, reader.read(section))
+    return {"ledger": LedgerSettings.model_validate(found)}
+
+
+def _queue(ours: list[OurSection], reader: Reader) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for section in _of(ours, Part.QUEUE):
+        found |= fields(QUEUE, reader.read(section))
+    return found
+
+
 def _assemble(
-    path: Path, misps: list[MispSettings], stores: list[DestinationSettings], findings: Findings
+    path: Path,
+    misps: list[MispSettings],
+    stores: list[DestinationSettings],
+    whole: Mapping[str, object],
+    findings: Findings,
 ) -> Settings | None:
     by_name = {misp.name: misp for misp in misps}
     try:
-        return Settings(
-            path=path,
-            misp=by_name.pop("misp", None),
-            rh_isac=by_name.pop(RH_ISAC, None),
-            other_misps=tuple(by_name.values()),
-            destinations=tuple(stores),
+        return Settings.model_validate(
+            {
+                "path": path,
+                "misp": by_name.pop("misp", None),
+                "rh_isac": by_name.pop(RH_ISAC, None),
+                "other_misps": tuple(by_name.values()),
+                "destinations": tuple(stores),
+                **whole,
+            }
         )
     except ValidationError as error:
         places = ", ".join(".".join(map(str, part["loc"])) for part in error.errors(include_input=False))

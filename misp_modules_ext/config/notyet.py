@@ -43,11 +43,6 @@ NOT_YET = (
     NotYet(Part.DESTINATION, ("federatedTokenFile",), "sign-in by workload identity"),
     NotYet(
         Part.DESTINATION,
-        ("subscriptionId", "resourceGroup", "workspaceName", "hardDelete"),
-        "reading back from Sentinel",
-    ),
-    NotYet(
-        Part.DESTINATION,
         (
             "blockTags",
             "blockAndRemediateTags",
@@ -59,10 +54,6 @@ NOT_YET = (
         ),
         "action other than Audit",
     ),
-    NotYet(Part.DESTINATION, ("maxPerDay", "maxIndicators", "maxWithdraw"), "ledger to count by"),
-    NotYet(Part.SELECTION, ("unpublishedGrace", "missingGrace"), "withdrawing of indicators"),
-    NotYet("ledger", ("url", "retention"), "ledger"),
-    NotYet("queue", ("url",), "queue"),
     NotYet("destinations", ("directory",), "folder of destinations"),
     NotYet("console", ("url", "listen", "token"), "console"),
     NotYet("lookup", ("estate", "window", "cache"), "look-up"),

@@ -18,6 +18,9 @@ _INTRODUCTION = {
     "key of `[selection]` and `[indicator]`: that is then this destination's own rule, in place of the general one.",
     Part.SELECTION: "Which attributes are pushed.",
     Part.INDICATOR: "How indicators are made from attributes.",
+    Part.LEDGER: "Where is kept what was pushed. The addresses may hold a password: they are secrets, and may be "
+    "`env:NAME` or `file:/path`.",
+    Part.QUEUE: "Only for workers on several machines.",
 }
 
 

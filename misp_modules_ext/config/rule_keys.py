@@ -26,6 +26,24 @@ SELECTION = (
         default="yes",
     ),
     Key(
+        "unpublishedGrace",
+        "unpublished_grace",
+        values.duration,
+        "length of time",
+        "How long an event may stay unpublished before its indicators are withdrawn. Until then they stay as they are: "
+        "MISP takes the publication back at every edit.",
+        default="14 days",
+    ),
+    Key(
+        "missingGrace",
+        "missing_grace",
+        values.duration,
+        "length of time",
+        "How long an event may be missing in MISP, deleted or out of the key's sight, before its indicators are "
+        "withdrawn.",
+        default="14 days",
+    ),
+    Key(
         "types",
         "types",
         values.each(describe.attribute_type),
@@ -160,8 +178,8 @@ INDICATOR = (
         "window",
         values.duration,
         "length of time: `120 days`, `12 hours`, `30 minutes`, `2 weeks`, or a number of days",
-        "How long an indicator is valid, counted from the latest of the attribute's last change, its `last_seen` and "
-        "the event's publication.",
+        "How long an indicator is valid, counted from the latest of the attribute's last change, its `last_seen`, the "
+        "event's publication, and the moment the ledger first took it.",
         default="120 days",
     ),
     *_WINDOWS_BY_KIND,

@@ -6,16 +6,32 @@
 from __future__ import annotations
 
 from misp_modules_ext.config.key import ALL_APIS, Key, Part
+from misp_modules_ext.config.ledger_keys import LEDGER, QUEUE
 from misp_modules_ext.config.rule_keys import INDICATOR, SELECTION
 from misp_modules_ext.config.store_keys import DESTINATION, MISP, PRODUCTS
 
-__all__ = ["ALL_APIS", "DESTINATION", "INDICATOR", "KEYS", "MISP", "PRODUCTS", "SELECTION", "Key", "Part", "effective"]
+__all__ = [
+    "ALL_APIS",
+    "DESTINATION",
+    "INDICATOR",
+    "KEYS",
+    "LEDGER",
+    "MISP",
+    "PRODUCTS",
+    "QUEUE",
+    "SELECTION",
+    "Key",
+    "Part",
+    "effective",
+]
 
 KEYS: dict[Part, tuple[Key, ...]] = {
     Part.MISP: MISP,
     Part.DESTINATION: DESTINATION,
     Part.SELECTION: SELECTION,
     Part.INDICATOR: INDICATOR,
+    Part.LEDGER: LEDGER,
+    Part.QUEUE: QUEUE,
 }
 
 

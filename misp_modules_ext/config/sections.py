@@ -18,8 +18,10 @@ _FIXED: dict[str, Part] = {
     RH_ISAC.lower(): Part.MISP,
     "selection": Part.SELECTION,
     "indicator": Part.INDICATOR,
+    "ledger": Part.LEDGER,
+    "queue": Part.QUEUE,
 }
-_KNOWN = ("microsoft", "misp", RH_ISAC, "selection", "indicator", *(str(name) for name in SECTIONS))
+_KNOWN = ("microsoft", "misp", RH_ISAC, "selection", "indicator", "ledger", "queue", *(str(name) for name in SECTIONS))
 #: `[microsoft: soc]`, `[misp-two]`: ours, but for the space.
 _GLUED = re.compile(r"(microsoft|misp)\s*[^a-z0-9\s]\s*(\S.*)", re.IGNORECASE)
 

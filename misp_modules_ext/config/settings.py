@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from misp_modules_ext.config import places
 from misp_modules_ext.config import warninglists as lists
 from misp_modules_ext.model.indicator import Action, Kind, Severity
 from misp_modules_ext.model.misp import Pap, Tlp
@@ -33,10 +35,12 @@ class Api(str, Enum):
 
 
 class Selection(Frozen):
-    """Which attributes go (section `selection`, or the same keys at a destination)."""
+    """Which attributes go (section `selection`, or the same keys at a destination). Times of grace are seconds."""
 
     to_ids: bool = True
     published: bool = True
+    unpublished_grace: int = 14 * DAY
+    missing_grace: int = 14 * DAY
     types: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
     exclude_tags: frozenset[str] = frozenset()
@@ -74,7 +78,15 @@ class MispSettings(Frozen):
 
 
 class DestinationSettings(Frozen):
-    """A store at Microsoft (`microsoft`, `microsoft NAME`)."""
+    """A store at Microsoft (`microsoft`, `microsoft NAME`).
+
+    Attributes:
+        endpoint_management: origin of Azure's resource manager, for Sentinel; `""` is `endpoint_api`.
+        subscription_id: with `resource_group` and `workspace_name` what reading back from Sentinel needs; all or none.
+        max_per_day: new indicators in 24 hours; 0 is no limit.
+        max_indicators: of ours at once, for Defender.
+        max_withdraw: withdrawals in 24 hours, in place of the rule of DESIGN.md 4, rule 5.
+    """
 
     name: str
     product: str
@@ -86,16 +98,24 @@ class DestinationSettings(Frozen):
     cloud: str = "global"
     endpoint_login: str
     endpoint_api: str
+    endpoint_management: str = ""
     scope: str
     ca: Path | None = None
     api_version: str = ""
     source_system: str = "MISP-modules-ext"
+    subscription_id: str = ""
+    resource_group: str = ""
+    workspace_name: str = ""
+    hard_delete: bool = False
     action: Action = Action.AUDIT
     severity: Severity | None = None
     generate_alert: bool = True
     rbac_group_names: tuple[str, ...] = ()
     doors: frozenset[str] = frozenset({"export", "action", "expansion", "cli", "sync"})
     max_per_event: int = 10_000
+    max_per_day: int = 50_000
+    max_indicators: int = 14_000
+    max_withdraw: int | None = None
     selection: Selection = Selection()
     indicator: IndicatorRules = IndicatorRules()
 
@@ -105,6 +125,22 @@ class DestinationSettings(Frozen):
         return (self.api.value, self.tenant_id.lower(), self.workspace_id.lower(), self.source_system)
 
 
+class LedgerSettings(Frozen):
+    """Where is kept what was pushed, and how long (section `ledger`).
+
+    Attributes:
+        url: of the database; may hold a password.
+        retention: seconds that submissions are kept.
+    """
+
+    url: SecretStr
+    retention: int = 400 * DAY
+
+
+def _beside(fields: dict[str, Any]) -> LedgerSettings:
+    return LedgerSettings(url=SecretStr(places.ledger(fields["path"])))
+
+
 class Settings(Frozen):
     """The whole file.
 
@@ -112,6 +148,8 @@ class Settings(Frozen):
         path: where it was read from.
         misp: the MISP these modules serve (`[misp]`), for links.
         rh_isac: the MISP that `sync` reads.
+        ledger: where is kept what was pushed; never absent.
+        queue_url: of the Redis that wakes the workers (section `queue`), `None` when each process wakes itself.
         warnings: what is odd but usable, as sentences.
     """
 
@@ -120,4 +158,6 @@ class Settings(Frozen):
     rh_isac: MispSettings | None = None
     other_misps: tuple[MispSettings, ...] = ()
     destinations: tuple[DestinationSettings, ...] = ()
+    ledger: LedgerSettings = Field(default_factory=_beside)
+    queue_url: SecretStr | None = None
     warnings: tuple[str, ...] = ()

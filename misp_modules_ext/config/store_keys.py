@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from misp_modules_ext.config import values
+from misp_modules_ext.config import azure_names, values
+from misp_modules_ext.config.brake_keys import BRAKES
 from misp_modules_ext.config.clouds import CLOUDS, SENTINEL_API_VERSION
 from misp_modules_ext.config.key import DEFENDER, LIST, SENTINEL, Key
 from misp_modules_ext.config.settings import Api
@@ -34,7 +35,8 @@ MISP = (
         "key",
         values.secret,
         "secret",
-        "An authentication key of MISP. This version accepts it and does not use it yet.",
+        "An authentication key of that MISP. With the one of `[misp]` the modules read each pushed event again, which "
+        "is what allows withdrawing: without it they add and update only.",
         instead="none",
         secret=True,
     ),
@@ -133,6 +135,15 @@ DESTINATION = (
         instead="from `cloud` and `api`",
     ),
     Key(
+        "endpoint.management",
+        "endpoint_management",
+        values.origin,
+        "https address",
+        "Where Azure's resource manager is, for reading back from Sentinel.",
+        instead="`endpoint.api` when that is set, else from `cloud`",
+        apis=SENTINEL,
+    ),
+    Key(
         "ca",
         "ca",
         values.absolute_path,
@@ -159,6 +170,44 @@ DESTINATION = (
         "Another name later means other indicators.",
         default="MISP-modules-ext",
         apis=SENTINEL | DEFENDER,
+    ),
+    Key(
+        "subscriptionId",
+        "subscription_id",
+        values.guid,
+        "GUID",
+        "For reading back from Sentinel, together with `resourceGroup` and `workspaceName`: the Azure subscription of "
+        f"the workspace. {azure_names.WHERE_SUBSCRIPTION}.",
+        instead="no reading back",
+        apis=SENTINEL,
+    ),
+    Key(
+        "resourceGroup",
+        "resource_group",
+        azure_names.resource_group,
+        "name",
+        "The resource group of the workspace.",
+        instead="no reading back",
+        apis=SENTINEL,
+    ),
+    Key(
+        "workspaceName",
+        "workspace_name",
+        azure_names.workspace,
+        "name",
+        "The name of the workspace that has the `workspaceId`.",
+        instead="no reading back",
+        apis=SENTINEL,
+    ),
+    Key(
+        "hardDelete",
+        "hard_delete",
+        values.boolean,
+        "yes or no",
+        "Delete withdrawn indicators from Sentinel instead of marking them revoked; needs the three keys above. "
+        "Microsoft does not document this deletion, and the log tables keep their rows either way.",
+        default="no",
+        apis=SENTINEL,
     ),
     Key(
         "context",
@@ -215,13 +264,5 @@ DESTINATION = (
         "the sync job. `none` closes it.",
         default="\n".join(DOORS),
     ),
-    Key(
-        "maxPerEvent",
-        "max_per_event",
-        values.whole(0, 1_000_000_000),
-        "number",
-        "Most indicators that one event may bring; more are skipped with that reason. 0 is no limit. Until there is a "
-        "ledger, all of them count as new, so a repeat brings no others.",
-        default="10000",
-    ),
+    *BRAKES,
 )

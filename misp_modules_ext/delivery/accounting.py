@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from misp_modules_ext.delivery.plan import Part, Plan, PlannedAttribute
-from misp_modules_ext.destinations.interface import ItemResult
 from misp_modules_ext.model.account import Item, ObservableAccount, that_count, worst
 from misp_modules_ext.model.indicator import Observable, Reference
 from misp_modules_ext.model.outcome import Outcome, Reason
-from misp_modules_ext.translate import Merged, leader
+from misp_modules_ext.planning import Part, Plan, PlannedAttribute
+from misp_modules_ext.translate import leader
 
 _THERE = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED})
+
+
+class Result(NamedTuple):
+    """What became of one observable.
+
+    Attributes:
+        valid_until: seconds since 1970 UTC; `None` where it is not known.
+        generation: how often this ledger has revoked it.
+    """
+
+    outcome: Outcome
+    reason: Reason | None = None
+    message: str = ""
+    valid_until: int | None = None
+    generation: int = 0
+
+
+#: What became of an attribute that counted and no longer does; `None` for all others.
+Taken = Callable[[PlannedAttribute], Result | None]
 
 
 @dataclass(slots=True)
@@ -31,29 +50,34 @@ class _Leaders:
         return True
 
 
-def account_for(plan: Plan, results: Mapping[Observable, ItemResult], otherwise: ItemResult) -> tuple[Item, ...]:
+def account_for(
+    plan: Plan, results: Mapping[Observable, Result], otherwise: Result, withdrawn: Taken | None = None
+) -> tuple[Item, ...]:
     """The outcome of every planned attribute.
 
     Args:
         plan: what was planned.
         results: one result for each observable that has one.
         otherwise: the result of observables without one.
+        withdrawn: what became of attributes that stay behind although they counted before.
     """
     leaders = _Leaders({m.indicator.observable: leader(m).reference for m in plan.merged})
-    indicators = {m.indicator.observable: m for m in plan.merged}
-    return tuple(_item(planned, results, otherwise, leaders, indicators) for planned in plan.attributes)
+    return tuple(_item(planned, results, otherwise, leaders, withdrawn) for planned in plan.attributes)
 
 
 def _item(
     planned: PlannedAttribute,
-    results: Mapping[Observable, ItemResult],
-    otherwise: ItemResult,
+    results: Mapping[Observable, Result],
+    otherwise: Result,
     leaders: _Leaders,
-    indicators: Mapping[Observable, Merged],
+    withdrawn: Taken | None,
 ) -> Item:
     if planned.reason is not None:
+        gone = withdrawn(planned) if withdrawn is not None else None
+        if gone is not None:
+            return _of(planned, gone.outcome, gone.reason, gone.message)
         return _of(planned, planned.reason.outcome, planned.reason, planned.message)
-    accounts = tuple([_observable(part, results, otherwise, leaders, indicators) for part in planned.parts])
+    accounts = tuple([_observable(part, results, otherwise, leaders) for part in planned.parts])
     if len(accounts) == 1:
         # Nearly all of them, and there may be fifty thousand at each destination.
         return _of(planned, accounts[0].outcome, accounts[0].reason, accounts[0].message, (), accounts)
@@ -84,11 +108,7 @@ def _why(account: ObservableAccount) -> str:
 
 
 def _observable(
-    part: Part,
-    results: Mapping[Observable, ItemResult],
-    otherwise: ItemResult,
-    leaders: _Leaders,
-    indicators: Mapping[Observable, Merged],
+    part: Part, results: Mapping[Observable, Result], otherwise: Result, leaders: _Leaders
 ) -> ObservableAccount:
     kind, value = part.observable.kind.value, part.observable.value
     if part.evidence is None:
@@ -98,6 +118,6 @@ def _observable(
     outcome = result.outcome
     if outcome is Outcome.ACCEPTED and not leaders.claims(part):
         outcome = Outcome.MERGED
-    merged = indicators[part.observable]
-    expiry = merged.indicator.valid_until if outcome in _THERE else None
-    return ObservableAccount(kind, value, outcome, merged.stamp.stix_id, expiry, result.reason, result.message)
+    expiry = result.valid_until if outcome in _THERE else None
+    stix_id = part.observable.stix_id(result.generation)
+    return ObservableAccount(kind, value, outcome, stix_id, expiry, result.reason, result.message)

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from misp_modules_ext.delivery.halving import RefusedAlike, isolate
 from misp_modules_ext.destinations.interface import Destination, ItemResult, Refusal
@@ -22,6 +22,7 @@ from misp_modules_ext.errors import (
     BatchRefused,
     CredentialsRefused,
     DestinationError,
+    LedgerError,
     NotFound,
     PermissionRefused,
     Retired,
@@ -66,6 +67,50 @@ TROUBLE: dict[type[DestinationError], tuple[State, Reason]] = {
 }
 
 
+class Journal(Protocol):
+    """Keeps book of requests before they begin and after they were answered."""
+
+    def hold(self) -> None:
+        """Make sure that requests may still be made; raises `LedgerError` when not."""
+        ...
+
+    def begin(self, batch: Sequence[Due]) -> list[Due]:
+        """Note that these are about to be sent; what may no longer go is left out."""
+        ...
+
+    def record(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
+        """Note what came of them."""
+        ...
+
+    def refused(self, batch: Sequence[Due]) -> None:
+        """Note that nothing of these has arrived."""
+        ...
+
+    def left_out(self, dues: Sequence[Due], results: Sequence[ItemResult]) -> None:
+        """Note why these were not even tried."""
+        ...
+
+
+class NoJournal:
+    """Keeps no book."""
+
+    def hold(self) -> None:
+        """Always."""
+
+    def begin(self, batch: Sequence[Due]) -> list[Due]:
+        """All may go."""
+        return list(batch)
+
+    def record(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
+        """Not noted."""
+
+    def refused(self, batch: Sequence[Due]) -> None:
+        """Not noted."""
+
+    def left_out(self, dues: Sequence[Due], results: Sequence[ItemResult]) -> None:
+        """Not noted."""
+
+
 class OutOfTime(Exception):
     """The deadline came before the request could begin."""
 
@@ -79,12 +124,14 @@ class Delivered:
         state: how the destination does.
         reason: why what has no answer has none.
         message: the same as a sentence, `""` when all is well.
+        retry_after: seconds that Microsoft asked to wait, if it did.
     """
 
     results: dict[Observable, ItemResult]
     state: State
     reason: Reason
     message: str
+    retry_after: float | None = None
 
 
 class Sender:
@@ -95,19 +142,32 @@ class Sender:
         limiter: the calling application's rate, shared with other senders.
         deadline: `time.monotonic()` at which the caller stops waiting, or `None`.
         policy: how patiently.
+        journal: keeps book.
+        withdrawing: take back instead of sending.
     """
 
     def __init__(
-        self, destination: Destination, limiter: Limiter | None, deadline: float | None, policy: Policy | None = None
+        self,
+        destination: Destination,
+        limiter: Limiter | None,
+        deadline: float | None = None,
+        policy: Policy | None = None,
+        journal: Journal | None = None,
+        *,
+        withdrawing: bool = False,
     ) -> None:
         self._destination = destination
         self._limiter = limiter
         self._deadline = deadline
         self._policy = policy or Policy()
+        self._journal = journal or NoJournal()
+        self._withdrawing = withdrawing
+        # Those of which a request may have arrived although no answer came.
+        self._doubtful: set[str] = set()
         self._lock = threading.Lock()
         self._results: dict[Observable, ItemResult] = {}
         self._trouble: tuple[State, Reason, str] | None = None
-        self._last_error: DestinationError | None = None
+        self._last_error: Throttled | Unavailable | None = None
         self._stopped = threading.Event()
         self._not_before = 0.0
         self._thread: threading.Thread | None = None
@@ -134,7 +194,14 @@ class Sender:
         self._stopped.set()
         with self._lock:
             state, reason, message = self._trouble or self._lateness()
-            return Delivered(self._settled(state), state, reason, message)
+            retry_after = self._last_error.retry_after if self._last_error is not None else None
+            return Delivered(self._settled(state), state, reason, message, retry_after)
+
+    def wrongly_rejected(self) -> list[Observable]:
+        """Those refused while everything was refused alike: the cause was not theirs."""
+        with self._lock:
+            state = self._trouble[0] if self._trouble else State.OK
+            return [o for o in self._results if o not in self._settled(state)]
 
     def _settled(self, state: State) -> dict[Observable, ItemResult]:
         """The answers that hold: when all was refused alike, a small batch's rejections say no more than that."""
@@ -160,6 +227,8 @@ class Sender:
             self._end(*self._out_of_time())
         except DestinationError as error:
             self._end(*TROUBLE[type(error)], str(error))
+        except LedgerError as error:
+            self._end(State.OK, Reason.NOT_IN_TIME, str(error))
         except Exception as error:
             self._end(State.UNREACHABLE, Reason.UNREACHABLE, f"Unexpected {type(error).__name__} while sending.")
             raise
@@ -176,14 +245,7 @@ class Sender:
         self._stopped.set()
 
     def _send_all(self, dues: list[Due]) -> None:
-        surveyed = self._persist(lambda timeout: self._destination.survey(dues, timeout), limited=False)
-        ready = []
-        for due, answer in zip(dues, surveyed, strict=True):
-            if isinstance(answer, Refusal):
-                self._record([due], [ItemResult(Outcome.SKIPPED, answer.reason, answer.message)])
-            else:
-                ready.append(answer)
-        batches = deque(self._destination.batches(ready))
+        batches = deque(self._destination.batches(dues if self._withdrawing else self._surveyed(dues)))
         workers = [
             threading.Thread(target=self._guarded, args=(lambda: self._work(batches),), daemon=True)
             for _ in range(min(self._destination.in_flight, len(batches)))
@@ -193,24 +255,65 @@ class Sender:
         for worker in workers:
             worker.join()
 
+    def _surveyed(self, dues: list[Due]) -> list[Due]:
+        """Those that may be sent, given what is there."""
+        answers = self._persist(lambda timeout: self._destination.survey(dues, timeout), limited=False)
+        refused = [
+            (due, ItemResult(Outcome.SKIPPED, answer.reason, answer.message))
+            for due, answer in zip(dues, answers, strict=True)
+            if isinstance(answer, Refusal)
+        ]
+        if refused:
+            left, results = [due for due, _ in refused], [result for _, result in refused]
+            self._journal.left_out(left, results)
+            self._keep(left, results)
+        return [answer for answer in answers if not isinstance(answer, Refusal)]
+
     def _work(self, batches: deque[list[Due]]) -> None:
         while not self._stopped.is_set():
             try:
                 batch = batches.popleft()
             except IndexError:
                 return
-            isolate(batch, self._attempt, self._record)
+            self._await_turn(limited=False)
+            begun = self._journal.begin(batch)
+            if begun:
+                self._deliver(begun)
+
+    def _deliver(self, batch: list[Due]) -> None:
+        open_ = {due.stamp.stix_id: due for due in batch}
+
+        def record(part: Sequence[Due], results: Sequence[ItemResult]) -> None:
+            for due in part:
+                open_.pop(due.stamp.stix_id, None)
+            self._journal.record(part, results)
+            self._keep(part, results)
+
+        try:
+            isolate(batch, self._attempt, record)
+        except (DestinationError, RefusedAlike, OutOfTime):
+            # An answer that refuses a request as a whole says that nothing of it was taken.
+            self._journal.refused([due for name, due in open_.items() if name not in self._doubtful])
+            raise
 
     def _attempt(self, batch: Sequence[Due]) -> Sequence[ItemResult]:
-        return self._persist(lambda timeout: self._destination.send(batch, timeout))
+        request = self._destination.withdraw if self._withdrawing else self._destination.send
+        return self._persist(lambda timeout: request(batch, timeout), batch)
 
-    def _record(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
+    def _keep(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
         with self._lock:
             for due, result in zip(batch, results, strict=True):
                 self._results[due.indicator.observable] = result
 
-    def _persist(self, request: Callable[[float], list[_T]], *, limited: bool = True) -> list[_T]:
+    def _persist(
+        self, request: Callable[[float], list[_T]], batch: Sequence[Due] = (), *, limited: bool = True
+    ) -> list[_T]:
         """Make one request, and again after errors that pass by themselves.
+
+        Args:
+            request: takes the seconds it may last.
+            batch: what it carries.
+            limited: it counts against the destination's rate.
 
         Raises:
             OutOfTime: the deadline came first, or another thread ended the sending.
@@ -218,10 +321,13 @@ class Sender:
         """
         for attempt in range(1, self._policy.attempts + 1):
             self._await_turn(limited=limited)
+            self._journal.hold()
             try:
                 answer = request(self._timeout())
             except (Throttled, Unavailable) as error:
                 self._last_error = error
+                if isinstance(error, Unavailable):
+                    self._doubtful |= {due.stamp.stix_id for due in batch}
                 if attempt == self._policy.attempts:
                     raise
                 self._hold_back(error, attempt)

@@ -1,27 +1,37 @@
-"""The whole way of one submission: events in, an account of every attribute at every destination out."""
+"""The whole way of one submission: events in, an account of every attribute at every destination out.
+
+What is taken is committed before anything is sent; what is not sent in time stays due.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
+
 from misp_modules_ext.config.settings import DestinationSettings, Settings
-from misp_modules_ext.delivery.accounting import account_for
+from misp_modules_ext.delivery.accounting import Result, account_for
 from misp_modules_ext.delivery.collector import paused
-from misp_modules_ext.delivery.plan import Plan, RuleSet, make_plan
-from misp_modules_ext.delivery.sender import Delivered, Policy, Sender
+from misp_modules_ext.delivery.courier import Courier
+from misp_modules_ext.delivery.drain import Drained, Place
+from misp_modules_ext.delivery.places import base_url_of, holder, place_of
+from misp_modules_ext.delivery.sender import Policy
+from misp_modules_ext.delivery.standing import Withdrawals, results
 from misp_modules_ext.destinations import create
-from misp_modules_ext.destinations.interface import Destination, ItemResult
-from misp_modules_ext.destinations.limits import limiter_for
-from misp_modules_ext.errors import UsageError
+from misp_modules_ext.errors import LedgerError, UsageError
+from misp_modules_ext.ledger import Ledger, Origin, Store, Taken, open_ledger, register, submissions, take
+from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.model.account import Account, DestinationAccount, EventAccount
-from misp_modules_ext.model.indicator import Due, Observable
 from misp_modules_ext.model.misp import Event
-from misp_modules_ext.model.outcome import Outcome, Reason, State
-from misp_modules_ext.translate import Merged, event_link, leader
+from misp_modules_ext.model.outcome import Outcome, Reason
+from misp_modules_ext.planning import Plan, RuleSet, make_plan
+from misp_modules_ext.translate import event_link
+
+log = logging.getLogger("misp_modules_ext")
 
 #: At least so many seconds go into sending, however impatient the caller is.
 LEAST = 0.5
@@ -38,12 +48,18 @@ class Order:
         destinations: names of sections, without or with `microsoft` in front; empty for all.
         preview: send nothing, say what would go.
         deadline: `time.monotonic()` at which the caller needs the account written, `None` for as long as it takes.
+        sending: seconds to wait for Microsoft at most once all is committed, `None` for as long as `deadline` allows.
+        origin: who says so.
+        read_later: have our own reading of MISP settle the events.
     """
 
     door: str
     destinations: tuple[str, ...] = ()
     preview: bool = False
     deadline: float | None = None
+    sending: float | None = None
+    origin: Origin = Origin.REQUEST
+    read_later: bool = False
 
 
 #: Called now and then while sending: name of the destination, indicators answered, indicators to send.
@@ -57,7 +73,7 @@ def submit(
     policy: Policy | None = None,
     watch: Watch | None = None,
 ) -> Account:
-    """Send what the destinations' rules select, and account for all of it.
+    """Take what the destinations' rules select into the ledger, send it, and account for all of it.
 
     Args:
         events: what was read.
@@ -68,51 +84,157 @@ def submit(
 
     Raises:
         UsageError: the order names a destination that does not exist.
+        LedgerError: the ledger cannot be opened or cannot keep this; nothing was taken or sent.
     """
     started = time.time()
+    submission = str(uuid.uuid4())
     chosen = choose(settings, order.destinations)
-    base_url = settings.misp.url if settings.misp else ""
-    plans: dict[RuleSet, Plan] = {}
+    ledger = open_ledger(settings.ledger.url.get_secret_value())
     attributes = sum(len(event.attributes) for event in events)
     began = time.monotonic()
     with paused(attributes):
-        for rules in dict.fromkeys(RuleSet.of(destination) for destination in chosen):
-            plans[rules] = make_plan(events, rules, base_url, int(started))
+        stores, taken = _take(ledger, events, settings, order, chosen, submission)
     order = _with_time_to_write(order, time.monotonic() - began, len(chosen))
-    runs = [_Run(destination, plans[RuleSet.of(destination)], order, policy) for destination in chosen]
+    couriers = _couriers(ledger, settings, order, stores, taken, policy)
     if watch is not None:
-        _watch(runs, watch)
-    for run in runs:
-        run.wait()
+        _watch(list(couriers.values()), watch)
+    for courier in couriers.values():
+        courier.wait()
     with paused(attributes):
-        accounts = tuple(run.account() for run in runs)
+        accounts = tuple(_account(settings, order, destination, stores, taken, couriers) for destination in chosen)
     return Account(
-        submission=str(uuid.uuid4()),
+        submission=submission,
         door=order.door,
         started=started,
         finished=time.time(),
+        ledger=ledger.where,
         preview=order.preview,
-        events=tuple(_event(event, base_url) for event in events),
+        events=tuple(_event(event, settings) for event in events),
         destinations=accounts,
-        warnings=tuple(_warnings(events, settings, chosen, order.door)),
+        warnings=tuple(_warnings(events, settings, chosen, order.door, taken)),
     )
 
 
-def _with_time_to_write(order: Order, planning: float, destinations: int) -> Order:
+def _take(
+    ledger: Ledger,
+    events: Sequence[Event],
+    settings: Settings,
+    order: Order,
+    chosen: Sequence[DestinationSettings],
+    submission: str,
+) -> tuple[dict[str, Store], Taken]:
+    """Take the events into the ledger, for the destinations whose `doors` let them in; plans for all others too."""
+    base_url = base_url_of(settings)
+    open_ = [destination for destination in chosen if order.door in destination.doors]
+    for destination in open_:
+        mark(settings, destination, ledger)
+
+    def work(connection: Connection) -> tuple[list[Store], Taken]:
+        stores = register(connection, [(d, create(d).refuses) for d in open_])
+        submissions.begin(connection, submission, order.door)
+        taken = take(connection, events, order.origin, stores, base_url, read_later=order.read_later)
+        return stores, taken
+
+    if not open_:
+        stores, taken = [], Taken({}, {}, {})
+    else:
+        stores, taken = ledger.preview(work) if order.preview else ledger.write(work)
+    for destination in chosen:
+        rules = RuleSet.of(destination)
+        if rules not in taken.plans:
+            taken.plans[rules] = make_plan(events, rules, base_url, {}, int(time.time()))
+    return {store.settings.name: store for store in stores}, taken
+
+
+def _couriers(
+    ledger: Ledger,
+    settings: Settings,
+    order: Order,
+    stores: Mapping[str, Store],
+    taken: Taken,
+    policy: Policy | None,
+) -> dict[str, Courier]:
+    """Begin sending, to all destinations at once."""
+    if order.preview:
+        return {}
+    deadline = order.deadline
+    if order.sending is not None:
+        soon = time.monotonic() + order.sending
+        deadline = soon if deadline is None else min(soon, deadline)
+    found = {}
+    for name, store in stores.items():
+        settled = taken.settled.get(store.destination_id)
+        if settled is not None and (settled.ready or settled.withdrawing):
+            place: Place = place_of(ledger, store, settings, holder(order.door), policy)
+            found[name] = Courier(place, settled, deadline)
+    return found
+
+
+def _account(
+    settings: Settings,
+    order: Order,
+    destination: DestinationSettings,
+    stores: Mapping[str, Store],
+    taken: Taken,
+    couriers: Mapping[str, Courier],
+) -> DestinationAccount:
+    plan = taken.plans[RuleSet.of(destination)]
+    store = stores.get(destination.name)
+    if store is None:
+        closed = Result(Outcome.SKIPPED, Reason.DOOR_CLOSED, _doors(destination, order))
+        return _record(destination, Drained(message=_NOTHING), plan, closed)
+    settled = taken.settled.get(store.destination_id)
+    if settled is None:
+        never = Result(Outcome.SKIPPED, Reason.DOOR_CLOSED, "Nobody has asked for this event at this destination.")
+        return _record(destination, Drained(message=_NOTHING), plan, never)
+    courier = couriers.get(destination.name)
+    rows = courier.rows() if courier is not None else {}
+    drained = courier.drained() if courier is not None else None
+    found = results(settled, rows, taken.named, drained)
+    withdrawals = Withdrawals(taken.lost_by, settled, rows, drained)
+    items = account_for(plan, found, Result(Outcome.PENDING, Reason.NOT_IN_TIME), withdrawals.of)
+    shown = drained or Drained(message="" if order.preview else _NOTHING)
+    return DestinationAccount(
+        destination.name,
+        destination.product,
+        destination.api.value,
+        shown.state,
+        shown.message,
+        items,
+        withdrawals.removed(taken.absent, taken.named),
+    )
+
+
+_NOTHING = "Nothing was to be sent, so Microsoft was not asked."
+
+
+def _record(
+    destination: DestinationSettings,
+    drained: Drained,
+    plan: Plan,
+    otherwise: Result,
+) -> DestinationAccount:
+    items = account_for(plan, {}, otherwise)
+    return DestinationAccount(
+        destination.name, destination.product, destination.api.value, drained.state, drained.message, items
+    )
+
+
+def _with_time_to_write(order: Order, taking: float, destinations: int) -> Order:
     """The order with the time at which sending must end, so that the account can still be written.
 
-    How long that takes on this machine is told by how long planning took: measured, accounting at one destination takes
-    a third of it, and the report somewhat less than all of it.
+    How long that takes on this machine is told by how long taking took: measured, accounting at one destination takes
+    a fifth of it, and the report somewhat less than half of it.
     """
     if order.deadline is None:
         return order
-    end = order.deadline - planning * (1.0 + 0.35 * destinations)
+    end = order.deadline - taking * (0.5 + 0.2 * destinations)
     return replace(order, deadline=max(end, time.monotonic() + LEAST))
 
 
-def _watch(runs: Sequence[_Run], watch: Watch) -> None:
+def _watch(couriers: Sequence[Courier], watch: Watch) -> None:
     while True:
-        busy = [run.tell(watch) for run in runs]
+        busy = [courier.tell(watch) for courier in couriers]
         if not any(busy):
             return
         time.sleep(0.2)
@@ -138,100 +260,44 @@ def _section(name: str) -> str:
     return lowered if lowered.split(" ")[0] == "microsoft" else f"microsoft {lowered}"
 
 
-def _event(event: Event, base_url: str) -> EventAccount:
-    return EventAccount(event.uuid, event.info, event_link(base_url, event.uuid), event.complete, event.notes)
+def _event(event: Event, settings: Settings) -> EventAccount:
+    url = event_link(base_url_of(settings), event.uuid)
+    return EventAccount(event.uuid, event.info, url, event.complete, event.notes)
 
 
 def _warnings(
-    events: Sequence[Event], settings: Settings, chosen: Iterable[DestinationSettings], door: str
+    events: Sequence[Event], settings: Settings, chosen: Iterable[DestinationSettings], door: str, taken: Taken
 ) -> list[str]:
+    warnings = list(settings.warnings)
+    warnings += [
+        f"The ledger has seen a later state of event {uuid}, so this one changed nothing."
+        for uuid in sorted(taken.stale)
+    ]
     asked = door == "export" or any(a.warninglists is not None for event in events for a in event.attributes)
-    if asked or not any(d.selection.warninglists for d in chosen):
-        return list(settings.warnings)
-    unasked = "MISP sends no warninglist hits with workflows and files, so `warninglists` held nothing back here."
-    return [*settings.warnings, unasked]
-
-
-class _Run:
-    """One destination's part of a submission.
-
-    Sending begins at construction, so that destinations do not wait for each other.
-    """
-
-    def __init__(self, settings: DestinationSettings, plan: Plan, order: Order, policy: Policy | None) -> None:
-        self._settings = settings
-        self._plan = plan
-        self._preview = order.preview
-        self._to_send = 0
-        self._sender: Sender | None = None
-        if order.door not in settings.doors:
-            self._decided = _for_all(
-                plan.merged, ItemResult(Outcome.SKIPPED, Reason.DOOR_CLOSED, _doors(settings, order))
-            )
-            return
-        destination = create(settings)
-        self._decided = decide(destination, plan.merged)
-        rest = [m for m in plan.merged if m.indicator.observable not in self._decided]
-        if order.preview:
-            self._decided |= _for_all(rest, ItemResult(Outcome.ACCEPTED))
-        elif rest:
-            limiter = limiter_for(settings, destination.limit) if destination.limit else None
-            self._sender = Sender(destination, limiter, order.deadline, policy)
-            self._to_send = len(rest)
-            self._sender.start([Due(m.indicator, m.stamp) for m in rest])
-
-    def tell(self, watch: Watch) -> bool:
-        """Tell how far it is; whether it still sends."""
-        if self._sender is None:
-            return False
-        watch(self._settings.name, self._sender.answered, self._to_send)
-        return self._sender.busy
-
-    def wait(self) -> Delivered | None:
-        """Wait for the answers, at most until the deadline; `None` when nothing was to be sent."""
-        return self._sender.wait() if self._sender is not None else None
-
-    def account(self) -> DestinationAccount:
-        """Account for every attribute, with the answers there are."""
-        state, message, otherwise = State.OK, "", ItemResult(Outcome.PENDING, Reason.NOT_IN_TIME)
-        results = self._decided
-        delivered = self.wait()
-        if delivered is not None:
-            results = results | delivered.results
-            state, message = delivered.state, delivered.message
-            otherwise = ItemResult(delivered.reason.outcome, delivered.reason, delivered.message)
-        elif not self._preview:
-            message = "Nothing was to be sent, so Microsoft was not asked."
-        items = account_for(self._plan, results, otherwise)
-        return DestinationAccount(
-            self._settings.name, self._settings.product, self._settings.api.value, state, message, items
+    if not asked and any(d.selection.warninglists for d in chosen):
+        warnings.append(
+            "MISP sends no warninglist hits with workflows and files, so `warninglists` held nothing back here."
         )
+    return warnings
 
 
 def _doors(settings: DestinationSettings, order: Order) -> str:
     return f"[{settings.name}] is open to {', '.join(sorted(settings.doors)) or 'no door'}, not to {order.door}."
 
 
-def _for_all(merged: Iterable[Merged], result: ItemResult) -> dict[Observable, ItemResult]:
-    return {m.indicator.observable: result for m in merged}
+def keep(settings: Settings, submission: str, document: bytes) -> None:
+    """Keep the account of a submission in the ledger; without it nothing is lost but the words of a report.
 
-
-def decide(destination: Destination, merged: Iterable[Merged]) -> dict[Observable, ItemResult]:
-    """What is settled without asking Microsoft: kinds it has no place for, and more than `maxPerEvent` allows."""
-    limit = destination.settings.max_per_event
-    per_event: Counter[str] = Counter()
-    decided: dict[Observable, ItemResult] = {}
-    for entry in merged:
-        refusal = destination.refuses(entry.indicator)
-        if refusal is not None:
-            decided[entry.indicator.observable] = ItemResult(Outcome.SKIPPED, refusal.reason, refusal.message)
-            continue
-        event = leader(entry).reference.event
-        per_event[event] += 1
-        if limit and per_event[event] > limit:
-            message = f"maxPerEvent is {limit}."
-            decided[entry.indicator.observable] = ItemResult(Outcome.SKIPPED, Reason.MAX_PER_EVENT, message)
-    return decided
+    Args:
+        settings: the configuration.
+        submission: its UUID.
+        document: the account as JSON.
+    """
+    ledger = open_ledger(settings.ledger.url.get_secret_value())
+    try:
+        ledger.write(lambda connection: submissions.finish(connection, submission, document))
+    except LedgerError as error:
+        log.warning("The account of submission %s was not kept: %s", submission, error)
 
 
 def problem_account(door: str, problem: str, code: str, started: float) -> Account:
@@ -240,7 +306,7 @@ def problem_account(door: str, problem: str, code: str, started: float) -> Accou
     Args:
         door: one of `model.account.DOORS`.
         problem: a sentence with the remedy.
-        code: `configuration`, `usage` or `internal`.
+        code: `configuration`, `usage`, `ledger` or `internal`.
         started: seconds since 1970 UTC.
     """
     return Account(str(uuid.uuid4()), door, started, time.time(), problem=problem, problem_code=code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from collections.abc import Mapping
 from importlib.resources import files
@@ -27,6 +28,9 @@ _CONFIGURATION = """\
 # Written by `misp-microsoft demo`. Three destinations, all of them the local emulator.
 [misp]
 url = https://misp.example
+
+[ledger]
+url = sqlite:///{ledger}
 
 [selection]
 # The demonstration's values come from ranges reserved for documentation, which are refused otherwise.
@@ -56,10 +60,10 @@ endpoint.api = {url}
 ca = {ca}"""
 
 
-def configuration(emulator: Emulator) -> str:
-    """An rh-isac.conf for three destinations at the emulator."""
+def configuration(emulator: Emulator, ledger: Path) -> str:
+    """An rh-isac.conf for three destinations at the emulator, with a ledger of its own."""
     common = _COMMON.format(tenant=TENANT, application=APPLICATION, url=emulator.url, ca=emulator.ca)
-    return _CONFIGURATION.format(workspace=WORKSPACE, common=common)
+    return _CONFIGURATION.format(workspace=WORKSPACE, common=common, ledger=ledger.resolve())
 
 
 def request(now: int) -> dict[str, Any]:
@@ -86,10 +90,12 @@ def demonstrate(folder: Path, report: Path, out: Console, *, keep: bool) -> int:
     Returns:
         0 when everything arrived, else the exit code that `push` would give.
     """
+    # Which ledger a store belongs to is noted in the state directory; the demonstration's stores are no real ones.
+    os.environ["XDG_STATE_HOME"] = str(folder / "state")
     out.print("1. Starting the local emulator of Microsoft's endpoints (TLS, loopback only).", soft_wrap=True)
     with Emulator(state=folder / "emulator", rates=False) as emulator:
         config = folder / "rh-isac.conf"
-        config.write_text(configuration(emulator), encoding="utf-8")
+        config.write_text(configuration(emulator, folder / "ledger.db"), encoding="utf-8")
         config.chmod(0o600)
         out.print(
             "2. Starting the real misp-modules service with our modules in it (this takes some seconds).",
@@ -113,7 +119,7 @@ def _press_the_button(service: Service, emulator: Emulator, config: Path, report
     report.write_bytes(base64.b64decode(answer["data"]))
     arrived = _holdings(emulator)
     out.print(f"   Done in {took:.1f} s. At the emulator now: {_listed(arrived)}.", soft_wrap=True)
-    out.print("4. The same event once more, through the library: nothing is doubled.", soft_wrap=True)
+    out.print("4. The same event once more, through the library: nothing has changed, so nothing is sent.", soft_wrap=True)
     account = submit(read_export(json.dumps(body)).events, load(config), Order("cli"))
     to_terminal(account, out)
     again = _holdings(emulator)

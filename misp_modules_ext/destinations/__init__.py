@@ -1,9 +1,11 @@
 """The stores at Microsoft behind one interface; nothing here knows MISP.
 
 `interface` says what a destination can do, `create` makes one from its settings. One module each for `sentinel`,
-`defender` and `graph`, with what they send in `*_payload`. Shared: `client` (a request with a token), `transport`
-(the only sockets), `failures` (why no answer came), `answers` (what an answer means), `tokens` and `aadsts` (Entra),
-`limits` (request rates), `wire` (texts, times, sizes).
+`defender` and `graph`: what they send is in `*_payload`, what they are answered in `*_answers`, what they read back in
+`*_entries`. `sentinel_management` and `defender_list` ask for that; `defender_slots` says who gets a slot. Shared:
+`client` (a request with a token), `transport` (the only sockets), `failures` (why no answer came), `answers` (what an
+answer means), `tokens` and `aadsts` (Entra), `limits` (request rates), `listing` (lists of several pages), `drift`
+(what differs), `wire` (texts, times, sizes).
 """
 
 from __future__ import annotations

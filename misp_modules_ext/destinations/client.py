@@ -27,12 +27,15 @@ class Client:
         settings: the destination.
         advice: what the API's refusals mean.
         transport: how it is reached; the process's shared one when absent.
+        base: origin of the API; `endpoint.api` when absent.
     """
 
-    def __init__(self, settings: DestinationSettings, advice: Advice, transport: Transport | None = None) -> None:
+    def __init__(
+        self, settings: DestinationSettings, advice: Advice, transport: Transport | None = None, base: str = ""
+    ) -> None:
         self.advice = advice
         self._settings = settings
-        self._base = settings.endpoint_api.rstrip("/")
+        self._base = (base or settings.endpoint_api).rstrip("/")
         self._transport = transport or transport_for(settings.ca)
         self._tokens = Tokens(settings, self._transport)
 
@@ -42,8 +45,8 @@ class Client:
         A token from memory may have been revoked meanwhile: after a 401 a new one is tried, once.
 
         Args:
-            method: `GET` or `POST`.
-            path: path and query below `endpoint.api`, or a whole address of that origin.
+            method: `GET`, `POST` or `DELETE`.
+            path: path and query below the API's origin, or a whole address of that origin.
             timeout: seconds for all of it, the token included.
             body: JSON.
 

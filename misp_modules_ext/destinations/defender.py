@@ -8,33 +8,27 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import defender_answers as answers
+from misp_modules_ext.destinations import defender_entries, drift
 from misp_modules_ext.destinations.answers import Advice, error_text
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
-from misp_modules_ext.destinations.defender_answers import EntryKey
+from misp_modules_ext.destinations.defender_list import List
 from misp_modules_ext.destinations.defender_payload import entity, refusal
-from misp_modules_ext.destinations.interface import Finding, ItemResult, Limit, Refusal
-from misp_modules_ext.destinations.limits import limiter_for
+from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
-from misp_modules_ext.errors import Throttled, Unavailable
+from misp_modules_ext.errors import Unavailable
 from misp_modules_ext.model.indicator import Due, Indicator
-from misp_modules_ext.model.outcome import Outcome, Reason
+from misp_modules_ext.model.outcome import Outcome
 
 PATH = "/api/indicators"
 MAX_BATCH = 500
 #: Documented for imports, and for batch deletes.
 RATE = Limit(30, 60.0)
-#: Documented for lists.
-LIST_RATE = Limit(100, 60.0)
-#: The largest `$top` that is documented.
-PAGE = 10_000
-#: More pages than 15,000 entries fill even if the server prefers small ones: a list that goes on is no list.
-MAX_PAGES = 200
 #: Sees, and so spares, the entries of others; `Ti.ReadWrite` does not.
 _PERMISSION = "Ti.ReadWrite.All"
 
@@ -60,28 +54,22 @@ class Defender:
 
     in_flight = 2
     limit: Limit | None = RATE
+    cannot_list = ""
 
     def __init__(self, settings: DestinationSettings, transport: Transport | None = None) -> None:
         self.settings = settings
         self._client = Client(settings, _advice(settings), transport)
+        self._list = List(settings, self._client, PATH)
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """Networks, e-mail addresses and file names have no place in Defender."""
         return refusal(indicator.observable) or not_unicode(indicator)
 
     def survey(self, dues: Sequence[Due], timeout: float) -> list[Due | Refusal]:
-        """Find what is there for these values; someone else's entry is never touched."""
-        if not dues:
-            return []
-        deadline = time.monotonic() + timeout
-        keys = [answers.key_of(due.indicator.observable) for due in dues]
-        wanted, there = set(keys), defaultdict(list)
-        for entry in self._all(deadline):
-            key = answers.key_in(entry)
-            if key in wanted:
-                there[key].append(entry)
-        source = self.settings.source_system
-        return [answers.judge(due, there.get(key, ()), source) for due, key in zip(dues, keys, strict=True)]
+        """Find what is there for these values, unless every id is known; someone else's entry is never touched."""
+        if all(due.remote_id for due in dues):
+            return list(dues)
+        return self._judge(dues, time.monotonic() + timeout)
 
     def batches(self, dues: Sequence[Due]) -> list[list[Due]]:
         """At most 500 each."""
@@ -96,17 +84,30 @@ class Defender:
         return answers.results(batch, answers.items(self._client.expect(answer, 200)))
 
     def withdraw(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
-        """Delete by id. Ids that are not known are looked up, someone else's entries are left alone.
+        """Delete by id. What an earlier request without an answer may have made is looked up first.
 
-        Defender deletes none when one id is missing (404): then what is still there is looked up and deleted.
+        Defender deletes none when one id is missing (404): then those that the list still shows are deleted.
         """
         deadline = time.monotonic() + timeout
-        known = list(batch) if all(due.remote_id for due in batch) else self.survey(batch, timeout)
-        if not self._delete(known, deadline):
-            known = self.survey(batch, deadline - time.monotonic())
-            if not self._delete(known, deadline):
+        numbers = [due.remote_id for due in batch if due.remote_id]
+        doubtful = [due for due in batch if not due.remote_id and due.unanswered]
+        if doubtful:
+            judged = self._judge(doubtful, deadline)
+            numbers += [due.remote_id for due in judged if isinstance(due, Due) and due.remote_id]
+        if not self._delete(numbers, deadline):
+            there = {answers.identifier(item) for item in self._list.read(deadline)}
+            if not self._delete([number for number in numbers if number in there], deadline):
                 raise Unavailable("Defender says that an indicator is missing which its list shows: repeat later.")
-        return [_withdrawn(answer) for answer in known]
+        return [ItemResult(Outcome.ACCEPTED, remote_id=due.remote_id) for due in batch]
+
+    def entries(self, timeout: float) -> list[Entry]:
+        """All of the tenant's that this application may see; see `interface.Destination.entries`."""
+        source = self.settings.source_system
+        return [defender_entries.entry_of(item, source) for item in self._list.whole(time.monotonic() + timeout)]
+
+    def differs(self, entry: Entry, due: Due) -> str:
+        """See `interface.Destination.differs`."""
+        return drift.differences(entry.says, defender_entries.says(entity(due, self.settings)))
 
     def check(self) -> list[Finding]:
         """Token, a list of one entry, and an import of nothing: 400 with the permission to write, 403 without."""
@@ -137,42 +138,24 @@ class Defender:
         # 400 with the permission and 403 without it was seen by users; Microsoft's words are not documented.
         return f"the application may write indicators; nothing was changed ({words})."
 
-    def _delete(self, known: Sequence[Due | Refusal], deadline: float) -> bool:
-        """Delete what is ours and there; `False` when an id was missing, so that nothing was deleted."""
-        numbers = list(dict.fromkeys(due.remote_id for due in known if isinstance(due, Due) and due.remote_id))
+    def _judge(self, dues: Sequence[Due], deadline: float) -> list[Due | Refusal]:
+        keys = [answers.key_of(due.indicator.observable) for due in dues]
+        wanted, there = set(keys), defaultdict[answers.EntryKey, list[dict[str, Any]]](list)
+        ids: set[str] = set()
+        for item in self._list.read(deadline):
+            ids.add(answers.identifier(item))
+            key = answers.key_in(item)
+            if key in wanted:
+                there[key].append(item)
+        source = self.settings.source_system
+        return [
+            defender_entries.judge(due, there.get(key, ()), ids, source) for due, key in zip(dues, keys, strict=True)
+        ]
+
+    def _delete(self, numbers: Sequence[str], deadline: float) -> bool:
+        """Delete these ids; `False` when one was missing, so that nothing was deleted."""
         if not numbers:
             return True
-        body = encode({"IndicatorIds": numbers})
+        body = encode({"IndicatorIds": list(dict.fromkeys(numbers))})
         answer = self._client.call("POST", f"{PATH}/BatchDelete", timeout=deadline - time.monotonic(), body=body)
         return self._client.expect(answer, 200, 204, 404).status != 404
-
-    def _all(self, deadline: float) -> Iterator[dict[str, Any]]:
-        """Everything: until a page is empty or brings nothing new, whatever page size the server prefers.
-
-        `$filter` would find only one spelling of a value, and people write hashes and hosts in any case.
-        """
-        seen: set[tuple[str, EntryKey]] = set()
-        skip = 0
-        for _ in range(MAX_PAGES):
-            page = self._page(f"?$top={PAGE}&$skip={skip}", deadline)
-            fresh = {(answers.identifier(entry), answers.key_in(entry)): entry for entry in page}
-            if seen.issuperset(fresh):
-                return
-            yield from (entry for name, entry in fresh.items() if name not in seen)
-            seen |= set(fresh)
-            skip += len(page)
-        raise Unavailable("Defender's list of indicators does not end: repeat later.")
-
-    def _page(self, query: str, deadline: float) -> list[dict[str, Any]]:
-        if not limiter_for(self.settings, LIST_RATE, "defender list").acquire(deadline):
-            raise Throttled(
-                "Defender's list of indicators may be asked 100 times a minute, which are used up: repeat later."
-            )
-        answer = self._client.call("GET", PATH + query, timeout=deadline - time.monotonic())
-        return answers.items(self._client.expect(answer, 200))
-
-
-def _withdrawn(answer: Due | Refusal) -> ItemResult:
-    if isinstance(answer, Refusal):
-        return ItemResult(Outcome.SKIPPED, Reason.ALREADY_THERE, answer.message)
-    return ItemResult(Outcome.ACCEPTED, remote_id=answer.remote_id)

@@ -1,15 +1,15 @@
-"""Reading what Defender answers: results of an import, and entries of its list. Pure."""
+"""Reading what Defender answers: results of an import, and how entries of its list are named. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from misp_modules_ext.destinations.answers import Answer, clean, unreadable
 from misp_modules_ext.destinations.defender_payload import TYPES, folded, value
-from misp_modules_ext.destinations.interface import ItemResult, Refusal
+from misp_modules_ext.destinations.interface import ItemResult
 from misp_modules_ext.model.indicator import Due, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 
@@ -23,6 +23,10 @@ _FULL = re.compile(
 _QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"")
 _NO_RESULT = ItemResult(
     Outcome.PENDING, Reason.UNREACHABLE, "Defender's answer holds no result for this value: repeat to be sure."
+)
+
+_NO_ID = ItemResult(
+    Outcome.PENDING, Reason.UNREACHABLE, "Defender took this value without saying its id: repeat to find it."
 )
 
 
@@ -52,20 +56,27 @@ def results(batch: Sequence[Due], found: Iterable[dict[str, Any]]) -> list[ItemR
             respelled[_loose(spelling)] += answers
     alike = Counter(map(_loose, sent))
     # A respelled answer that fits two of the values sent speaks for neither.
-    return [_result(exact.get(v) or (respelled.get(_loose(v)) if alike[_loose(v)] == 1 else None) or []) for v in sent]
+    return [
+        _result(exact.get(v) or (respelled.get(_loose(v)) if alike[_loose(v)] == 1 else None) or [], due.remote_id)
+        for v, due in zip(sent, batch, strict=True)
+    ]
 
 
 def _loose(text: str) -> str:
     return folded(text).casefold()
 
 
-def _result(answers: Sequence[dict[str, Any]]) -> ItemResult:
-    """One result of possibly several answers for the same value: it failed if one of them did."""
+def _result(answers: Sequence[dict[str, Any]], known: str) -> ItemResult:
+    """One result of possibly several answers for the same value: it failed if one of them did.
+
+    Without an id of its own the entry could not be withdrawn again, so it has to be looked up first.
+    """
     if any(not isinstance(answer.get("isFailed"), bool) for answer in answers) or not answers:
         return _NO_RESULT
     failed = next((answer for answer in answers if answer["isFailed"]), None)
     if failed is None:
-        return ItemResult(Outcome.ACCEPTED, remote_id=identifier(answers[0]))
+        number = identifier(answers[0]) or known
+        return ItemResult(Outcome.ACCEPTED, remote_id=number) if number else _NO_ID
     why = clean(str(failed.get("failureReason") or "")) or "Defender refused it without a reason."
     # A failure may quote the value, and a value may hold any word.
     value_said = re.escape(str(failed.get("indicator")))
@@ -74,7 +85,7 @@ def _result(answers: Sequence[dict[str, Any]]) -> ItemResult:
     return ItemResult(Outcome.REJECTED, Reason.REJECTED, why)
 
 
-def identifier(item: dict[str, Any]) -> str:
+def identifier(item: Mapping[str, Any]) -> str:
     """Microsoft's id of an entry, `""` when it has none; some answers give it as a number."""
     found = item.get("id")
     return str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) else ""
@@ -95,23 +106,3 @@ def key_of(observable: Observable) -> EntryKey:
 def key_in(item: dict[str, Any]) -> EntryKey:
     """The key of an entry of the list."""
     return EntryKey(str(item.get("indicatorType") or "").casefold(), folded(str(item.get("indicatorValue") or "")))
-
-
-def judge(due: Due, entries: Sequence[dict[str, Any]], application: str) -> Due | Refusal:
-    """Whether a due may be sent, given the entries that are there for its value: our own may be updated, others not."""
-    ours = [entry for entry in entries if entry.get("application") == application]
-    if ours:
-        same = [entry for entry in ours if entry.get("action") == due.indicator.action.value]
-        return due._replace(remote_id=identifier((same or ours)[0]))
-    if entries:
-        return Refusal(
-            Reason.ALREADY_THERE, f"{_owner(entries[0])} has put this value into Defender; it is left alone."
-        )
-    return due._replace(remote_id="")
-
-
-def _owner(entry: dict[str, Any]) -> str:
-    for name in ("application", "createdByDisplayName", "createdBy"):
-        if isinstance(entry.get(name), str) and entry[name].strip():
-            return clean(entry[name], 80)
-    return "Someone else"

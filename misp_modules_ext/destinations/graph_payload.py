@@ -50,8 +50,8 @@ SEVERITIES: Mapping[Severity, int] = {
     Severity.HIGH: 5,
 }
 _ACTIONS: Mapping[Action, str] = {Action.AUDIT: "alert"}
-_HASHES: Mapping[Kind, str] = {Kind.FILE_MD5: "md5", Kind.FILE_SHA1: "sha1", Kind.FILE_SHA256: "sha256"}
-_FIELDS: Mapping[Kind, str] = {
+HASHES: Mapping[Kind, str] = {Kind.FILE_MD5: "md5", Kind.FILE_SHA1: "sha1", Kind.FILE_SHA256: "sha256"}
+FIELDS: Mapping[Kind, str] = {
     Kind.IPV4_ADDR: "networkIPv4",
     Kind.IPV6_ADDR: "networkIPv6",
     Kind.IPV4_CIDR: "networkCidrBlock",
@@ -62,7 +62,7 @@ _FIELDS: Mapping[Kind, str] = {
     Kind.FILE_NAME: "fileName",
 }
 #: Defender takes destination addresses only.
-_DEFENDER_FIELDS: Mapping[Kind, str] = {
+DEFENDER_FIELDS: Mapping[Kind, str] = {
     Kind.IPV4_ADDR: "networkDestinationIPv4",
     Kind.IPV6_ADDR: "networkDestinationIPv6",
 }
@@ -116,10 +116,10 @@ def threat_type(name: str) -> str:
 
 def observable_fields(observable: Observable, product: str) -> dict[str, str]:
     """The one observable of a tiIndicator."""
-    if observable.kind in _HASHES:
-        return {"fileHashType": _HASHES[observable.kind], "fileHashValue": observable.value}
-    field = _DEFENDER_FIELDS.get(observable.kind) if product == DEFENDER else None
-    return {field or _FIELDS[observable.kind]: observable.value}
+    if observable.kind in HASHES:
+        return {"fileHashType": HASHES[observable.kind], "fileHashValue": observable.value}
+    field = DEFENDER_FIELDS.get(observable.kind) if product == DEFENDER else None
+    return {field or FIELDS[observable.kind]: observable.value}
 
 
 def _tags(indicator: Indicator) -> list[str]:

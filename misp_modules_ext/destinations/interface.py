@@ -6,11 +6,11 @@ splitting, parallel requests, retries, halving and deadlines are the delivery's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from misp_modules_ext.config.settings import DestinationSettings
-from misp_modules_ext.model.indicator import Due, Indicator
+from misp_modules_ext.model.indicator import Due, Indicator, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 
 
@@ -35,6 +35,29 @@ class ItemResult(NamedTuple):
     reason: Reason | None = None
     message: str = ""
     remote_id: str = ""
+
+
+class Entry(NamedTuple):
+    """What Microsoft's list says of one entry.
+
+    Attributes:
+        remote_id: Microsoft's id of it.
+        stix_id: the STIX id that came with it, `""` when it has none.
+        observable: what it is about, in our spelling; `None` when that cannot be told exactly.
+        ours: it carries our name (Sentinel's `source`, Defender's `application`; at Graph a STIX id as we make them).
+            Whether this very ledger made it, only the ledger knows.
+        valid_until: seconds since 1970 UTC; `None` when it has no end, or none that can be read.
+        revoked: it was taken back and does nothing any more.
+        says: for `Destination.differs` of the same destination.
+    """
+
+    remote_id: str
+    stix_id: str
+    observable: Observable | None
+    ours: bool
+    valid_until: int | None
+    revoked: bool
+    says: Mapping[str, object]
 
 
 class Limit(NamedTuple):
@@ -73,6 +96,11 @@ class Destination(Protocol):
     #: Microsoft's documented rate for the sending request, or `None`.
     limit: Limit | None
 
+    @property
+    def cannot_list(self) -> str:
+        """Why `entries` can tell nothing, and the remedy; `""` when it can."""
+        ...
+
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """Whether this destination has no place for the indicator. Pure: decides from the indicator alone."""
         ...
@@ -80,12 +108,15 @@ class Destination(Protocol):
     def survey(self, dues: Sequence[Due], timeout: float) -> list[Due | Refusal]:
         """Look at what is there before sending, where the API needs that.
 
+        An entry is this ledger's when it has the due's `remote_id`, or when it carries our name and an earlier request
+        for it had no answer (`unanswered`). Nothing is looked up when every `remote_id` is known.
+
         Returns:
-            In the order of `dues`: the due with its `remote_id` filled in when it is there and ours, or why it must not
-            be sent (someone else's entry, no room).
+            In the order of `dues`: the due with its `remote_id` as it was found (`""` when nothing is there), or why it
+            must not be sent (an entry of someone else, of another ledger).
 
         Raises:
-            DestinationError: Microsoft did not answer.
+            DestinationError: Microsoft did not answer, or its list cannot be known to be whole.
         """
         ...
 
@@ -110,7 +141,30 @@ class Destination(Protocol):
         ...
 
     def withdraw(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
-        """Take back, in one request; arguments, results and errors as `send`. Absent entries count as accepted."""
+        """Take back; arguments, results and errors as `send`.
+
+        Only what this ledger created: by `remote_id`, by STIX id, or by our name where an earlier request had no
+        answer. Absent entries count as accepted.
+        """
+        ...
+
+    def entries(self, timeout: float) -> list[Entry]:
+        """All of ours that Microsoft holds, and at Defender what others hold, too: they share the slots.
+
+        Args:
+            timeout: seconds for all pages together.
+
+        Raises:
+            DestinationError: a page is missing, or the list cannot be known to be whole. Never is a part returned.
+        """
+        ...
+
+    def differs(self, entry: Entry, due: Due) -> str:
+        """What an entry says otherwise than a due would have it, `""` when nothing.
+
+        Compares what we set and Microsoft gives back as it was, in any spelling of times and spaces; labels that
+        people add are no difference.
+        """
         ...
 
     def check(self) -> list[Finding]:

@@ -6,18 +6,22 @@ again is an update, so nothing has to be looked up first.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from misp_modules_ext.config.settings import DestinationSettings
+from misp_modules_ext.destinations import drift
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, clean, said, unreadable
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
-from misp_modules_ext.destinations.interface import Finding, ItemResult, Limit, Refusal
-from misp_modules_ext.destinations.sentinel_payload import upload_body
+from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
+from misp_modules_ext.destinations.sentinel_entries import meant
+from misp_modules_ext.destinations.sentinel_management import Management
+from misp_modules_ext.destinations.sentinel_payload import stix_object, upload_body
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
-from misp_modules_ext.errors import NotFound
+from misp_modules_ext.errors import DestinationError, NotFound, Throttled
 from misp_modules_ext.model.indicator import Due, Indicator
 from misp_modules_ext.model.outcome import Outcome, Reason
 
@@ -55,9 +59,15 @@ class Sentinel:
     def __init__(self, settings: DestinationSettings, transport: Transport | None = None) -> None:
         self.settings = settings
         self._client = Client(settings, _advice(settings), transport)
+        self._management = Management(settings, transport)
         workspace = quote(settings.workspace_id.strip("{} "), safe="")
         version = quote(settings.api_version or API_VERSION, safe="")
         self._path = f"/workspaces/{workspace}/threat-intelligence-stix-objects:upload?api-version={version}"
+
+    @property
+    def cannot_list(self) -> str:
+        """The upload API cannot read: that takes the three keys of the resource manager."""
+        return self._management.missing
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """Only what is no text: Sentinel holds all kinds."""
@@ -76,11 +86,36 @@ class Sentinel:
         return self._upload(batch, timeout, revoked=False)
 
     def withdraw(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
-        """Upload once more, as revoked: deletions do not reach uploaded objects."""
-        return self._upload(batch, timeout, revoked=True)
+        """Upload once more, as revoked; with `hardDelete`, delete what the read-back shows.
+
+        What it does not show may have been deleted, or come too lately to be seen: that is revoked, so that in no case
+        an indicator stays live.
+        """
+        if not self.settings.hard_delete or not batch:
+            return self._upload(batch, timeout, revoked=True)
+        deadline = time.monotonic() + timeout
+        shown = self._management.resources([due.stamp.stix_id for due in batch], deadline)
+        hidden = [due for due in batch if due.stamp.stix_id not in shown]
+        revoked = dict(
+            zip(
+                (due.stamp.stix_id for due in hidden),
+                self._upload(hidden, deadline - time.monotonic(), revoked=True),
+                strict=True,
+            )
+        )
+        found = revoked | self._delete(shown, deadline, may_raise=not revoked)
+        return [found[due.stamp.stix_id] for due in batch]
+
+    def entries(self, timeout: float) -> list[Entry]:
+        """All of our source; see `interface.Destination.entries`. Uploads show after some minutes only."""
+        return self._management.entries(time.monotonic() + timeout)
+
+    def differs(self, entry: Entry, due: Due) -> str:
+        """See `interface.Destination.differs`."""
+        return drift.differences(entry.says, meant(stix_object(due)))
 
     def check(self) -> list[Finding]:
-        """Token, then an upload of an object without any property that is required.
+        """Token, an upload of an object without any property that is required, and the read-back if it is configured.
 
         Such an object cannot be stored: documented is an item error in a 200, likely a 400 as it is the only one.
         Either comes after the checks of token (401), role (403) and workspace (404), which an empty list might not
@@ -89,11 +124,15 @@ class Sentinel:
         token = self._client.check_token()
         if not token.ok:
             return [token]
-        return [token, attempt(f"upload to workspace {self.settings.workspace_id}", self._probe)]
+        found = [token, attempt(f"upload to workspace {self.settings.workspace_id}", self._probe)]
+        if not self.cannot_list:
+            found.append(attempt(f"read back from workspace {self.settings.workspace_name}", self._management.probe))
+        return found
 
     def hosts(self) -> list[str]:
-        """Entra and the upload API."""
-        return self._client.hosts()
+        """Entra and the upload API, and the resource manager if reading back is configured."""
+        further = [] if self.cannot_list else self._management.hosts()
+        return list(dict.fromkeys([*self._client.hosts(), *further]))
 
     def _probe(self) -> str:
         body = encode({"sourcesystem": self.settings.source_system, "stixobjects": [{"type": "indicator"}]})
@@ -107,6 +146,21 @@ class Sentinel:
             raise NotFound(f"{words}{TO_DO}correct `apiVersion` of [{self.settings.name}], or remove the line.")
         # What Microsoft says of an object that cannot be stored is not documented: its words are shown, not judged.
         return f"the application may upload; nothing was changed. To the incomplete object {words}"
+
+    def _delete(self, resources: dict[str, str], deadline: float, *, may_raise: bool) -> dict[str, ItemResult]:
+        """Delete one after the other. What was deleted before an error has its result; the rest is pending."""
+        found: dict[str, ItemResult] = {}
+        for stix_id, resource in resources.items():
+            try:
+                self._management.delete(resource, deadline - time.monotonic())
+            except DestinationError as error:
+                if may_raise and not found:
+                    raise
+                reason = Reason.THROTTLED if isinstance(error, Throttled) else Reason.UNREACHABLE
+                later = ItemResult(Outcome.PENDING, reason, str(error))
+                return dict.fromkeys(resources, later) | found
+            found[stix_id] = ItemResult(Outcome.ACCEPTED)
+        return found
 
     def _upload(self, batch: Sequence[Due], timeout: float, *, revoked: bool) -> list[ItemResult]:
         if not batch:

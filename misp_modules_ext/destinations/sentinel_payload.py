@@ -7,6 +7,7 @@ never matches (Azure-Sentinel issue 12075).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -53,11 +54,27 @@ MARKINGS: Mapping[Tlp, str] = {
     Tlp.RED: "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
 }
 
+#: Of the kinds with one path the single address stands here; a slash tells the network.
+_KINDS = {path: kind for kind, path in reversed(list(PATHS.items()))}
+_NETWORKS = {Kind.IPV4_ADDR: Kind.IPV4_CIDR, Kind.IPV6_ADDR: Kind.IPV6_CIDR}
+_COMPARISON = re.compile(r"\[\s*(?P<path>[a-z0-9-]+:[\w.'-]+)\s*=\s*'(?P<value>(?:[^'\\]|\\['\\])*)'\s*\]", re.DOTALL)
+_ESCAPED = re.compile(r"\\(['\\])")
+
 
 def pattern(observable: Observable) -> str:
     r"""A single comparison, with `\` and `'` escaped as STIX 2.1 section 9.4 asks."""
     value = observable.value.replace("\\", "\\\\").replace("'", "\\'")
     return f"[{PATHS[observable.kind]} = '{value}']"
+
+
+def observable(text: str) -> Observable | None:
+    """What a pattern of ours is about, `None` for one that we do not send."""
+    found = _COMPARISON.fullmatch(text.strip())
+    kind = _KINDS.get(found["path"]) if found else None
+    if found is None or kind is None:
+        return None
+    value = _ESCAPED.sub(r"\1", found["value"])
+    return Observable(_NETWORKS.get(kind, kind) if "/" in value else kind, value)
 
 
 def stix_object(due: Due, *, revoked: bool = False) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Transport:
         """Make one request and read its answer, whatever its status.
 
         Args:
-            method: `GET` or `POST`.
+            method: `GET`, `POST` or `DELETE`.
             url: with `https:`.
             timeout: seconds that all of it may take: name, connection, sending, and the last byte of the answer.
             headers: in addition to `User-Agent` and what the other arguments bring.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -20,6 +21,10 @@ MAX_BODY = 1_000_000
 # What an indicator's payload takes besides its value and labels, at most, about: names, times, description, links.
 _FRAME = 1_500
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
+_TIME = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)[T ](?P<clock>\d\d:\d\d:\d\d)(?:\.\d+)?(?P<zone>Z|[+-]\d\d:\d\d)?",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def encode(document: Any) -> bytes:
@@ -110,6 +115,21 @@ def from_milliseconds(milliseconds: int) -> str:
         seconds, rest = _LAST_SECOND, 0
     moment = datetime.fromtimestamp(seconds, timezone.utc)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
+
+
+def to_seconds(text: object) -> int | None:
+    """Seconds since 1970 UTC of a time as Microsoft writes it, fractions cut off; `None` when it cannot be read.
+
+    Times without a zone are UTC, as all of Microsoft's are that say nothing else.
+    """
+    found = _TIME.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None:
+        return None
+    zone = (found["zone"] or "+00:00").upper().replace("Z", "+00:00")
+    try:
+        return int(datetime.fromisoformat(f"{found['date']}T{found['clock']}{zone}").timestamp())
+    except (ValueError, OverflowError):
+        return None
 
 
 def split(dues: Sequence[Due], count: int, size: int = MAX_BODY) -> list[list[Due]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from misp_modules_ext.doors.common import run
+from misp_modules_ext.doors.common import ACTION_WAITS, run
 from misp_modules_ext.misp.requests import read_action
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.outcome import Outcome, State
@@ -42,19 +42,22 @@ def parameters(*, blocking: bool) -> dict[str, Any]:
 
 
 def handle(body: bytes | str) -> Answer:
-    """Answer a call of the non-blocking module: an error for everything a person should look at."""
-    account = run("action", body, read_action)
-    return _answer(account, _failed(account) or _incomplete(account, Outcome.REJECTED, Outcome.PENDING))
+    """Answer a call of the non-blocking module: an error for everything a person should look at.
+
+    What is pending is kept and goes later: that is success.
+    """
+    account = run("action", body, read_action, ACTION_WAITS)
+    return _answer(account, _failed(account) or _incomplete(account, Outcome.REJECTED))
 
 
 def handle_or_stop(body: bytes | str) -> Answer:
     """Answer a call of the blocking module.
 
-    It stops the workflow when nothing could be done (configuration, refused credentials, an unreadable event), and
-    when something is pending, because nothing is kept that could be sent later.
+    It stops the workflow for a bad configuration, refused credentials, a ledger that cannot commit, and an event that
+    cannot be read: then nothing was committed, or nothing will go until somebody acts.
     """
-    account = run("action", body, read_action)
-    return _answer(account, _failed(account) or _incomplete(account, Outcome.PENDING))
+    account = run("action", body, read_action, ACTION_WAITS)
+    return _answer(account, _failed(account))
 
 
 def _answer(account: Account, error: str) -> Answer:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from misp_modules_ext.config import cached
-from misp_modules_ext.delivery.submit import LEAST, Order, problem_account, submit
-from misp_modules_ext.errors import ConfigurationError, UsageError
+from misp_modules_ext.config.settings import Settings
+from misp_modules_ext.delivery import embedded
+from misp_modules_ext.delivery.submit import LEAST, Order, keep, problem_account, submit
+from misp_modules_ext.errors import ConfigurationError, LedgerError, UsageError
 from misp_modules_ext.misp.coerce import flag
 from misp_modules_ext.misp.requests import ModuleRequest
 from misp_modules_ext.model.account import Account
-from misp_modules_ext.report import summary
+from misp_modules_ext.report import summary, to_json
 
 log = logging.getLogger("misp_modules_ext")
 
@@ -25,13 +28,20 @@ MARGIN = 1.0
 MARGIN_PER_BYTE = 20e-9
 
 
-def run(door: str, body: bytes | str, read: Callable[[bytes | str], ModuleRequest]) -> Account:
+#: An action waits so many seconds for Microsoft once all is committed: what is not answered by then goes later.
+ACTION_WAITS = 3.0
+
+
+def run(
+    door: str, body: bytes | str, read: Callable[[bytes | str], ModuleRequest], sending: float | None = None
+) -> Account:
     """Do what a module call asks for; every failure is an account with its `problem`.
 
     Args:
         door: `export` or `action`.
         body: the request as misp-modules hands it over.
         read: how this door's requests are read.
+        sending: seconds to wait for Microsoft at most, `None` for as long as MISP's patience allows.
     """
     started, clock = time.time(), time.monotonic()
     try:
@@ -39,19 +49,41 @@ def run(door: str, body: bytes | str, read: Callable[[bytes | str], ModuleReques
         settings = cached()
         named = names(request.options.get("destinations", ""))
         deadline = clock + time_to_answer(request.patience, len(body))
-        order = Order(door, named, preview(request.options.get("preview", "")), deadline)
+        order = Order(
+            door,
+            named,
+            preview(request.options.get("preview", "")),
+            deadline,
+            sending,
+            read_later=settings.misp is not None and settings.misp.key is not None,
+        )
         account = submit(request.events, settings, order)
         account = replace(account, warnings=(*account.warnings, *request.refused))
+        embedded.wake()
+        _keep(settings, account)
     except ConfigurationError as error:
         account = problem_account(door, str(error), "configuration", started)
     except UsageError as error:
         account = problem_account(door, str(error), "usage", started)
+    except LedgerError as error:
+        account = problem_account(door, str(error), "ledger", started)
     except Exception as error:
         log.exception("%s: unexpected error", door)
         problem = f"Unexpected {type(error).__name__}. This is a defect: please report it, with the service's log."
         account = problem_account(door, problem, "internal", started)
     log.info("%s %s: %s", account.door, account.submission, summary(account))
     return account
+
+
+def _keep(settings: Settings, account: Account) -> None:
+    """Keep the account in the ledger, without MISP waiting for it: what was taken is there already."""
+    if not account.preview:
+        threading.Thread(target=lambda: keep(settings, account.submission, to_json(account)), daemon=True).start()
+
+
+def ensure_drain() -> None:
+    """Begin sending what waits in the ledger, once in this process; never at import."""
+    embedded.ensure()
 
 
 def names(option: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from .behaviour import Behaviour
 from .calls import Answer, Call, Grant, JsonObject, Limit, Refusal, Result, json_answer
@@ -137,7 +138,8 @@ class Graph:
         found = [entity for entity in mine if keep is None or keep(entity)]
         body = {"@odata.context": _context(call), "value": found[skip : skip + min(top, PAGE)]}
         if len(found) > skip + min(top, PAGE):
-            body["@odata.nextLink"] = f"{call.origin}{BASE}?$top={min(top, PAGE)}&$skip={skip + min(top, PAGE)}"
+            kept = f"&$filter={quote(call.query['$filter'])}" if keep else ""
+            body["@odata.nextLink"] = f"{call.origin}{BASE}?$top={min(top, PAGE)}&$skip={skip + min(top, PAGE)}{kept}"
         return Result(json_answer(200, body))
 
     def _one(self, number: str, call: Call, caller: Grant) -> Result:

@@ -1,5 +1,25 @@
-"""The ledger: what was seen in MISP, what should be at each destination, what is there, and what is due.
+"""The durable ledger: what vouches for each value, what each destination should hold, holds, and is due.
 
-SQLAlchemy Core on SQLite (the default), PostgreSQL or MariaDB. The modules: `engine` (addresses, transactions, the
-database's clock), `schema` (the tables), `migrate` (to this version's tables, under a lock).
+The way in is `take` (a view of an event) and `refresh` (without one); `flight` and `lease` are the way out.
 """
+
+from __future__ import annotations
+
+__all__ = [
+    "Ledger",
+    "Origin",
+    "Settled",
+    "Store",
+    "Taken",
+    "event_missing",
+    "open_ledger",
+    "refresh",
+    "register",
+    "take",
+]
+
+from misp_modules_ext.ledger.holdings import Settled
+from misp_modules_ext.ledger.intake import Taken, event_missing, refresh, take
+from misp_modules_ext.ledger.ledger import Ledger, open_ledger
+from misp_modules_ext.ledger.stores import Store, register
+from misp_modules_ext.ledger.views import Origin

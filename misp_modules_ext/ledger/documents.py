@@ -14,7 +14,7 @@ from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Sharing, Tag
 
 _ATTRIBUTE = 1
-_EVENT = 1
+_HEADER = 1
 
 
 def write_attribute(attribute: Attribute) -> bytes:
@@ -67,13 +67,16 @@ def read_attribute(uuid: str, timestamp: int, document: bytes) -> Attribute:
     )
 
 
-def write_event(event: Event) -> bytes:
-    """The document of a header, with the names of the attributes' own tags: one of them may be the pick tag."""
-    own = sorted({tag.name for a in (*event.attributes, *event.kept_out) if not a.deleted for tag in a.tags})
+def write_header(event: Event, picked: tuple[str, ...]) -> bytes:
+    """The document of a header.
+
+    Args:
+        event: the view it is of.
+        picked: the pick tags that any of its attributes carries; empty when nothing is picked.
+    """
     return orjson.dumps(
         [
-            _EVENT,
-            event.id,
+            _HEADER,
             event.info,
             event.date,
             event.counts_as_published,
@@ -83,40 +86,33 @@ def write_event(event: Event) -> bytes:
             event.creator_name,
             _sharing(event.sharing),
             _tags(event.tags),
-            event.attribute_count,
             event.problem,
-            own,
+            picked,
         ]
     )
 
 
-def read_event(uuid: str, timestamp: int, published: int | None, document: bytes) -> Event:
-    """The header of a document, without attributes; `kept_out` carries the tags of all of them, in one of no value.
+def read_header(uuid: str, document: bytes) -> tuple[Event, tuple[str, ...]]:
+    """The event of a document, without attributes, and the pick tags that some of them carry.
 
     Raises:
         LedgerError: the document is damaged, or of a layout that this version does not know.
     """
-    id_, info, date, counts, publication, level, creator, name, sharing, tags, count, problem, own = _parts(
-        document, _EVENT
-    )
-    return Event(
+    info, date, counts, publication, level, creator, name, sharing, tags, problem, picked = _parts(document, _HEADER)
+    event = Event(
         uuid=uuid,
-        id=id_,
         info=info,
         date=date,
-        published=None if published is None else bool(published),
         counts_as_published=counts,
-        timestamp=timestamp,
         publish_timestamp=publication,
         threat_level=level,
         creator_uuid=creator,
         creator_name=name,
         sharing=Sharing(*sharing),
         tags=_read_tags(tags),
-        attribute_count=count,
-        kept_out=(Attribute(uuid="", type="", value="", tags=tuple(Tag(tag) for tag in own)),),
         problem=problem,
     )
+    return event, tuple(picked)
 
 
 def _parts(document: bytes, known: int) -> list[Any]:

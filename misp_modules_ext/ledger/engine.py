@@ -3,7 +3,7 @@
 Traps that were measured and are avoided here (DESIGN.md 8):
 
 - SQLite's driver begins transactions late and for writing later still: two processes that read, then write, lose
-  updates without an error. So the driver begins none, and every transaction of ours begins with `BEGIN IMMEDIATE`.
+  updates without an error. So the driver begins none, and every transaction that writes begins with `BEGIN IMMEDIATE`.
 - MariaDB's session takes its zone, its SQL mode and, through the address, its character set from us.
 - Dead-locks happen on PostgreSQL and MariaDB even with sorted keys; a transaction is a function and is run again.
 """
@@ -15,7 +15,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -37,6 +37,7 @@ _DRIVERS = {
 BUSY = 30
 #: Runs of one transaction, the first included.
 ATTEMPTS = 8
+_READING = "misp_modules_ext_reading"
 
 #: SQLSTATE or driver number of errors that pass when the transaction is run again.
 _PASSING_STATES = frozenset({"40001", "40P01", "55P03"})
@@ -96,8 +97,13 @@ def _sqlite(url: URL) -> Engine:
     _make_private(Path(url.database))
     engine = create_engine(url, connect_args={"timeout": BUSY})
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(_READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _make_private(path: Path) -> None:
@@ -125,6 +131,31 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 def _prepare_mariadb(connection: Any, _: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone='+00:00'")
+
+
+def read(engine: Engine, work: Callable[[Connection], _T]) -> _T:
+    """As `run`, for work that writes nothing: on SQLite it waits for no writer."""
+    return run(engine.execution_options(**{_READING: True}), work)
+
+
+class _RolledBack(Exception):
+    """Carries the result out of a transaction that is not kept."""
+
+    def __init__(self, result: object) -> None:
+        super().__init__()
+        self.result = result
+
+
+def rehearse(engine: Engine, work: Callable[[Connection], _T]) -> _T:
+    """As `run`, but nothing is kept."""
+
+    def rehearsal(connection: Connection) -> _T:
+        raise _RolledBack(work(connection))
+
+    try:
+        return run(engine, rehearsal)
+    except _RolledBack as done:
+        return cast("_T", done.result)
 
 
 def run(engine: Engine, work: Callable[[Connection], _T]) -> _T:
@@ -194,3 +225,9 @@ def where(engine: Engine) -> str:
 def now_ms(connection: Connection) -> int:
     """Milliseconds since 1970 UTC by the database's clock, so that all processes go by the same one."""
     return int(connection.execute(text(_CLOCKS[connection.dialect.name])).scalar_one())
+
+
+def alone(connection: Connection) -> None:
+    """Let no other transaction of this kind run until this one ends. On SQLite every writer is alone anyway."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("SELECT value FROM meta WHERE name = 'ledger' FOR UPDATE"))

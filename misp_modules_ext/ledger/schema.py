@@ -40,6 +40,7 @@ metadata = MetaData(
 
 #: A SHA-256 digest. MariaDB cannot index a BLOB, so there it is BINARY(32).
 Digest = LargeBinary(32).with_variant(BINARY(32), "mysql", "mariadb")
+Uuid16 = LargeBinary(16).with_variant(BINARY(16), "mysql", "mariadb")
 #: SQLite gives out row numbers only for a column that is exactly INTEGER.
 Id = BigInteger().with_variant(Integer(), "sqlite")
 #: Values and documents: MariaDB's plain TEXT and BLOB end at 64 KiB.
@@ -63,56 +64,59 @@ event = Table(
     Column("event_id", Id, primary_key=True, autoincrement=True),
     Column("uuid", String(36), nullable=False),
     Column("timestamp", BigInteger, nullable=False),
-    Column("published", SmallInteger),
-    Column("document", LongBinary, nullable=False),
+    Column("own_timestamp", BigInteger),
     Column("read_due_ms", BigInteger),
+    Column("read_attempts", Integer, nullable=False, server_default="0"),
     Column("read_ms", BigInteger),
+    Column("read_message", LongText),
     Column("unpublished_since_ms", BigInteger),
     Column("missing_since_ms", BigInteger),
     UniqueConstraint("uuid"),
     Index(None, "read_due_ms"),
-    CheckConstraint("published IN (0, 1)", name="published_is_a_flag"),
-    comment="events as last seen; document is what gates and context need of the event's header",
+    comment="events that vouch for something, and when we must read them from MISP ourselves",
     **_TABLE,
 )
 
-attribute = Table(
-    "attribute",
+header = Table(
+    "header",
     metadata,
-    Column("attribute_id", Id, primary_key=True, autoincrement=True),
+    Column("header_id", Id, primary_key=True, autoincrement=True),
     Column("event_id", ForeignKey("event.event_id", ondelete="CASCADE"), nullable=False),
-    Column("uuid", String(36), nullable=False),
-    Column("timestamp", BigInteger, nullable=False),
-    Column("taken_ms", BigInteger, nullable=False),
-    Column("origins", SmallInteger, nullable=False),
+    Column("digest", Digest, nullable=False),
     Column("document", LongBinary, nullable=False),
-    UniqueConstraint("event_id", "uuid"),
-    CheckConstraint("origins > 0", name="somebody_vouches"),
-    comment="attributes that vouch for an observable, with what gates and context need of them",
+    UniqueConstraint("event_id", "digest"),
+    comment="what gates and context need of an event, as one of its views said it",
     **_TABLE,
 )
 
 observable = Table(
     "observable",
     metadata,
-    Column("observable_id", Id, primary_key=True, autoincrement=True),
-    Column("digest", Digest, nullable=False),
+    Column("observable_id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", String(32), nullable=False),
     Column("value", LongText, nullable=False),
-    UniqueConstraint("digest"),
-    comment="each value once; digest is SHA-256 of kind, colon, value",
+    comment="each value once; its id is made from a digest of kind and value",
     **_TABLE,
 )
 
+#: Without foreign keys, like `holding`: they double the time of the two tables that grow with every attribute, and
+#: nobody but this package writes here.
 evidence = Table(
     "evidence",
     metadata,
-    Column(
-        "observable_id", ForeignKey("observable.observable_id", ondelete="CASCADE"), primary_key=True, nullable=False
-    ),
-    Column("attribute_id", ForeignKey("attribute.attribute_id", ondelete="CASCADE"), primary_key=True, nullable=False),
-    Index(None, "attribute_id"),
-    comment="which attribute vouches for which observable",
+    Column("observable_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("attribute", Uuid16, primary_key=True),
+    Column("header_id", BigInteger, nullable=False),
+    Column("taken", BigInteger, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("origins", SmallInteger, nullable=False),
+    Column("vouches", SmallInteger, nullable=False),
+    Column("document", LongBinary, nullable=False),
+    Index(None, "event_id"),
+    CheckConstraint("origins > 0", name="somebody_said_so"),
+    CheckConstraint("vouches IN (0, 1)", name="vouches_is_a_flag"),
+    comment="which attribute vouches for which observable, with what gates and context need of it",
     **_TABLE,
 )
 
@@ -123,15 +127,25 @@ destination = Table(
     Column("store", Digest, nullable=False),
     Column("label", String(255), nullable=False),
     Column("api", String(16), nullable=False),
-    Column("rules", Digest),
+    Column("configuration", Digest, nullable=False),
     Column("holder", String(64)),
     Column("epoch", BigInteger, nullable=False, server_default="0"),
     Column("lease_until_ms", BigInteger, nullable=False, server_default="0"),
     Column("paused_until_ms", BigInteger),
     Column("pause_reason", String(32)),
     Column("pause_message", LongText),
+    Column("failures", Integer, nullable=False, server_default="0"),
     UniqueConstraint("store"),
     comment="a store at Microsoft; who may send to it now, and whether it is paused",
+    **_TABLE,
+)
+
+audience = Table(
+    "audience",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    comment="which events somebody asked to have sent to which destinations: elsewhere they do not count",
     **_TABLE,
 )
 
@@ -141,43 +155,53 @@ DUE, SETTLED, REJECTED, SKIPPED, EXPIRED, ON_HOLD = range(6)
 holding = Table(
     "holding",
     metadata,
-    Column(
-        "destination_id", ForeignKey("destination.destination_id", ondelete="CASCADE"), primary_key=True, nullable=False
-    ),
-    Column(
-        "observable_id", ForeignKey("observable.observable_id", ondelete="CASCADE"), primary_key=True, nullable=False
-    ),
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("observable_id", BigInteger, primary_key=True, autoincrement=False),
     Column("state", SmallInteger, nullable=False),
     Column("due_hash", Digest),
     Column("sent_hash", Digest),
+    Column("flight_hash", Digest),
     Column("generation", Integer, nullable=False, server_default="0"),
     Column("due_ms", BigInteger, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_ms", BigInteger),
     Column("modified_ms", BigInteger),
     Column("valid_until", BigInteger),
+    Column("grade", SmallInteger, nullable=False, server_default="0"),
     Column("remote_id", String(255)),
     Column("reason", String(32)),
     Column("message", LongText),
     Index(None, "destination_id", "state", "due_ms"),
-    Index(None, "observable_id"),
+    Index(None, "destination_id", "valid_until"),
     CheckConstraint("state BETWEEN 0 AND 5", name="state_is_known"),
-    CheckConstraint("state <> 1 OR sent_hash IS NOT NULL OR due_hash IS NULL", name="settled_means_sent"),
-    comment="what one destination should hold, what it holds, and when it is due; no due_hash: it should be absent",
+    comment="what a destination should hold (due), holds (sent), and was sent without an answer (flight)",
     **_TABLE,
 )
+
+#: How much was created and withdrawn, by the hour: what the daily brakes count by.
+usage = Table(
+    "usage_by_hour",
+    metadata,
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("created", Integer, nullable=False, server_default="0"),
+    Column("withdrawn", Integer, nullable=False, server_default="0"),
+    comment="indicators created and withdrawn in each hour since 1970 UTC",
+    **_TABLE,
+)
+
+#: `destination_id` of a hold that is for all destinations.
+EVERYWHERE = 0
 
 hold = Table(
     "hold",
     metadata,
-    Column("hold_id", Id, primary_key=True, autoincrement=True),
-    Column("observable_id", ForeignKey("observable.observable_id", ondelete="CASCADE"), nullable=False),
-    Column("destination_id", ForeignKey("destination.destination_id", ondelete="CASCADE")),
+    Column("observable_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
     Column("since_ms", BigInteger, nullable=False),
     Column("who", String(255), nullable=False),
     Column("why", LongText, nullable=False),
-    UniqueConstraint("observable_id", "destination_id"),
-    comment="values that a person has taken back; without destination: everywhere",
+    comment="values that people have taken back or changed; destination 0 is all of them",
     **_TABLE,
 )
 
@@ -191,5 +215,17 @@ submission = Table(
     Column("document", LongBinary, nullable=False),
     Index(None, "started_ms"),
     comment="the account of each submission as one compressed document",
+    **_TABLE,
+)
+
+drain = Table(
+    "drain",
+    metadata,
+    Column("holder", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    comment="who drains this ledger, with a heartbeat",
     **_TABLE,
 )

@@ -1,12 +1,13 @@
 """The gates of `[selection]`: whether an attribute may go, and if not, why (DESIGN.md 4, rules 5 and 9).
 
-Each gate looks at the strictest view of attribute, object and event. A gate whose fact is missing is closed. The gates
-that depend on the value itself (its type, special ranges, expiry) are the translation's.
+Each gate looks at the strictest view of attribute, object and event; their order is that in which reasons are given. A
+gate whose fact is missing is closed. The gates that depend on the value itself (its type, special ranges) are the
+translation's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from misp_modules_ext.config.settings import Selection
@@ -14,6 +15,7 @@ from misp_modules_ext.model.misp import INHERIT, SHARING_GROUP, Attribute, Event
 from misp_modules_ext.model.outcome import Reason
 
 _SCALE = {0: "your organisation only", 1: "this community only", 2: "connected communities", 3: "all communities"}
+_INHERITS = (None, INHERIT)
 
 
 class Closed(NamedTuple):
@@ -21,25 +23,6 @@ class Closed(NamedTuple):
 
     reason: Reason
     message: str = ""
-
-
-class View(NamedTuple):
-    """An attribute within its event, with the markings that translation has read from the tags.
-
-    Attributes:
-        tlp: strictest of attribute and event, or the configured default.
-        pap: strictest of attribute and event, `None` when neither is marked.
-        picked: whether the event has picked attributes, and this is one: `None` when nothing is picked.
-    """
-
-    event: Event
-    attribute: Attribute
-    tlp: Tlp
-    pap: Pap | None
-    picked: bool | None = None
-
-
-Gate = Callable[[View, Selection], Closed | None]
 
 
 def carries(tags: Iterable[Tag], pick_tag: str) -> bool:
@@ -50,98 +33,138 @@ def carries(tags: Iterable[Tag], pick_tag: str) -> bool:
 
 def picks(event: Event, pick_tag: str) -> bool:
     """Whether any attribute itself carries the pick tag: then those without it stay behind."""
-    return bool(pick_tag) and any(
-        carries(a.tags, pick_tag) for a in (*event.attributes, *event.kept_out) if not a.deleted
-    )
+    if not pick_tag:
+        return False
+    # Each set of tags once: attributes are many, and their tags much the same.
+    sets = {a.tags for a in event.attributes if not a.deleted} | {a.tags for a in event.kept_out if not a.deleted}
+    return any(carries(tags, pick_tag) for tags in sets)
 
 
-def exists(view: View) -> Closed | None:
+def exists(event: Event, attribute: Attribute) -> Closed | None:
     """The attribute can be read and is not deleted: what has to hold before its value is looked at."""
-    if view.attribute.problem:
-        return Closed(Reason.MALFORMED, view.attribute.problem)
-    if view.event.problem:
-        return Closed(Reason.MALFORMED, f"The event cannot be judged. {view.event.problem}")
-    if view.attribute.deleted:
+    if attribute.problem:
+        return Closed(Reason.MALFORMED, attribute.problem)
+    if event.problem:
+        return Closed(Reason.MALFORMED, f"The event cannot be judged. {event.problem}")
+    if attribute.deleted:
         return Closed(Reason.DELETED)
-    if view.attribute.object is not None and view.attribute.object.deleted:
+    if attribute.object is not None and attribute.object.deleted:
         return Closed(Reason.DELETED, "The object it belongs to is deleted.")
     return None
 
 
-def may_go(view: View, rule: Selection) -> Closed | None:
-    """The first gate of `[selection]` that is closed, or `None`."""
-    for gate in _GATES:
-        closed = gate(view, rule)
-        if closed is not None:
-            return closed
-    return None
+class Gates:
+    """The gates of one `[selection]` for the attributes of one event.
+
+    What depends on the event alone is asked once, and what depends on tags once for each set of them.
+    """
+
+    def __init__(self, event: Event, rule: Selection, some_picked: bool) -> None:
+        """Ask the gates of the event.
+
+        Args:
+            event: its attributes are not looked at.
+            rule: the section.
+            some_picked: whether any of its attributes carries the pick tag.
+        """
+        self._event = event
+        self._rule = rule
+        self._some_picked = some_picked
+        self._published = _published(event, rule)
+        self._organisation = _organisation(event, rule)
+
+    def of_tags(self, tags: tuple[Tag, ...], tlp: Tlp, pap: Pap | None) -> Closed | None:
+        """The first closed one of the gates that go by tags, for an attribute with these tags of its own.
+
+        Args:
+            tags: the attribute's.
+            tlp: strictest of attribute and event, or the configured default.
+            pap: strictest of attribute and event, `None` when neither is marked.
+        """
+        rule = self._rule
+        names = {tag.name.lower() for tag in (*tags, *self._event.tags)} if rule.tags or rule.exclude_tags else set()
+        return (
+            _tags(names, rule) or _exclude_tags(names, rule) or self._picked(tags) or _tlp(tlp, rule) or _pap(pap, rule)
+        )
+
+    def first_closed(self, attribute: Attribute, of_tags: Closed | None) -> Closed | None:
+        """The first gate that is closed for an attribute, or `None`.
+
+        Args:
+            attribute: one of the event's.
+            of_tags: what `of_tags` says of its tags.
+        """
+        rule = self._rule
+        return (
+            (_to_ids(attribute) if rule.to_ids else None)
+            or self._published
+            or (_types(attribute, rule) if rule.types else None)
+            or of_tags
+            or (_distribution(self._event, attribute, rule) if rule.min_distribution else None)
+            or (_sharing_groups(self._event, attribute, rule) if rule.sharing_groups else None)
+            or self._organisation
+            or (_warninglists(attribute.warninglists, rule) if attribute.warninglists else None)
+        )
+
+    def _picked(self, tags: tuple[Tag, ...]) -> Closed | None:
+        if not self._some_picked or carries(tags, self._rule.pick_tag):
+            return None
+        return Closed(Reason.NOT_PICKED, f"The pick tag is {self._rule.pick_tag}.")
 
 
-def _to_ids(view: View, rule: Selection) -> Closed | None:
-    if not rule.to_ids or view.attribute.to_ids:
+def _to_ids(attribute: Attribute) -> Closed | None:
+    if attribute.to_ids:
         return None
-    return Closed(Reason.TO_IDS_OFF, "" if view.attribute.to_ids is False else "The source does not say to_ids.")
+    return Closed(Reason.TO_IDS_OFF, "" if attribute.to_ids is False else "The source does not say to_ids.")
 
 
-def _published(view: View, rule: Selection) -> Closed | None:
-    if not rule.published or view.event.counts_as_published:
+def _published(event: Event, rule: Selection) -> Closed | None:
+    if not rule.published or event.counts_as_published:
         return None
     return Closed(
-        Reason.UNPUBLISHED, "" if view.event.published is False else "The source does not say that it is published."
+        Reason.UNPUBLISHED, "" if event.published is False else "The source does not say that it is published."
     )
 
 
-def _types(view: View, rule: Selection) -> Closed | None:
-    return Closed(Reason.TYPE_NOT_SELECTED) if rule.types and view.attribute.type not in rule.types else None
+def _types(attribute: Attribute, rule: Selection) -> Closed | None:
+    return None if attribute.type in rule.types else Closed(Reason.TYPE_NOT_SELECTED)
 
 
-def _names(view: View) -> set[str]:
-    return {tag.name.lower() for tag in (*view.attribute.tags, *view.event.tags)}
-
-
-def _tags(view: View, rule: Selection) -> Closed | None:
-    if not rule.tags or any(tag.lower() in _names(view) for tag in rule.tags):
+def _tags(names: Collection[str], rule: Selection) -> Closed | None:
+    if not rule.tags or any(tag.lower() in names for tag in rule.tags):
         return None
     return Closed(Reason.TAG_MISSING)
 
 
-def _exclude_tags(view: View, rule: Selection) -> Closed | None:
-    if not rule.exclude_tags:
-        return None
-    names = _names(view)
+def _exclude_tags(names: Collection[str], rule: Selection) -> Closed | None:
     found = sorted(tag for tag in rule.exclude_tags if tag.lower() in names)
     return Closed(Reason.TAG_EXCLUDED, f"The tag is {found[0]}.") if found else None
 
 
-def _picked(view: View, rule: Selection) -> Closed | None:
-    return Closed(Reason.NOT_PICKED, f"The pick tag is {rule.pick_tag}.") if view.picked is False else None
-
-
-def _tlp(view: View, rule: Selection) -> Closed | None:
-    if view.tlp <= rule.max_tlp:
+def _tlp(tlp: Tlp, rule: Selection) -> Closed | None:
+    if tlp <= rule.max_tlp:
         return None
-    return Closed(Reason.TLP, f"It is {view.tlp.tag}, and at most {rule.max_tlp.tag} may go.")
+    return Closed(Reason.TLP, f"It is {tlp.tag}, and at most {rule.max_tlp.tag} may go.")
 
 
-def _pap(view: View, rule: Selection) -> Closed | None:
-    if view.pap is None or view.pap <= rule.max_pap:
+def _pap(pap: Pap | None, rule: Selection) -> Closed | None:
+    if pap is None or pap <= rule.max_pap:
         return None
-    return Closed(Reason.PAP, f"It is {view.pap.tag}, and at most {rule.max_pap.tag} may go.")
+    return Closed(Reason.PAP, f"It is {pap.tag}, and at most {rule.max_pap.tag} may go.")
 
 
-def _levels(view: View) -> list[Sharing]:
-    """The sharing of event, object and attribute, without those that inherit from the level above."""
-    inner = [view.attribute.sharing]
-    if view.attribute.object is not None:
-        inner.append(view.attribute.object.sharing)
+def _levels(event: Event, attribute: Attribute) -> Iterator[Sharing]:
+    """The sharing of event, attribute and object, without those that inherit from the level above."""
     # An attribute or object that does not say inherits: MISP's default. An event that does not say says nothing.
-    return [view.event.sharing, *(level for level in inner if level.distribution not in (None, INHERIT))]
+    yield event.sharing
+    if attribute.sharing.distribution not in _INHERITS:
+        yield attribute.sharing
+    if attribute.object is not None and attribute.object.sharing.distribution not in _INHERITS:
+        yield attribute.object.sharing
 
 
-def _distribution(view: View, rule: Selection) -> Closed | None:
-    if rule.min_distribution == 0:
-        return None
-    for level in _levels(view):
+def _distribution(event: Event, attribute: Attribute, rule: Selection) -> Closed | None:
+    for level in _levels(event, attribute):
         if level.distribution == SHARING_GROUP and level.group in rule.sharing_groups:
             continue
         if level.distribution in _SCALE and level.distribution >= rule.min_distribution:
@@ -159,10 +182,8 @@ def _distribution_message(level: Sharing, rule: Selection) -> str:
     return f"Its distribution is not said, and {needed}."
 
 
-def _sharing_groups(view: View, rule: Selection) -> Closed | None:
-    if not rule.sharing_groups:
-        return None
-    for level in _levels(view):
+def _sharing_groups(event: Event, attribute: Attribute, rule: Selection) -> Closed | None:
+    for level in _levels(event, attribute):
         if level.distribution is None:
             return Closed(Reason.SHARING_GROUP, "The source does not say the distribution.")
         if level.distribution == SHARING_GROUP and level.group not in rule.sharing_groups:
@@ -171,8 +192,8 @@ def _sharing_groups(view: View, rule: Selection) -> Closed | None:
     return None
 
 
-def _organisations(view: View, rule: Selection) -> Closed | None:
-    creator = view.event.creator_uuid
+def _organisation(event: Event, rule: Selection) -> Closed | None:
+    creator = event.creator_uuid
     if creator is None:
         asked = rule.orgs or rule.exclude_orgs
         return Closed(Reason.ORGANISATION, "The source does not say who created the event.") if asked else None
@@ -181,22 +202,6 @@ def _organisations(view: View, rule: Selection) -> Closed | None:
     return None
 
 
-def _warninglists(view: View, rule: Selection) -> Closed | None:
-    found = sorted(set(view.attribute.warninglists or ()) & rule.warninglists)
+def _warninglists(hits: Iterable[str], rule: Selection) -> Closed | None:
+    found = sorted(rule.warninglists.intersection(hits))
     return Closed(Reason.WARNINGLIST, f"The list is: {found[0]}.") if found else None
-
-
-_GATES: tuple[Gate, ...] = (
-    _to_ids,
-    _published,
-    _types,
-    _tags,
-    _exclude_tags,
-    _picked,
-    _tlp,
-    _pap,
-    _distribution,
-    _sharing_groups,
-    _organisations,
-    _warninglists,
-)

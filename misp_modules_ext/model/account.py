@@ -126,12 +126,12 @@ class Account:
     Attributes:
         submission: UUID of the submission.
         door: one of `DOORS`.
-        ledger: where the ledger is, `""` while there is none.
+        ledger: where the ledger is, without a password; `""` when it was not reached.
         started: seconds since 1970 UTC.
         finished: seconds since 1970 UTC.
         preview: nothing was sent: outcomes say what would happen.
         problem: why nothing at all could be done (bad configuration, unreadable request); `""` normally.
-        problem_code: `""` normally; `configuration`, `usage` or `internal` for `problem`.
+        problem_code: `""` normally; `configuration`, `usage`, `ledger` or `internal` for `problem`.
     """
 
     submission: str

@@ -182,42 +182,48 @@ class Reason(Enum):
         "The destination is full.",
         "Remove old indicators there.",
     )
+    ON_HOLD = (
+        "on-hold",
+        Outcome.SKIPPED,
+        "A person has taken this value back or changed it at Microsoft, so it is left alone.",
+        "`misp-microsoft show VALUE` says who and why; `misp-microsoft release VALUE` ends it.",
+    )
     # Not the indicator's fault: it will go when the cause is gone.
     NOT_IN_TIME = (
         "not-in-time",
         Outcome.PENDING,
-        "It was not sent in time, nothing was kept.",
-        "Repeat: what has arrived is not doubled.",
+        "It was not sent in time. It is kept and goes later.",
+        "Nothing to do; `misp-microsoft status` shows what waits.",
     )
     THROTTLED = (
         "throttled",
         Outcome.PENDING,
-        "Microsoft asks to slow down.",
-        "Repeat later; nothing was kept.",
+        "Microsoft asks to slow down. It is kept and goes later.",
+        "Nothing to do.",
     )
     UNREACHABLE = (
         "unreachable",
         Outcome.PENDING,
         "Microsoft could not be reached or did not answer properly.",
-        "See the message; repeat when the cause is gone, nothing was kept.",
+        "See the message; it is kept and goes when the cause is gone.",
     )
     CREDENTIALS_REFUSED = (
         "credentials-refused",
         Outcome.PENDING,
         "Entra refused this application's credentials.",
-        "Follow the message, then repeat; nothing was kept.",
+        "Follow the message; it is kept and goes by itself then.",
     )
     PERMISSION_REFUSED = (
         "permission-refused",
         Outcome.PENDING,
         "The application lacks a permission or role at Microsoft.",
-        "Follow the message, then repeat; nothing was kept.",
+        "Follow the message; it is kept and goes by itself then.",
     )
     NOT_FOUND = (
         "not-found",
         Outcome.PENDING,
         "The workspace or API is not at the configured address.",
-        "Correct `workspaceId`, `cloud` or `endpoint.api`, then repeat; nothing was kept.",
+        "Correct `workspaceId`, `cloud` or `endpoint.api`; it is kept and goes by itself then.",
     )
     RETIRED = (
         "retired",
@@ -225,11 +231,23 @@ class Reason(Enum):
         "Microsoft has retired this API.",
         "Use `api = sentinel` or `api = defender` for this destination.",
     )
+    WITHDRAWAL_CAP = (
+        "withdrawal-cap",
+        Outcome.PENDING,
+        "More is to be withdrawn within a day than `maxWithdraw` allows, so this waits.",
+        "If that much is meant to go, run `misp-microsoft retry --withdrawals --yes`; else correct the events in MISP.",
+    )
+    MAX_PER_DAY = (
+        "max-per-day",
+        Outcome.PENDING,
+        "More new indicators came within a day than `maxPerDay` allows, so this waits.",
+        "Nothing to do: it goes when a day is over. Or raise `maxPerDay`.",
+    )
     PAUSED = (
         "paused",
         Outcome.PENDING,
         "The destination refuses everything alike, so the cause is not this indicator.",
-        "Follow the message, then repeat; nothing was kept.",
+        "Follow the message; it is kept and goes by itself then.",
     )
     # The indicator's own fault, as Microsoft sees it.
     REJECTED = (
@@ -248,7 +266,15 @@ class Reason(Enum):
     def __str__(self) -> str:
         return self.code
 
+    @classmethod
+    def of(cls, code: str | None) -> Reason | None:
+        """The reason with this code; `None` for none, and for one that this version does not know."""
+        return _BY_CODE.get(code) if code else None
+
     @property
     def sentence(self) -> str:
         """Meaning and remedy as one text."""
         return f"{self.meaning} {self.remedy}"
+
+
+_BY_CODE = {reason.code: reason for reason in Reason}

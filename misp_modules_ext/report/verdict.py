@@ -27,6 +27,10 @@ PROBLEMS = {
         "MISP could not be read.",
         "Check the address and key of MISP with `misp-microsoft check`, then repeat.",
     ),
+    "ledger": (
+        "The ledger cannot be used.",
+        "See the message; until then nothing is taken and nothing is sent.",
+    ),
     "internal": (
         "The program failed.",
         "Repeat: what has arrived is not doubled. If it fails again, please report this fault to the project, with the "
@@ -34,7 +38,7 @@ PROBLEMS = {
     ),
 }
 #: Problems that are found before anything is sent.
-_BEFORE_SENDING = frozenset({"configuration", "usage", "misp"})
+_BEFORE_SENDING = frozenset({"configuration", "usage", "misp", "ledger"})
 _MOST_STEPS = 6
 
 

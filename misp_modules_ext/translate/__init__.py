@@ -21,6 +21,8 @@ from __future__ import annotations
 __all__ = [
     "NO_DATE",
     "PARSERS",
+    "EventContext",
+    "Marks",
     "Merged",
     "Observation",
     "event_link",
@@ -28,14 +30,13 @@ __all__ = [
     "leader",
     "merge",
     "observe",
-    "pap_of",
     "special",
-    "tlp_of",
-    "unknown_markings",
+    "tenth_of_window",
 ]
 
-from misp_modules_ext.translate.context import NO_DATE, event_link, evidence
-from misp_modules_ext.translate.markings import pap_of, tlp_of, unknown_markings
+from misp_modules_ext.translate.context import NO_DATE, EventContext, event_link, evidence
+from misp_modules_ext.translate.lifetime import tenth_of_window
+from misp_modules_ext.translate.markings import Marks
 from misp_modules_ext.translate.merging import Merged, leader, merge
 from misp_modules_ext.translate.observation import Observation, observe
 from misp_modules_ext.translate.special_use import special

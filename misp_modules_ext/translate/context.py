@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from misp_modules_ext.model.indicator import Evidence, Reference, Severity
-from misp_modules_ext.model.misp import Attribute, Event
-from misp_modules_ext.translate.lifetime import base_of, last_change, valid_from, valid_until
-from misp_modules_ext.translate.markings import marks_of
+from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tag
+from misp_modules_ext.translate.lifetime import LAST_SECOND, base_of, valid_from, window_of
+from misp_modules_ext.translate.markings import EventMarks, Marks
 from misp_modules_ext.translate.observation import Observation
 from misp_modules_ext.translate.text import readable
 
@@ -22,17 +22,69 @@ _SEVERITIES = {1: Severity.HIGH, 2: Severity.MEDIUM, 3: Severity.LOW}
 _MOST_SIBLINGS = 10
 
 
+class EventContext:
+    """What an event and the rules say for all attributes of that event, worked out once."""
+
+    def __init__(self, event: Event, rules: IndicatorRules, base_url: str) -> None:
+        """Read the event's header.
+
+        Args:
+            event: its attributes are not looked at.
+            rules: how indicators are made.
+            base_url: address of the MISP for links, `""` when it is not configured.
+        """
+        self._event = event
+        self._rules = rules
+        self._link = event_link(base_url, event.uuid)
+        self._title = readable(event.info)
+        self._severity = _SEVERITIES.get(event.threat_level or 0, Severity.INFORMATIONAL)
+        self._marks = EventMarks(event.tags, rules.tlp, rules.labels)
+
+    def marks(self, tags: tuple[Tag, ...]) -> Marks:
+        """What the event's tags say together with an attribute's own."""
+        return self._marks.of(tags)
+
+    def evidence(
+        self, attribute: Attribute, observation: Observation, marks: Marks, taken: int
+    ) -> tuple[Evidence, ...]:
+        """As the function of this name; `marks` are those of the attribute."""
+        event, rules = self._event, self._rules
+        base, dated = base_of(event, attribute, taken)
+        start = valid_from(attribute, base)
+        facts = _facts(attribute, observation, dated)
+        reference = Reference(event.uuid, attribute.uuid, self._link)
+        found = []
+        for observable in observation.observables:
+            until = min(base + window_of(rules, observable.kind, marks.tlp), LAST_SECOND)
+            # In the order of the fields: keywords cost a quarter more, and this runs for every attribute.
+            found.append(
+                Evidence(
+                    observable,
+                    reference,
+                    self._title,
+                    event.date,
+                    self._severity,
+                    rules.confidence,
+                    rules.threat_type,
+                    marks.tlp,
+                    marks.labels,
+                    facts,
+                    start,
+                    until,
+                )
+            )
+        return tuple(found)
+
+
 def evidence(
     event: Event,
     attribute: Attribute,
     observation: Observation,
     rules: IndicatorRules,
     base_url: str,
-    *,
-    taken: int = 0,
-    now: int = 0,
+    taken: int,
 ) -> tuple[Evidence, ...]:
-    """The evidence of one attribute, one for each observable.
+    """The evidence of one attribute, one for each observable. For many attributes of an event: `EventContext`.
 
     Args:
         event: the event that holds the attribute.
@@ -40,46 +92,13 @@ def evidence(
         observation: what `observe` made of it.
         rules: how indicators are made.
         base_url: address of the MISP for links, `""` when it is not configured.
-        taken: when the ledger first took this evidence, seconds since 1970 UTC; 0 while there is no ledger.
-        now: what counts as the date when the source says none, seconds since 1970 UTC. Without it, such evidence is
-            expired.
+        taken: when the ledger first took this attribute, seconds since 1970 UTC, more than 0.
 
     Returns:
         In the order of `observation.observables`; empty when there are none.
     """
-    if not observation.observables:
-        return ()
-    marks = marks_of(event.tags, attribute.tags, rules.labels)
-    tlp = rules.tlp if marks.tlp is None else marks.tlp
-    base, dated = base_of(event, attribute, taken, now)
-    facts = _facts(attribute, observation, dated)
-    reference = Reference(event.uuid, attribute.uuid, event_link(base_url, event.uuid))
-    severity = _SEVERITIES.get(event.threat_level or 0, Severity.INFORMATIONAL)
-    title = readable(event.info)
-    changed = last_change(event, attribute, base, now)
-    found = []
-    for observable in observation.observables:
-        until = valid_until(base, rules, observable.kind, tlp)
-        start = valid_from(attribute, base, until)
-        # In the order of the fields: keywords cost a quarter more, and this runs for every attribute.
-        found.append(
-            Evidence(
-                observable,
-                reference,
-                title,
-                event.date,
-                severity,
-                rules.confidence,
-                rules.threat_type,
-                tlp,
-                marks.labels,
-                facts,
-                start,
-                until,
-                changed,
-            )
-        )
-    return tuple(found)
+    context = EventContext(event, rules, base_url)
+    return context.evidence(attribute, observation, context.marks(attribute.tags), taken)
 
 
 def event_link(base_url: str, event: str) -> str:
@@ -88,25 +107,23 @@ def event_link(base_url: str, event: str) -> str:
 
 
 def _facts(attribute: Attribute, observation: Observation, dated: bool) -> tuple[str, ...]:
-    if dated and attribute.object is None and not attribute.comment:
-        return observation.facts
-    facts = [*observation.facts, *_object_facts(attribute)]
+    facts = observation.facts
+    if attribute.object is not None:
+        facts += tuple(_object_facts(attribute.value, attribute.object))
     comment = readable(attribute.comment)
     if comment:
-        facts.append(f"comment: {comment}")
+        facts += (f"comment: {comment}",)
     if not dated:
-        facts.append(NO_DATE)
-    return tuple(dict.fromkeys(facts))
+        facts += (NO_DATE,)
+    return facts if len(facts) < 2 else tuple(dict.fromkeys(facts))
 
 
-def _object_facts(attribute: Attribute) -> Iterator[str]:
+def _object_facts(value: str, holder: ObjectContext) -> Iterator[str]:
     """The object's name, and for a file object the names of that file; other siblings are not this attribute's."""
-    if attribute.object is None:
-        return
-    if attribute.object.name == "file":
-        names = (value for relation, value in attribute.object.siblings if relation == "filename")
-        others = [name for name in dict.fromkeys(names) if name != attribute.value and name.strip()]
+    if holder.name == "file":
+        names = (name for relation, name in holder.siblings if relation == "filename")
+        others = [name for name in dict.fromkeys(names) if name != value and name.strip()]
         for name in others[:_MOST_SIBLINGS]:
             yield f"file name: {readable(name)}"
-    if attribute.object.name:
-        yield f"object: {readable(attribute.object.name)}"
+    if holder.name:
+        yield f"object: {readable(holder.name)}"

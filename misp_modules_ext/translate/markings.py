@@ -1,17 +1,16 @@
 """What tags say: TLP, PAP, labels.
 
-A tag is read once per name and remembered, since an event's tags are looked at again for each of its attributes.
+A tag is read once per name and remembered.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
-from misp_modules_ext.model.misp import Attribute, Event, Pap, Tag, Tlp
+from misp_modules_ext.model.misp import Pap, Tag, Tlp
 from misp_modules_ext.translate.text import readable
 
 _TLP = {
@@ -70,80 +69,55 @@ class Marks(NamedTuple):
     """What several tags say together; the strictest marking counts.
 
     Attributes:
-        tlp: `None` when no tag says anything that we know.
-        pap: likewise.
+        tlp: the configured default when no tag says anything that we know; an unknown marking (`tlp:rainbow`) says
+            nothing, unless it begins like a strict one.
+        pap: `None` when no tag says anything that we know.
         labels: names of exportable tags that are not local and not ours, with the configured ones; sorted, each once.
-        unknown: names that claim to be a marking and are none that we know, as written.
+        unknown: names that claim to be a marking and are none that we know, as written, each once.
     """
 
-    tlp: Tlp | None
+    tlp: Tlp
     pap: Pap | None
     labels: tuple[str, ...]
     unknown: tuple[str, ...]
 
 
-class _EventMarks:
-    """The marks of one event's tags, alone and with those of its attributes.
+class EventMarks:
+    """The marks of an event's tags together with those of each of its attributes.
 
-    An event may have hundreds of tags and tens of thousands of attributes: its tags are read once, not for each.
+    An event may have hundreds of tags and tens of thousands of attributes, and attributes few different sets of tags:
+    each set is read once. Equal ones share one answer, which saves memory too.
     """
 
-    def __init__(self, tags: tuple[Tag, ...]) -> None:
-        self.tags = tags
-        self._readings = _readings(tags)
-        self._found: dict[tuple[tuple[Tag, ...], tuple[str, ...]], Marks] = {}
+    def __init__(self, tags: tuple[Tag, ...], default: Tlp, configured: tuple[str, ...] = ()) -> None:
+        """Read the event's tags.
 
-    def with_attribute(self, tags: tuple[Tag, ...], configured: tuple[str, ...]) -> Marks:
-        """The marks of the event's tags and these. Equal tags share one answer, which saves memory too."""
-        found = self._found.get((tags, configured))
+        Args:
+            tags: the event's; they count for every attribute.
+            default: what counts without a TLP.
+            configured: labels for all indicators.
+        """
+        self._readings = _readings(tags)
+        self._default = default
+        self._configured = configured
+        self._found: dict[tuple[Tag, ...], Marks] = {}
+
+    def of(self, tags: tuple[Tag, ...]) -> Marks:
+        """The marks of an attribute with these tags of its own."""
+        found = self._found.get(tags)
         if found is None:
-            found = self._found[tags, configured] = _together([*self._readings, *_readings(tags)], configured)
+            found = self._found[tags] = self._together([*self._readings, *_readings(tags)])
         return found
 
-
-_latest = threading.local()
-
-
-def marks_of(event: tuple[Tag, ...], attribute: tuple[Tag, ...], configured: tuple[str, ...] = ()) -> Marks:
-    """Read the tags of an event and of one of its attributes."""
-    marks: _EventMarks | None = getattr(_latest, "marks", None)
-    if marks is None or marks.tags is not event:
-        marks = _latest.marks = _EventMarks(event)
-    return marks.with_attribute(attribute, configured)
+    def _together(self, readings: list[tuple[Tag, Reading]]) -> Marks:
+        tlp = max((reading.tlp for _, reading in readings if reading.tlp is not None), default=self._default)
+        pap = max((reading.pap for _, reading in readings if reading.pap is not None), default=None)
+        labels = {reading.label for tag, reading in readings if tag.exportable and not tag.local}
+        labels.update(self._configured)
+        labels.discard("")
+        unknown = dict.fromkeys(tag.name for tag, reading in readings if reading.unknown)
+        return Marks(tlp, pap, tuple(sorted(labels)), tuple(unknown))
 
 
 def _readings(tags: tuple[Tag, ...]) -> list[tuple[Tag, Reading]]:
     return [(tag, read_tag(tag.name)) for tag in tags]
-
-
-def _together(readings: list[tuple[Tag, Reading]], configured: tuple[str, ...]) -> Marks:
-    tlp = max((reading.tlp for _, reading in readings if reading.tlp is not None), default=None)
-    pap = max((reading.pap for _, reading in readings if reading.pap is not None), default=None)
-    labels = {reading.label for tag, reading in readings if tag.exportable and not tag.local}
-    labels.update(configured)
-    labels.discard("")
-    unknown = dict.fromkeys(tag.name for tag, reading in readings if reading.unknown)
-    return Marks(tlp, pap, tuple(sorted(labels)), tuple(unknown))
-
-
-def tlp_of(event: Event, attribute: Attribute, default: Tlp) -> Tlp:
-    """The strictest TLP that attribute or event carry.
-
-    Args:
-        event: its tags count for every attribute.
-        attribute: its own tags.
-        default: what counts when no tag says anything that we know; an unknown marking (`tlp:rainbow`) says nothing,
-            unless it begins like a strict one.
-    """
-    tlp = marks_of(event.tags, attribute.tags).tlp
-    return default if tlp is None else tlp
-
-
-def pap_of(event: Event, attribute: Attribute) -> Pap | None:
-    """The strictest PAP that attribute or event carry; `None` when no tag says anything that we know."""
-    return marks_of(event.tags, attribute.tags).pap
-
-
-def unknown_markings(event: Event, attribute: Attribute) -> tuple[str, ...]:
-    """TLP and PAP tags that we do not know, as written, each once: `tlp:rainbow`, `tlp:ex:chr`."""
-    return marks_of(event.tags, attribute.tags).unknown

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from misp_modules_ext.model.indicator import Action, Evidence, Indicator, Observable, Reference, Stamp
-from misp_modules_ext.translate.lifetime import midnight
+from misp_modules_ext.model.indicator import Action, Evidence, Indicator, Observable, Reference
 
 MOST_REFERENCES = 10
+
+# Python 3.11 takes 0.2 µs to find a member of an enumeration, and this is asked for every indicator.
+_AUDIT = Action.AUDIT
 
 
 class Merged(NamedTuple):
@@ -25,20 +27,22 @@ class Merged(NamedTuple):
     """
 
     indicator: Indicator
-    stamp: Stamp
     evidence: tuple[Evidence, ...]
 
 
 def merge(evidence: Iterable[Evidence]) -> list[Merged]:
     """Group evidence by observable, in the order in which observables first come; the time is linear.
 
-    The stamps are those of a world without a ledger: they follow from the evidence alone, so sending the same again
-    changes nothing. A ledger knows better (generation, the first `created`, the last `modified`) and replaces them.
+    Evidence that is over counts like any other; whether an indicator is, its `valid_until` says.
     """
     groups: dict[Observable, list[Evidence]] = {}
     for item in evidence:
-        groups.setdefault(item.observable, []).append(item)
-    return [_merged(observable, _in_order(items)) for observable, items in groups.items()]
+        group = groups.get(item.observable)
+        if group is None:
+            groups[item.observable] = [item]
+        else:
+            group.append(item)
+    return [_merged(items) for items in groups.values()]
 
 
 def leader(merged: Merged) -> Evidence:
@@ -46,17 +50,13 @@ def leader(merged: Merged) -> Evidence:
     return merged.evidence[0]
 
 
-def _merged(observable: Observable, evidence: list[Evidence]) -> Merged:
-    indicator = _of_one(evidence[0]) if len(evidence) == 1 else _of_several(observable, evidence)
-    return Merged(indicator, _stamp(indicator, evidence), tuple(evidence))
-
-
-def _in_order(evidence: list[Evidence]) -> list[Evidence]:
-    """By the total order. Stable sorts, last criterion first, since the directions differ."""
-    if len(evidence) > 1:
-        evidence.sort(key=_ties)
-        evidence.sort(key=lambda item: (item.severity, item.confidence, item.event_date), reverse=True)
-    return evidence
+def _merged(evidence: list[Evidence]) -> Merged:
+    if len(evidence) == 1:
+        return Merged(_of_one(evidence[0]), tuple(evidence))
+    # By the total order. Stable sorts, last criterion first, since the directions differ.
+    evidence.sort(key=_ties)
+    evidence.sort(key=lambda item: (item.severity, item.confidence, item.event_date), reverse=True)
+    return Merged(_of_several(evidence), tuple(evidence))
 
 
 def _ties(item: Evidence) -> tuple[object, ...]:
@@ -72,7 +72,6 @@ def _ties(item: Evidence) -> tuple[object, ...]:
         item.facts,
         item.valid_from,
         item.valid_until,
-        item.changed,
     )
 
 
@@ -84,7 +83,7 @@ def _of_one(item: Evidence) -> Indicator:
         item.severity,
         item.confidence,
         item.threat_type,
-        Action.AUDIT,
+        _AUDIT,
         item.tlp,
         item.labels,
         item.facts,
@@ -94,15 +93,15 @@ def _of_one(item: Evidence) -> Indicator:
     )
 
 
-def _of_several(observable: Observable, evidence: Sequence[Evidence]) -> Indicator:
+def _of_several(evidence: Sequence[Evidence]) -> Indicator:
     first = evidence[0]
     return Indicator(
-        observable,
+        first.observable,
         first.title,
         first.severity,
         max(item.confidence for item in evidence),  # the order goes by severity first, so not always the first's
         first.threat_type,
-        Action.AUDIT,
+        _AUDIT,
         max(item.tlp for item in evidence),
         tuple(sorted(set(chain.from_iterable(item.labels for item in evidence)))),
         tuple(dict.fromkeys(chain.from_iterable(item.facts for item in evidence))),
@@ -120,15 +119,3 @@ def _references(evidence: Sequence[Evidence]) -> tuple[Reference, ...]:
         if len(by_event) == MOST_REFERENCES:
             break
     return tuple(by_event.values())
-
-
-def _stamp(indicator: Indicator, evidence: Sequence[Evidence]) -> Stamp:
-    modified = evidence[0].changed
-    created = midnight(evidence[0].event_date)
-    for item in evidence[1:]:
-        modified = max(modified, item.changed)
-        day = midnight(item.event_date)
-        created = day if created is None else min(created, day or created)
-    if created is None:
-        created = indicator.valid_from
-    return Stamp(indicator.observable.stix_id(), min(created, modified) * 1000, modified * 1000)

@@ -8,7 +8,7 @@ from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.translate.text import NotValid, shown
-from misp_modules_ext.translate.types import PARSERS
+from misp_modules_ext.translate.types import PARSERS, PLAIN
 
 
 class Observation(NamedTuple):
@@ -38,6 +38,9 @@ def observe(attribute: Attribute) -> Observation:
     """
     if attribute.problem:
         return Observation((), reason=Reason.MALFORMED, message=attribute.problem)
+    plain = PLAIN.get(attribute.type)
+    if plain is not None and plain.holds(attribute.value):
+        return Observation((Observable(plain.kind, attribute.value),))
     parser = PARSERS.get(attribute.type)
     if parser is None:
         return Observation((), reason=Reason.UNSUPPORTED_TYPE, message=_unsupported(attribute.type))

@@ -11,14 +11,14 @@ from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
-from misp_modules_ext.model.indicator import Observable
-from misp_modules_ext.translate.addresses import address
+from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.translate.addresses import IPV4, address
 from misp_modules_ext.translate.files import file_name, md5, sha1, sha256
-from misp_modules_ext.translate.hosts import domain
+from misp_modules_ext.translate.hosts import domain, is_normal_name
 from misp_modules_ext.translate.mail import mail_address
 from misp_modules_ext.translate.special_use import special
-from misp_modules_ext.translate.text import Notes, NotValid, clean, clean_file_name, readable, shown
-from misp_modules_ext.translate.urls import url
+from misp_modules_ext.translate.text import MAX_LENGTH, Notes, NotValid, clean, clean_file_name, readable, shown
+from misp_modules_ext.translate.urls import is_normal_url, url
 
 
 class Found(NamedTuple):
@@ -139,5 +139,37 @@ PARSERS: Mapping[str, Parser] = MappingProxyType(
         "filename|sha1": partial(_file_name_and_hash, sha1),
         "filename|sha256": partial(_file_name_and_hash, sha256),
         "malware-sample": partial(_file_name_and_hash, md5),
+    }
+)
+
+
+class Plain(NamedTuple):
+    """A short way for values that need no work, as nearly all do.
+
+    Attributes:
+        kind: what such a value is.
+        holds: whether the value is one: then its parser finds it, as it stands, without facts and notes.
+    """
+
+    kind: Kind
+    holds: Callable[[str], object]
+
+
+def _short_url(value: str) -> bool:
+    return len(value) <= MAX_LENGTH and is_normal_url(value)
+
+
+#: MISP attribute type -> its short way, which takes a third of the time of the long one.
+PLAIN: Mapping[str, Plain] = MappingProxyType(
+    {
+        "ip-src": Plain(Kind.IPV4_ADDR, IPV4.fullmatch),
+        "ip-dst": Plain(Kind.IPV4_ADDR, IPV4.fullmatch),
+        "domain": Plain(Kind.DOMAIN_NAME, is_normal_name),
+        "hostname": Plain(Kind.DOMAIN_NAME, is_normal_name),
+        "onion-address": Plain(Kind.DOMAIN_NAME, is_normal_name),
+        "url": Plain(Kind.URL, _short_url),
+        "md5": Plain(Kind.FILE_MD5, re.compile("[0-9a-f]{32}").fullmatch),
+        "sha1": Plain(Kind.FILE_SHA1, re.compile("[0-9a-f]{40}").fullmatch),
+        "sha256": Plain(Kind.FILE_SHA256, re.compile("[0-9a-f]{64}").fullmatch),
     }
 )

@@ -51,12 +51,13 @@ def url(text: str) -> tuple[Observable, Notes]:
     Raises:
         NotValid: no scheme, no host, a host that cannot be one, or white space.
     """
-    if _is_normal(text):
+    if is_normal_url(text):
         return Observable(Kind.URL, text), ()
     return _normalised(text)
 
 
-def _is_normal(text: str) -> bool:
+def is_normal_url(text: str) -> bool:
+    """Whether the text is a URL that needs no normalisation."""
     found = _NORMAL.fullmatch(text)
     if found is None:
         return False

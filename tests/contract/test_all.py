@@ -40,6 +40,11 @@ def push(destination: Destination, dues: Iterable[Due]) -> list[ItemResult]:
     return [result for batch in destination.batches(ready) for result in destination.send(batch, 5.0)]
 
 
+def known(dues: Iterable[Due], results: Iterable[ItemResult]) -> list[Due]:
+    """As the ledger has them after these results."""
+    return [one._replace(remote_id=result.remote_id) for one, result in zip(dues, results, strict=True)]
+
+
 def held(emulator: Emulator, api: Api) -> list[dict[str, Any]]:
     """What one of the emulator's stores holds."""
     stores = emulator.state()[api.value].values()
@@ -67,16 +72,20 @@ def test_every_kind_that_is_held_arrives_and_twice_is_once(
     destination = make(api, **fields)
     dues = _held_kinds(destination)
     assert len(dues) == count
+    ids = [""] * count
     for title in ("first", "second"):
-        changed = [due(one.indicator.observable.kind, one.indicator.observable.value, title=title) for one in dues]
+        changed = [
+            due(one.indicator.observable.kind, one.indicator.observable.value, title=title)._replace(remote_id=number)
+            for one, number in zip(dues, ids, strict=True)
+        ]
         results = push(destination, changed)
         assert [result.outcome for result in results] == [Outcome.ACCEPTED] * count
+        ids = [result.remote_id for result in results]
     found = held(emulator, api)
     assert len(found) == count
     name = {Api.SENTINEL: "name", Api.DEFENDER: "title", Api.GRAPH: "description"}[api]
     assert {entity[name] for entity in found} == {"second"}
-    known = [one for one in destination.survey(dues, 5.0) if isinstance(one, Due)]
-    taken = destination.withdraw(known, 5.0)
+    taken = destination.withdraw(known(dues, results), 5.0)
     assert [result.outcome for result in taken] == [Outcome.ACCEPTED] * count
     assert [entity for entity in held(emulator, api) if not entity.get("revoked")] == []
 
@@ -204,8 +213,21 @@ def test_a_dropped_connection_is_unavailable_and_a_repetition_does_not_double(
     emulator.fault(api=api.value, drop=drop, method="POST", times=1)
     with pytest.raises(Unavailable, match="closed the connection"):
         push(destination, [due()])
-    assert [result.outcome for result in push(destination, [due()])] == [Outcome.ACCEPTED]
+    again = push(destination, [due()._replace(unanswered=True)])
+    assert [result.outcome for result in again] == [Outcome.ACCEPTED]
     assert len(held(emulator, api)) == 1
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_unanswered_creation_can_be_withdrawn(make: Make, emulator: Emulator, api: Api) -> None:
+    """Its answer is lost, and with it its id; a request that created nothing is withdrawn as well."""
+    destination = make(api)
+    emulator.fault(api=api.value, drop="after", method="POST", times=1)
+    with pytest.raises(Unavailable):
+        push(destination, [due()])
+    lost = [due()._replace(unanswered=True), due(Kind.DOMAIN_NAME, "never.evil.example")._replace(unanswered=True)]
+    assert [result.outcome for result in make(api).withdraw(lost, 5.0)] == [Outcome.ACCEPTED] * 2
+    assert [entity for entity in held(emulator, api) if not entity.get("revoked")] == []
 
 
 @pytest.mark.parametrize("api", APIS)

@@ -16,7 +16,7 @@ from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import due
 
 from .conftest import APP, SECRET, TENANT, Make, settings_for
-from .test_all import held, push
+from .test_all import held, known, push
 
 OURS, THEIRS = "MISP-modules-ext", "Another tool"
 
@@ -30,8 +30,8 @@ def _domains(count: int) -> list[Due]:
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_someone_elses_entry_at_defender_is_left_alone(make: Make, emulator: Emulator, count: int) -> None:
-    """Found in the list: refused with its owner's name, and never withdrawn."""
+def test_peers_22_someone_elses_entry_at_defender_is_left_alone(make: Make, emulator: Emulator, count: int) -> None:
+    """Found in the list: refused with its owner's name, and never deleted by its value."""
     push(make(Api.DEFENDER, source_system=THEIRS), _domains(count)[:1])
     defender = make(Api.DEFENDER)
     first, *others = defender.survey(_domains(count), 5.0)
@@ -39,7 +39,9 @@ def test_someone_elses_entry_at_defender_is_left_alone(make: Make, emulator: Emu
     assert first.reason is Reason.ALREADY_THERE
     assert THEIRS in first.message
     assert all(isinstance(other, Due) for other in others)
-    assert defender.withdraw(_domains(1), 5.0)[0].reason is Reason.ALREADY_THERE
+    for unanswered in (False, True):
+        taken = defender.withdraw([_domains(1)[0]._replace(unanswered=unanswered)], 5.0)
+        assert [result.outcome for result in taken] == [Outcome.ACCEPTED]
     assert [entity["application"] for entity in held(emulator, Api.DEFENDER)] == [THEIRS]
 
 
@@ -74,10 +76,10 @@ def test_peers_12_values_with_quotes_are_found_at_defender(make: Make) -> None:
     """The entry is found although its value holds quotes."""
     url = due(Kind.URL, "http://evil.example/it's/'quoted'?a=b&c=d#e")
     defender = make(Api.DEFENDER)
-    push(defender, [url])
-    found = defender.survey([url], 5.0)[0]
-    assert isinstance(found, Due)
-    assert found.remote_id
+    (result,) = push(defender, [url])
+    assert defender.survey([url._replace(unanswered=True)], 5.0) == [
+        url._replace(unanswered=True, remote_id=result.remote_id)
+    ]
 
 
 def test_a_full_defender_skips_and_still_updates(make: Make) -> None:
@@ -98,10 +100,9 @@ def test_deleting_what_someone_deleted_meanwhile_is_no_error(make: Make, emulato
     """Defender answers 404 for the batch; what is left is deleted."""
     defender = make(Api.DEFENDER)
     dues = _domains(3)
-    push(defender, dues)
-    known = [one for one in defender.survey(dues, 5.0) if isinstance(one, Due)]
-    defender.withdraw(known[:1], 5.0)
-    assert [result.outcome for result in defender.withdraw(known, 5.0)] == [Outcome.ACCEPTED] * 3
+    there = known(dues, push(defender, dues))
+    defender.withdraw(there[:1], 5.0)
+    assert [result.outcome for result in defender.withdraw(there, 5.0)] == [Outcome.ACCEPTED] * 3
     assert held(emulator, Api.DEFENDER) == []
 
 
@@ -118,21 +119,23 @@ def test_peers_24_graphs_list_is_read_to_its_last_page(make: Make, emulator: Emu
     """Indicators of the second page are known, so that sending again updates them."""
     graph = make(Api.GRAPH)
     dues = _domains(1050)
-    push(graph, dues)
-    found = graph.survey(dues, 10.0)
-    assert all(isinstance(one, Due) and one.remote_id for one in found)
+    there = known(dues, push(graph, dues))
+    lost = [one._replace(unanswered=True) for one in dues]
+    assert graph.survey(lost, 10.0) == [one._replace(unanswered=True) for one in there]
     pages = [request for request in emulator.requests() if request["method"] == "GET" and request["api"] == "graph"]
     assert len(pages) >= 2
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_a_retired_graph_says_so_before_anything_is_sent(make: Make, emulator: Emulator, status: int) -> None:
-    """Survey, send, withdraw and check alike; the sentence names the other APIs."""
+    """Survey, entries, send, withdraw and check alike; the sentence names the other APIs."""
     emulator.fault(api="graph", status=status)
     graph = make(Api.GRAPH)
     for call in (graph.survey, graph.send, graph.withdraw):
         with pytest.raises(Retired, match="api = sentinel"):
-            call([due()], 5.0)
+            call([due()._replace(unanswered=True)], 5.0)
+    with pytest.raises(Retired, match="api = sentinel"):
+        graph.entries(5.0)
     finding = graph.check()[1]
     assert not finding.ok
     assert "api = sentinel" in finding.remedy
@@ -166,6 +169,5 @@ def test_defender_with_the_narrow_permission_updates_its_own(make: Make) -> None
     behaviour = Behaviour(defender_own_only=True)
     with Emulator(rates=False, apps=[(TENANT, APP, SECRET)], behaviour=behaviour) as emulator:
         defender = _at(emulator, Api.DEFENDER)
-        push(defender, _domains(1))
-        push(defender, _domains(1))
+        push(defender, known(_domains(1), push(defender, _domains(1))))
         assert len(held(emulator, Api.DEFENDER)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -196,6 +197,9 @@ def test_list_pages_and_filters(world: World) -> None:
     found = world.graph("GET", "?$filter=externalId eq 'external-2'").json()
     assert [item["externalId"] for item in found["value"]] == ["external-2"]
     assert "@odata.nextLink" not in found
+    page = world.graph("GET", "?$top=1&$filter=threatType eq 'WatchList'").json()
+    following = urlsplit(page["@odata.nextLink"]).query
+    assert parse_qs(following) == {"$top": ["1"], "$skip": ["1"], "$filter": ["threatType eq 'WatchList'"]}
     assert world.graph("GET", "?$filter=x eq 1").status == world.graph("GET", "?$top=x").status == 400
 
 

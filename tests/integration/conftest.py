@@ -19,8 +19,9 @@ def _emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def world(_emulator: Emulator, tmp_path: Path) -> World:
+def world(_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """An empty Microsoft, and a configuration for all three of its APIs."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     _emulator.clear_faults()
     _emulator.reset()
     made = World(_emulator, tmp_path / "rh-isac.conf")
@@ -32,7 +33,8 @@ def world(_emulator: Emulator, tmp_path: Path) -> World:
 def _service(_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, World]]:
     folder = tmp_path_factory.mktemp("service")
     world = World(_emulator, folder / "rh-isac.conf")
-    with Service(world.configure(), folder / "misp-modules.log") as service:
+    state = {"XDG_STATE_HOME": str(folder / "state")}
+    with Service(world.configure(), folder / "misp-modules.log", state) as service:
         yield service, world
 
 

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from misp_modules_ext.config.settings import DestinationSettings
-from misp_modules_ext.destinations.interface import Finding, ItemResult, Limit, Refusal
-from misp_modules_ext.errors import BatchRefused
-from misp_modules_ext.model.indicator import Due, Indicator, Kind
+from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
+from misp_modules_ext.errors import BatchRefused, NotFound
+from misp_modules_ext.model.indicator import Due, Indicator, Kind, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination
 
@@ -20,7 +20,8 @@ class MemoryDestination:
         size: indicators a request may hold.
         guilty: values for which a request is answered 400, and the words of the answer.
         before: called before each request with its number, starting at 1; may raise.
-        foreign: values that someone else has put there.
+        foreign: values (host names) that someone else has put there.
+        cannot_list: why it cannot be read back.
     """
 
     def __init__(
@@ -31,13 +32,16 @@ class MemoryDestination:
         guilty: dict[str, str] | None = None,
         before: Callable[[int], None] | None = None,
         foreign: Iterable[str] = (),
+        cannot_list: str = "",
         settings: DestinationSettings | None = None,
     ) -> None:
         self.settings = settings or destination()
         self.in_flight = in_flight
         self.limit: Limit | None = None
+        self.cannot_list = cannot_list
         self.held: dict[str, Indicator] = {}
         self.requests: list[int] = []
+        self._stix_ids: dict[str, str] = {}
         self._size = size
         self._guilty = guilty or {}
         self._before = before or (lambda number: None)
@@ -69,6 +73,7 @@ class MemoryDestination:
             if value in self._guilty:
                 raise BatchRefused(self._guilty[value], "InvalidInput")
         self.held |= {due.indicator.observable.value: due.indicator for due in batch}
+        self._stix_ids |= {due.indicator.observable.value: due.stamp.stix_id for due in batch}
         return [ItemResult(Outcome.ACCEPTED)] * len(batch)
 
     def withdraw(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
@@ -76,6 +81,24 @@ class MemoryDestination:
         for due in batch:
             self.held.pop(due.indicator.observable.value, None)
         return [ItemResult(Outcome.ACCEPTED)] * len(batch)
+
+    def entries(self, timeout: float) -> list[Entry]:
+        """What is held, by STIX id, and what someone else has put there."""
+        if self.cannot_list:
+            raise NotFound(self.cannot_list)
+        ours = [
+            Entry("", self._stix_ids[value], one.observable, True, one.valid_until, False, {"content": one})
+            for value, one in self.held.items()
+        ]
+        theirs = [
+            Entry(value, "", Observable(Kind.DOMAIN_NAME, value), False, None, False, {})
+            for value in sorted(self._foreign)
+        ]
+        return ours + theirs
+
+    def differs(self, entry: Entry, due: Due) -> str:
+        """Whether the content is another one."""
+        return "" if entry.says.get("content") == due.indicator else "content is another one"
 
     def check(self) -> list[Finding]:
         """Always well."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from misp_modules_ext.emulator import Emulator
+from misp_modules_ext.ledger.schema import metadata
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 WORKSPACE = "33333333-3333-4333-8333-333333333333"
@@ -28,13 +31,43 @@ class World:
     emulator: Emulator
     config: Path
 
+    @property
+    def ledger(self) -> str:
+        """The address of the ledger, which is beside the configuration."""
+        return f"sqlite:///{self._file}"
+
+    @property
+    def _file(self) -> Path:
+        return self.config.with_name("ledger.db")
+
+    def _wipe(self) -> None:
+        """Empty all tables but the one with the ledger's identity."""
+        if not self._file.exists():
+            return
+        with closing(sqlite3.connect(self._file, timeout=30)) as connection, connection:
+            there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            for name in sorted(there & metadata.tables.keys() - {"meta"}):
+                connection.execute(f"DELETE FROM {name}")
+
     def configure(
         self,
         selection: Mapping[str, str] | None = None,
         only: tuple[str, ...] = tuple(PRODUCTS),
+        wipe: bool = True,
+        misp: Mapping[str, str] | None = None,
         **every: str,
     ) -> Path:
-        """Write the configuration: `every` goes into each destination, `selection` into [selection]."""
+        """Write the configuration: `every` goes into each destination, `selection` into [selection].
+
+        Args:
+            selection: keys of [selection].
+            only: the destinations.
+            wipe: empty the ledger, as if nothing had ever been sent.
+            misp: keys of [misp].
+            every: keys of every destination.
+        """
+        if wipe:
+            self._wipe()
         common = {
             "tenantId": TENANT,
             # Another application for each test: tokens and request rates are remembered by application.
@@ -45,8 +78,9 @@ class World:
             "ca": str(self.emulator.ca),
         }
         sections: dict[str, Mapping[str, str]] = {
-            "misp": {"url": "https://misp.example"},
+            "misp": {"url": "https://misp.example"} | dict(misp or {}),
             "selection": {"allowDocumentationRanges": "true"} | dict(selection or {}),
+            "ledger": {"url": self.ledger},
         }
         sections |= {name: common | dict(PRODUCTS[name]) | every for name in only}
         lines: list[str] = []

@@ -6,6 +6,7 @@ from typing import Any
 
 from misp_modules_ext import __version__
 from misp_modules_ext.doors import action
+from misp_modules_ext.doors.common import ensure_drain
 
 misperrors = {"error": "Error"}
 moduleconfig = action.parameters(blocking=False)
@@ -25,7 +26,8 @@ def handler(q: bytes | str = b"") -> dict[str, Any]:
 
 
 def introspection() -> dict[str, Any]:
-    """What MISP needs to offer the module."""
+    """What MISP needs to offer the module; what waits in the ledger begins to go."""
+    ensure_drain()
     return {"config": moduleconfig}
 
 

@@ -167,7 +167,7 @@ def test_audit_needs_its_alert(tmp_path: Path) -> None:
 
 
 def test_settings_of_defender(tmp_path: Path) -> None:
-    """Severity, device groups, doors and brake."""
+    """Severity, device groups, doors and brakes."""
     only = destination(
         tmp_path,
         section(
@@ -177,6 +177,9 @@ def test_settings_of_defender(tmp_path: Path) -> None:
             rbacGroupNames="\n  Servers, all\n  Clients",
             doors="\n  Export\n  cli",
             maxPerEvent="0",
+            maxPerDay="7",
+            maxIndicators="9000",
+            maxWithdraw="0",
             sourceSystem="Our MISP",
             action="audit",
             generateAlert="true",
@@ -186,6 +189,7 @@ def test_settings_of_defender(tmp_path: Path) -> None:
     assert only.rbac_group_names == ("Servers, all", "Clients")
     assert only.doors == {"export", "cli"}
     assert only.max_per_event == 0
+    assert (only.max_per_day, only.max_indicators, only.max_withdraw) == (7, 9000, 0)
     assert only.source_system == "Our MISP"
 
 
@@ -214,7 +218,13 @@ def test_keys_without_effect_are_warnings_and_do_not_count(tmp_path: Path) -> No
 def test_defenders_keys_at_sentinel(tmp_path: Path, key: Key) -> None:
     """Each is a warning."""
     name = key.name
-    values = {"action": "Audit", "severity": "High", "generateAlert": "yes", "rbacGroupNames": "Servers"}
+    values = {
+        "action": "Audit",
+        "severity": "High",
+        "generateAlert": "yes",
+        "rbacGroupNames": "Servers",
+        "maxIndicators": "9000",
+    }
     (warning,) = read(tmp_path, section("microsoft", SENTINEL, **{name: values[name]})).warnings
     assert warning == f"[microsoft] {name}: has no effect at Sentinel; it is ignored."
 
@@ -245,6 +255,8 @@ def test_graph_has_no_source_system_to_tell_two_apart(tmp_path: Path) -> None:
 SELECTION = {
     "toIds": "no",
     "published": "off",
+    "unpublishedGrace": "2 days",
+    "missingGrace": "12 hours",
     "types": "\n ip-dst\n filename|sha256",
     "tags": "rhisac: vetted",
     "excludeTags": "\n a\n b",
@@ -271,6 +283,8 @@ INDICATOR = {
 SELECTED = Selection(
     to_ids=False,
     published=False,
+    unpublished_grace=2 * DAY,
+    missing_grace=DAY // 2,
     types=frozenset({"ip-dst", "filename|sha256"}),
     tags=frozenset({"rhisac: vetted"}),
     exclude_tags=frozenset({"a", "b"}),

@@ -34,12 +34,6 @@ def test_each_key_that_waits(tmp_path: Path, part: Part | str, key: str, feature
     assert found == f"[{name}] {key}: not yet: this version has no {feature}. Remove the line."
 
 
-@pytest.mark.parametrize("key", ["unpublishedGrace", "missingGrace"])
-def test_rules_that_wait_at_a_destination(tmp_path: Path, key: str) -> None:
-    """As in their own section."""
-    assert "not yet" in only_problem(tmp_path, section("microsoft", DEFENDER, **{key: "14 days"}))
-
-
 @pytest.mark.parametrize("row", NOT_YET_VALUES, ids=lambda row: f"{row.key}={row.value}")
 def test_each_value_that_waits(tmp_path: Path, row: NotYetValue) -> None:
     """Regardless of case."""

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 import trustme
 
-from misp_modules_ext.config import DestinationSettings, IndicatorRules, MispSettings, Selection, load, reference
+from misp_modules_ext.config import (
+    DestinationSettings,
+    IndicatorRules,
+    LedgerSettings,
+    MispSettings,
+    Selection,
+    Settings,
+    load,
+    reference,
+)
 from misp_modules_ext.config.notyet import NOT_YET
 from misp_modules_ext.config.schema import KEYS, Key, Part
 from misp_modules_ext.config.settings import Frozen
@@ -23,6 +32,7 @@ CLASSES: dict[Part, type[Frozen]] = {
     Part.DESTINATION: DestinationSettings,
     Part.SELECTION: Selection,
     Part.INDICATOR: IndicatorRules,
+    Part.LEDGER: LedgerSettings,
 }
 ROWS = [(part, key) for part, keys in KEYS.items() for key in keys]
 
@@ -77,6 +87,7 @@ def test_every_field_has_its_key() -> None:
     derived = {"name", "scope", "selection", "indicator", "sync_tags"}
     for part, settings in CLASSES.items():
         assert {key.field for key in KEYS[part] if key.field} == set(settings.model_fields) - derived
+    assert {key.field for key in KEYS[Part.QUEUE]} <= set(Settings.model_fields)
 
 
 def test_the_example_wants_five_values_and_no_more(tmp_path: Path) -> None:
@@ -111,6 +122,9 @@ def test_the_example_works_with_every_key_in_force(tmp_path: Path) -> None:
     assert defender.selection.max_tlp < sentinel.selection.max_tlp
     assert settings.misp is not None
     assert settings.rh_isac is not None
+    assert sentinel.workspace_name
+    assert sentinel.hard_delete is DestinationSettings.model_fields["hard_delete"].default
+    assert settings.queue_url is not None
 
 
 @pytest.mark.parametrize("key", [key for _, key in ROWS], ids=lambda key: key.name)

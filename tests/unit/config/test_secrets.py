@@ -18,7 +18,7 @@ TOKEN = "Zx9Q~not.a.real.secret-but.of.its.length_0"
 MISP_KEY = "0123456789abcdef0123456789abcdef01234567"
 
 _IDENTIFIERS = f"product = Azure Sentinel\nappId = {TOKEN}\ntenantId = {TOKEN}\nworkspaceId = {TOKEN}\n"
-_LATER = f"certificatePassword = {TOKEN}\n[console]\ntoken = {TOKEN}\n[ledger]\nurl = mysql://u:{TOKEN}@db.example/x\n"
+_LATER = f"certificatePassword = {TOKEN}\n[console]\ntoken = {TOKEN}\n"
 #: Files that are broken around a secret.
 BROKEN = {
     "no equals sign": f"[microsoft]\nappSecret {TOKEN}\n",
@@ -33,6 +33,9 @@ BROKEN = {
     "in an unknown key": f"[microsoft]\nappSecrets = {TOKEN}\n",
     "in a key that waits": f"[microsoft]\n{_LATER}",
     "in an address": f"[misp]\nurl = https://user:{TOKEN}@misp.example.org\nkey = {TOKEN}\n",
+    "in the ledger's address": f"[ledger]\nurl = mysql://u:{TOKEN}@db.example\n",
+    "in a ledger's address that is none": f"[ledger]\nurl = mysql://u:{TOKEN}@[db.example/x\n",
+    "in the queue's address": f"[queue]\nurl = http://:{TOKEN}@queue.example\n",
     "beside other problems": f"[microsoft]\nproduct = x\nappSecret = {TOKEN}\ncloud = y\n[misp]\nkey = {TOKEN}\n",
     "MISP key as a key": f"[misp]\n{MISP_KEY}:\n",
 }
@@ -62,6 +65,8 @@ def test_settings_show_no_secret(tmp_path: Path) -> None:
         section("microsoft", SENTINEL),
         section("misp", url="https://misp.example.org", key=MISP_KEY),
         section("RH-ISAC MISP", key=MISP_KEY),
+        section("ledger", url=f"postgresql://misp:{TOKEN}@db.example/misp"),
+        section("queue", url=f"rediss://:{TOKEN}@queue.example/0"),
     )
     (only,) = settings.destinations
     assert only.app_secret.get_secret_value() == SECRET
@@ -75,6 +80,7 @@ def test_settings_show_no_secret(tmp_path: Path) -> None:
     ):
         assert SECRET not in seen
         assert MISP_KEY not in seen
+        assert TOKEN not in seen
 
 
 def test_warnings_show_no_secret(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ FOREIGN = (
         ("misp-two", "misp two"),
         ("selections", "selection"),
         ("indicators", "indicator"),
+        ("leger", "ledger"),
+        ("queues", "queue"),
         ("rhisac misp", "RH-ISAC MISP"),
         ("writeback", "write-back"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,9 +27,9 @@ OURS = "MISP-modules-ext"
 
 def _defender(*answers: Answer | Unavailable, **fields: Any) -> tuple[Defender, Scripted]:
     transport = Scripted(list(answers))
-    settings = destination(
-        api=Api.DEFENDER, endpoint_login=LOGIN, endpoint_api=API, app_id=str(id(transport)), **fields
-    )
+    # Request rates are remembered by application.
+    app = str(uuid.uuid4())
+    settings = destination(api=Api.DEFENDER, endpoint_login=LOGIN, endpoint_api=API, app_id=app, **fields)
     return Defender(settings, transport), transport  # type: ignore[arg-type]
 
 
@@ -55,12 +56,20 @@ OK, NO, UNKNOWN = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.PENDING
         ([_result("a.evil.example", None)], [UNKNOWN, UNKNOWN]),
         ([_result("a.evil.example", "false")], [UNKNOWN, UNKNOWN]),
         ([{"indicator": "a.evil.example"}], [UNKNOWN, UNKNOWN]),
+        ([_result("a.evil.example", id=None), _result("2001:db8::b", id=True)], [UNKNOWN, UNKNOWN]),
         ([_result(None), _result(5), _result("other.example")], [UNKNOWN, UNKNOWN]),
     ],
 )
 def test_results_are_matched_by_value(results: list[dict[str, Any]], outcomes: list[Outcome]) -> None:
     """In any order and spelling; without a result of its own nothing counts as accepted."""
     assert _send(*results) == outcomes
+
+
+def test_an_entry_whose_id_is_not_said_keeps_the_one_that_is_known() -> None:
+    """And without any it is looked up before it counts: it could not be withdrawn."""
+    api, _ = _defender(as_json({"value": [_result("a.evil.example", id=""), _result("2001:db8::b", id="9")]}))
+    results = api.send([A._replace(remote_id="5"), B._replace(remote_id="6")], 5.0)
+    assert [(result.outcome, result.remote_id) for result in results] == [(OK, "5"), (OK, "9")]
 
 
 def test_values_that_differ_in_case_only_keep_their_own_results() -> None:
@@ -139,13 +148,43 @@ def _entry(value: str, type_: str = "DomainName", application: str | None = OURS
         ([_entry("a.evil.example", action="Block")], "5"),
         ([_entry("a.evil.example", action="Block"), _entry("a.evil.example", id="6")], "6"),
         ([_entry("a.evil.example", application="Other"), _entry("a.evil.example", id="6")], "6"),
+        ([_entry("a.evil.example", id=None), _entry("a.evil.example", id="6")], "6"),
         ([_entry("b.evil.example", application="Other"), {}, {"indicatorValue": 5}], ""),
     ],
 )
-def test_our_own_entry_is_found_by_value_and_type(entries: list[dict[str, Any]], found: str) -> None:
-    """Whatever its spelling and action; entries of other values and types do not matter."""
-    answer = _defender(as_json({"value": entries}), END)[0].survey([A], 5.0)[0]
-    assert answer == A._replace(remote_id=found)
+def test_what_an_unanswered_request_may_have_made_is_found(entries: list[dict[str, Any]], found: str) -> None:
+    """By our name, value and type, whatever spelling and action; entries of other values and types do not matter."""
+    one = A._replace(unanswered=True)
+    answer = _defender(as_json({"value": entries}), END)[0].survey([one], 5.0)[0]
+    assert answer == one._replace(remote_id=found)
+
+
+@pytest.mark.parametrize("remote_id", ["", "gone"])
+def test_an_entry_of_ours_that_this_ledger_does_not_know_is_left_alone(remote_id: str) -> None:
+    """Two ledgers on one store would change and delete each other's: the refusal says how to take it over."""
+    one = A._replace(remote_id=remote_id)
+    answers = _defender(as_json({"value": [_entry("a.evil.example")]}), END)[0].survey([one, B], 5.0)
+    assert isinstance(answers[0], Refusal)
+    assert answers[0].reason is Reason.ALREADY_THERE
+    assert "another ledger or an earlier installation" in answers[0].message
+    assert "`misp-microsoft reconcile --adopt`" in answers[0].message
+    assert answers[1] == B
+
+
+def test_an_entry_that_is_ours_by_its_id_goes_on() -> None:
+    """Also when the list shows it under another name or spelling; one that is gone goes as new."""
+    here, gone, new = A._replace(remote_id="5"), B._replace(remote_id="7"), due(Kind.DOMAIN_NAME, "new.evil.example")
+    listed = as_json({"value": [_entry("A.evil.example", application=None), _entry("other.example", id="9")]})
+    assert _defender(listed, END)[0].survey([here, gone, new], 5.0) == [here, B, new]
+
+
+def test_nothing_is_listed_when_every_id_is_known() -> None:
+    """A changed event of known indicators costs no request more than its import."""
+    api, transport = _defender()
+    known = [A._replace(remote_id="5"), B._replace(remote_id="6", unanswered=True)]
+    assert api.survey(known, 5.0) == known
+    assert api.survey([], 5.0) == []
+    assert transport.asked == []
 
 
 @pytest.mark.parametrize(
@@ -166,8 +205,8 @@ def test_someone_elses_entry_is_left_alone(entry: dict[str, Any], owner: str) ->
 
 
 def test_peers_24_values_are_looked_up_in_the_whole_list_page_by_page() -> None:
-    """Until a page brings nothing new, whatever the size of the server's pages."""
-    dues = [due(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(21)]
+    """Until a page is empty, whatever the size of the server's pages."""
+    dues = [due(Kind.DOMAIN_NAME, f"c{number}.evil.example")._replace(unanswered=True) for number in range(21)]
     pages = [[_entry(f"c{n}.evil.example", id=str(n)) for n in numbers] for numbers in ((0, 1), (2,), ())]
     api, transport = _defender(*(as_json({"value": page}) for page in pages))
     found = api.survey(dues, 5.0)
@@ -175,11 +214,23 @@ def test_peers_24_values_are_looked_up_in_the_whole_list_page_by_page() -> None:
     assert [parse_qs(urlsplit(asked.url).query)["$skip"] for asked in transport.of(API)] == [["0"], ["2"], ["3"]]
 
 
-def test_a_server_that_ignores_skip_ends_the_list() -> None:
-    """The same page again is no new page."""
-    dues = [due(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(21)]
+@pytest.mark.parametrize("call", ["survey", "entries"])
+def test_peers_21_a_repeated_page_is_not_the_end_of_the_list(call: str) -> None:
+    """A server that ignores `$skip` hides what comes after: that is no list."""
     page = as_json({"value": [_entry("c1.evil.example")]})
-    assert len(_defender(page, page)[0].survey(dues, 5.0)) == len(dues)
+    api, _ = _defender(page, page)
+    with pytest.raises(Unavailable, match="repeats a page"):
+        api.survey([A], 5.0) if call == "survey" else api.entries(5.0)
+
+
+@pytest.mark.parametrize("call", ["survey", "entries", "withdraw"])
+def test_peers_21_a_missing_page_is_not_the_end_of_the_list(call: str) -> None:
+    """Neither for what is there nor for what is gone: the error goes up, and nothing is deleted."""
+    page = as_json({"value": [_entry("c1.evil.example")]})
+    api, transport = _defender(page, Unavailable("no answer"))
+    with pytest.raises(Unavailable, match="no answer"):
+        api.entries(5.0) if call == "entries" else getattr(api, call)([A._replace(unanswered=True)], 5.0)
+    assert [asked.method for asked in transport.of(API)] == ["GET", "GET"]
 
 
 def test_withdrawing_deletes_by_id() -> None:
@@ -198,23 +249,26 @@ def test_withdrawing_with_one_missing_deletes_the_rest() -> None:
     assert transport.of(API)[3].json == {"IndicatorIds": ["5"]}
 
 
-def test_withdrawing_never_touches_someone_elses_entry() -> None:
-    """An id that is not known is looked up, and only our own is deleted."""
-    entries = [_entry("a.evil.example", application="Other"), _entry("2001:db8::b", "IpAddress", id="6")]
-    api, transport = _defender(as_json({"value": entries}), END, Answer(204))
-    results = api.withdraw([A, B], 5.0)
-    assert [(result.outcome, result.reason) for result in results] == [
-        (Outcome.SKIPPED, Reason.ALREADY_THERE),
-        (OK, None),
+@pytest.mark.parametrize("unanswered", [False, True])
+def test_peers_22_withdrawing_never_touches_other_peoples_entries_of_the_value(unanswered: bool) -> None:
+    """Deleted is by id, or what our own unanswered request made; whoever else holds the value keeps it."""
+    entries = [
+        _entry("a.evil.example", application="Other"),
+        _entry("2001:db8::b", "IpAddress", "Other", id="6"),
+        _entry("2001:db8:0:0:0:0:0:b", "IpAddress", id="7"),
     ]
-    assert transport.of(API)[2].json == {"IndicatorIds": ["6"]}
+    api, transport = _defender(as_json({"value": entries}), END, Answer(204))
+    batch = [A._replace(unanswered=unanswered), B._replace(unanswered=unanswered)]
+    assert [result.outcome for result in api.withdraw(batch, 5.0)] == [OK, OK]
+    deletions = [asked.json for asked in transport.of(API) if asked.method == "POST"]
+    assert deletions == ([{"IndicatorIds": ["7"]}] if unanswered else [])
 
 
-def test_withdrawing_what_is_nowhere_asks_for_no_deletion() -> None:
+def test_withdrawing_what_this_ledger_never_sent_asks_nothing() -> None:
     """Absent entries count as withdrawn."""
-    api, transport = _defender(as_json({"value": []}))
+    api, transport = _defender()
     assert [result.outcome for result in api.withdraw([A], 5.0)] == [OK]
-    assert len(transport.of(API)) == 1
+    assert transport.asked == []
 
 
 def test_a_deletion_that_stays_refused_is_an_error() -> None:

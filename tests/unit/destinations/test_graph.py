@@ -7,14 +7,19 @@ from typing import Any
 import pytest
 
 from misp_modules_ext.config.settings import Api
+from misp_modules_ext.destinations import graph as graph_module
 from misp_modules_ext.destinations.answers import Answer
-from misp_modules_ext.destinations.graph import Graph, results
+from misp_modules_ext.destinations.graph import Graph
+from misp_modules_ext.destinations.graph_answers import results
+from misp_modules_ext.destinations.graph_payload import entity
+from misp_modules_ext.destinations.interface import Entry, Refusal
 from misp_modules_ext.errors import BatchRefused, Retired, Unavailable
-from misp_modules_ext.model.indicator import Kind
+from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination, due
 
 from .scripted import API, LOGIN, Scripted, as_json
+from .values import HELD_BY_DEFENDER, VALUES
 
 A, B = due(Kind.DOMAIN_NAME, "a.evil.example"), due(Kind.DOMAIN_NAME, "b.evil.example")
 FAILED = "Failed to create, check Error element for reason"
@@ -117,8 +122,28 @@ def test_peers_24_the_next_page_is_asked_by_its_whole_address() -> None:
     graph, transport = _graph(
         as_json({"value": [_item(A, id="id-a")], "@odata.nextLink": link}), as_json({"value": [_item(B, id="id-b")]})
     )
-    assert graph.survey([A, B], 5.0) == [A._replace(remote_id="id-a"), B._replace(remote_id="id-b")]
+    known = [A._replace(remote_id="id-a"), B._replace(unanswered=True)]
+    assert graph.survey(known, 5.0) == [known[0], known[1]._replace(remote_id="id-b")]
     assert transport.of(API)[1].url == link
+
+
+def test_an_entry_that_this_ledger_does_not_know_is_left_alone() -> None:
+    """It has our STIX id, so another ledger made it; one that is gone goes as new."""
+    known, new = A._replace(remote_id="id-gone"), due(Kind.DOMAIN_NAME, "new.evil.example")
+    graph, _ = _graph(as_json({"value": [_item(B, id="id-b")]}))
+    first, second, third = graph.survey([known, B, new], 5.0)
+    assert (first, third) == (A, new)
+    assert isinstance(second, Refusal)
+    assert second.reason is Reason.ALREADY_THERE
+    assert "reconcile --adopt" in second.message
+
+
+def test_nothing_is_listed_when_every_id_is_known() -> None:
+    """Updates need no look."""
+    graph, transport = _graph()
+    known = [A._replace(remote_id="id-a"), B._replace(remote_id="id-b")]
+    assert graph.survey(known, 5.0) == known
+    assert transport.asked == []
 
 
 @pytest.mark.parametrize(
@@ -143,11 +168,29 @@ def test_the_token_follows_no_link_to_another_origin(link: Any) -> None:
 
 
 def test_a_list_that_leads_to_itself_ends() -> None:
-    """No endless loop over the same page."""
-    link = f"{API}/beta/security/tiIndicators?x"
-    page = as_json({"value": [], "@odata.nextLink": link})
-    with pytest.raises(Unavailable):
-        _graph(page, page, page)[0].survey([A], 5.0)
+    """No endless loop over the same pages."""
+    links = [f"{API}/beta/security/tiIndicators?{n}" for n in (1, 2, 1)]
+    pages = [as_json({"value": [], "@odata.nextLink": link}) for link in links]
+    with pytest.raises(Unavailable, match="does not end"):
+        _graph(*pages)[0].survey([A], 5.0)
+
+
+@pytest.mark.parametrize("call", ["survey", "entries", "withdraw"])
+def test_peers_21_a_missing_page_is_not_the_end_of_the_list(call: str) -> None:
+    """Neither for what is there nor for what is gone: the error goes up, and nothing is deleted."""
+    page = as_json({"value": [_item(A)], "@odata.nextLink": f"{API}/beta/security/tiIndicators?2"})
+    graph, transport = _graph(page, Unavailable("no answer"))
+    with pytest.raises(Unavailable, match="no answer"):
+        graph.entries(5.0) if call == "entries" else getattr(graph, call)([A._replace(unanswered=True)], 5.0)
+    assert [asked.method for asked in transport.of(API)] == ["GET", "GET"]
+
+
+def test_a_list_without_end_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Always another link."""
+    monkeypatch.setattr(graph_module, "MAX_PAGES", 3)
+    pages = [as_json({"value": [], "@odata.nextLink": f"{API}/beta/security/tiIndicators?{n}"}) for n in range(4)]
+    with pytest.raises(Unavailable, match="does not end"):
+        _graph(*pages)[0].entries(5.0)
 
 
 def _info(code: str, message: str = "") -> dict[str, str]:
@@ -168,12 +211,26 @@ def test_withdrawing_reads_each_result(answer: Answer, outcomes: list[Outcome]) 
     assert [result.outcome for result in _graph(answer)[0].withdraw(batch, 5.0)] == outcomes
 
 
-def test_withdrawing_looks_up_ids_that_are_not_known() -> None:
-    """What is nowhere counts as withdrawn without a deletion."""
-    graph, transport = _graph(as_json({"value": [_item(A, id="id-a")]}), as_json({"value": [_info("0")]}))
+def test_peers_22_withdrawing_looks_up_only_what_an_unanswered_request_may_have_made() -> None:
+    """All of it, should it have come twice; another ledger's stay, and what is nowhere counts as withdrawn."""
+    listed = as_json({"value": [_item(A, id="id-a"), _item(A, id="id-2"), _item(B, id="id-b")]})
+    graph, transport = _graph(listed, as_json({"value": [_info("0"), _info("404")]}))
+    assert [result.outcome for result in graph.withdraw([A._replace(unanswered=True), B], 5.0)] == [OK, OK]
+    assert transport.of(API)[1].json == {"value": ["id-a", "id-2"]}
+    graph, transport = _graph(as_json({"value": []}))
+    assert [result.outcome for result in graph.withdraw([A._replace(unanswered=True)], 5.0)] == [OK]
+    assert len(transport.of(API)) == 1
+    graph, transport = _graph()
     assert [result.outcome for result in graph.withdraw([A, B], 5.0)] == [OK, OK]
-    assert transport.of(API)[1].json == {"value": ["id-a"]}
-    assert [result.outcome for result in _graph(as_json({"value": []}))[0].withdraw([A], 5.0)] == [OK]
+    assert transport.asked == []
+
+
+def test_one_that_stays_of_two_is_told() -> None:
+    """An indicator is withdrawn when all that was made for it is gone."""
+    listed = as_json({"value": [_item(A, id="id-a"), _item(A, id="id-2")]})
+    graph, _ = _graph(listed, as_json({"value": [_info("0"), _info("400", "no")]}, 206))
+    (result,) = graph.withdraw([A._replace(unanswered=True)], 5.0)
+    assert (result.outcome, result.message) == (NO, "400 no")
 
 
 def test_a_deletion_answered_with_fewer_results_accepts_nothing() -> None:
@@ -188,7 +245,7 @@ def test_ids_that_are_no_texts_accept_nothing(item: dict[str, Any]) -> None:
     """What cannot be recognized would be submitted again: a clear error instead of a TypeError."""
     for call in ("send", "survey", "withdraw"):
         with pytest.raises(Unavailable, match="no texts"):
-            getattr(_graph(as_json({"value": [item]}))[0], call)([A], 5.0)
+            getattr(_graph(as_json({"value": [item]}))[0], call)([A._replace(unanswered=True)], 5.0)
 
 
 def test_what_may_have_been_taken_is_looked_up_before_it_is_sent_again() -> None:
@@ -207,3 +264,52 @@ def test_what_may_have_been_taken_is_looked_up_before_it_is_sent_again() -> None
     operations = [asked.url.rpartition("/")[2] for asked in transport.of(API)]
     submit, listing, update = "submitTiIndicators", "tiIndicators", "updateTiIndicators"
     assert operations == [submit, listing, submit, listing, update]
+
+
+def _entries(graph: Graph, *items: dict[str, Any]) -> list[Entry]:
+    return _graph(as_json({"value": list(items)}), product=graph.settings.product)[0].entries(5.0)
+
+
+HELD = [("Azure Sentinel", kind) for kind in Kind] + [("Microsoft Defender ATP", kind) for kind in HELD_BY_DEFENDER]
+
+
+@pytest.mark.parametrize(("product", "kind"), sorted(HELD))
+def test_every_kind_comes_back_as_it_went(product: str, kind: Kind) -> None:
+    """The fields name the observable, and a fresh entry says nothing else than its due."""
+    graph, _ = _graph(product=product)
+    one = due(kind, VALUES[kind])
+    (entry,) = _entries(graph, _item(one) | entity(one, graph.settings))
+    assert entry.observable == one.indicator.observable
+    assert (entry.remote_id, entry.stix_id, entry.valid_until) == ("id-1", one.stamp.stix_id, one.indicator.valid_until)
+    assert (entry.ours, entry.revoked) == (True, False)
+    assert graph.differs(entry, one) == ""
+    changed = graph.differs(entry, due(kind, VALUES[kind], title="Other"))
+    assert changed == "description is Campaign, not Other"
+    assert graph.cannot_list == ""
+
+
+def test_what_others_made_with_this_application_is_not_ours() -> None:
+    """Their ids are no STIX ids as we make them; those for another product are not there at all."""
+    graph, _ = _graph()
+    items = [
+        {"id": "1", "externalId": "MISP-7"},
+        {"id": "2", "externalId": "indicator--67e62408-e3de-4783-9480-f595d4fdae52"},
+        {"id": "3", "targetProduct": "Microsoft Defender ATP"},
+        {"id": "4", "targetProduct": "Azure Sentinel", "domainName": "a.example", "url": "http://a.example/"},
+        {"id": "5", "fileHashType": "SHA256", "fileHashValue": "AB" * 32, "isActive": False},
+    ]
+    entries = _entries(graph, *items)
+    assert [entry.remote_id for entry in entries] == ["1", "2", "4", "5"]
+    assert not any(entry.ours for entry in entries)
+    assert [entry.observable for entry in entries[:3]] == [None] * 3
+    assert entries[3].observable == Observable(Kind.FILE_SHA256, "ab" * 32)
+    assert entries[3].revoked
+
+
+def test_labels_that_people_add_are_no_difference() -> None:
+    """One of ours that is missing is."""
+    graph, _ = _graph()
+    document = _item(A) | entity(A, graph.settings)
+    more, less = (_entries(graph, document | {"tags": tags})[0] for tags in ([*document["tags"], "x"], ["tlp:amber"]))
+    assert graph.differs(more, A) == ""
+    assert graph.differs(less, A) == "labels lack rhisac: vetted"

@@ -8,10 +8,10 @@ from stix2patterns.validator import validate as validate_pattern
 from stix2validator import ValidationOptions, validate_instance
 
 from misp_modules_ext.config.settings import DAY, IndicatorRules, Selection
-from misp_modules_ext.delivery.plan import RuleSet, make_plan
 from misp_modules_ext.destinations.sentinel_payload import stix_object
 from misp_modules_ext.misp.files import read_events
-from misp_modules_ext.model.indicator import Due
+from misp_modules_ext.model.indicator import Due, Stamp
+from misp_modules_ext.planning import RuleSet, make_plan
 from tests.support.shared import event_files, shared
 
 EVERYTHING = RuleSet(
@@ -25,12 +25,12 @@ def test_every_object_and_pattern_from_the_wild_is_accepted() -> None:
     shared("events", "INDEX.tsv")
     options = ValidationOptions(version="2.1")
     checked = 0
+    now = int(time.time())
     for path in event_files():
-        plan = make_plan(
-            read_events(path.read_bytes(), path.name).events, EVERYTHING, "https://misp.example", int(time.time())
-        )
+        plan = make_plan(read_events(path.read_bytes(), path.name).events, EVERYTHING, "https://misp.example", {}, now)
         for merged in plan.merged:
-            document = stix_object(Due(merged.indicator, merged.stamp))
+            stamp = Stamp(merged.indicator.observable.stix_id(), now * 1000, now * 1000)
+            document = stix_object(Due(merged.indicator, stamp))
             result = validate_instance(document, options)
             assert result.is_valid, (path.name, [str(error) for error in result.errors])
             assert validate_pattern(document["pattern"], stix_version="2.1"), (path.name, document["pattern"])

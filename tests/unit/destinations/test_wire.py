@@ -98,3 +98,29 @@ def test_batches_hold_at_most_so_many_and_so_much() -> None:
     parts = wire.split([*dues[:2], huge, dues[2]], 100)
     assert parts == [dues[:2], [huge], [dues[2]]]
     assert wire.split([], 100) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-11-24T12:00:00Z", 1_795_521_600),
+        ("2026-11-24T12:00:00.000Z", 1_795_521_600),
+        ("2026-11-24T12:00:00.9999999Z", 1_795_521_600),
+        ("2026-11-24t13:00:00+01:00", 1_795_521_600),
+        (" 2026-11-24 12:00:00 ", 1_795_521_600),
+        ("2026-13-24T12:00:00Z", None),
+        ("2026-11-24", None),
+        ("soon", None),
+        (None, None),
+        (1_795_521_600, None),
+    ],
+)
+def test_times_of_microsoft_are_read(text: object, seconds: int | None) -> None:
+    """In each notation that its APIs use; nothing is guessed."""
+    assert wire.to_seconds(text) == seconds
+
+
+@given(st.integers(0, 253_402_300_799))
+def test_times_come_back_as_they_went(seconds: int) -> None:
+    """What we write is what we read."""
+    assert wire.to_seconds(wire.from_seconds(seconds)) == seconds

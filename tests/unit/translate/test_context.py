@@ -12,12 +12,14 @@ from tests.support.build import NOW, attribute, event
 
 MD5 = "0a" * 16
 BASE_URL = "https://misp.example.org"
+#: Long ago, so that only the dates of the source count.
+TAKEN = 1
 
 
 def _evidence(
     attribute_: Attribute, event_: Event | None = None, rules: IndicatorRules | None = None
 ) -> tuple[Evidence, ...]:
-    return evidence(event_ or event(), attribute_, observe(attribute_), rules or IndicatorRules(), BASE_URL)
+    return evidence(event_ or event(), attribute_, observe(attribute_), rules or IndicatorRules(), BASE_URL, TAKEN)
 
 
 def test_the_whole_of_it() -> None:
@@ -39,7 +41,6 @@ def test_the_whole_of_it() -> None:
             facts=("port: 8443", "comment: C2 server"),
             valid_from=NOW - 99_999,
             valid_until=given.timestamp + 30 * DAY,
-            changed=NOW,
         ),
     )
 
@@ -83,14 +84,14 @@ def test_severity_follows_the_threat_level(level: int | None, severity: Severity
 )
 def test_the_link_leads_to_the_event(base_url: str, start: str) -> None:
     """With or without a slash at the end of the configured address."""
-    made = evidence(event(), attribute(), observe(attribute()), IndicatorRules(), base_url)
+    made = evidence(event(), attribute(), observe(attribute()), IndicatorRules(), base_url, TAKEN)
     assert made[0].reference.url.startswith(start)
     assert "//events" not in made[0].reference.url
 
 
 def test_without_an_address_of_misp_there_is_no_link() -> None:
     """A guess would lead nowhere."""
-    assert evidence(event(), attribute(), observe(attribute()), IndicatorRules(), "")[0].reference.url == ""
+    assert evidence(event(), attribute(), observe(attribute()), IndicatorRules(), "", TAKEN)[0].reference.url == ""
 
 
 def test_a_hash_in_a_file_object_knows_the_file_names() -> None:
@@ -133,17 +134,14 @@ def test_another_object_gives_its_name_only() -> None:
 
 
 def test_a_source_without_any_date_says_so() -> None:
-    """Then the present counts, when the caller gives it; without it, it is over."""
+    """Then it counts from when the ledger took it."""
     undated = attribute(timestamp=0)
-    told = event(date="")
-    (made,) = evidence(told, undated, observe(undated), IndicatorRules(), "", now=NOW)
+    (made,) = evidence(event(), undated, observe(undated), IndicatorRules(), "", NOW)
     assert (made.valid_from, made.valid_until, made.facts) == (NOW, NOW + 120 * DAY, (NO_DATE,))
-    (over,) = evidence(told, undated, observe(undated), IndicatorRules(), "")
-    assert over.valid_until == 120 * DAY
 
 
 def test_what_the_ledger_took_later_lives_longer() -> None:
-    """The seam for attributes that come with old timestamps."""
+    """For attributes that come with old timestamps."""
     old = attribute(timestamp=NOW - 300 * DAY)
-    (made,) = evidence(event(date=""), old, observe(old), IndicatorRules(), "", taken=NOW)
-    assert made.valid_until == NOW + 120 * DAY
+    (made,) = evidence(event(), old, observe(old), IndicatorRules(), "", NOW)
+    assert (made.valid_from, made.valid_until) == (NOW - 300 * DAY, NOW + 120 * DAY)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from misp_modules_ext.model.indicator import Action, Evidence, Kind, Observable, Reference, Severity
 from misp_modules_ext.model.misp import Tlp
 from misp_modules_ext.translate import leader, merge
-from misp_modules_ext.translate.lifetime import midnight
 from tests.support.build import NOW
 
 DOMAIN = Observable(Kind.DOMAIN_NAME, "evil.example")
@@ -33,7 +32,6 @@ def _evidence(event: str = "event-1", attribute: str = "attribute-1", **fields: 
         facts=(),
         valid_from=NOW - 100,
         valid_until=NOW + 100,
-        changed=NOW,
     )
     return made._replace(**fields)
 
@@ -54,7 +52,6 @@ SOME = st.lists(
         facts=st.sampled_from([(), ("f",), ("g", "f")]),
         valid_from=st.integers(NOW - 9, NOW),
         valid_until=st.integers(NOW + 1, NOW + 9),
-        changed=st.integers(NOW - 5, NOW + 5),
     ),
     max_size=8,
 )
@@ -128,13 +125,13 @@ def test_the_same_evidence_twice_changes_nothing() -> None:
     """Real events hold attributes with one UUID twice."""
     item = _evidence(facts=("f",))
     (once,), (twice,) = merge([item]), merge([item, item])
-    assert (once.indicator, once.stamp) == (twice.indicator, twice.stamp)
+    assert once.indicator == twice.indicator
     assert once.indicator.content_hash() == twice.indicator.content_hash()
 
 
 @given(SOME, st.randoms(use_true_random=False))
 def test_the_order_of_the_evidence_does_not_matter(items: list[Evidence], chance: random.Random) -> None:
-    """Content, stamp and the order of the evidence are a pure function of the set."""
+    """Content and the order of the evidence are a pure function of the set."""
     shuffled = list(items)
     chance.shuffle(shuffled)
     by_observable = {merged.indicator.observable: merged for merged in merge(items)}
@@ -143,31 +140,17 @@ def test_the_order_of_the_evidence_does_not_matter(items: list[Evidence], chance
 
 @given(SOME)
 def test_no_evidence_is_lost(items: list[Evidence]) -> None:
-    """Every piece stands under its observable, and the stamp is in order."""
+    """Every piece stands under its observable."""
     merged = merge(items)
     assert sorted(map(repr, items)) == sorted(repr(item) for m in merged for item in m.evidence)
     assert len({m.indicator.observable for m in merged}) == len(merged)
     for one in merged:
-        assert one.stamp.created_ms <= one.stamp.modified_ms
         assert all(item.observable == one.indicator.observable for item in one.evidence)
 
 
-def test_the_stamp_follows_from_the_evidence_alone() -> None:
-    """First generation, last change, first day: pushing the same again changes nothing."""
-    days = {"e1": ("2026-11-21", NOW), "e2": ("2026-11-20", NOW + 5), "e3": ("2026-11-02", NOW - 5)}
-    stamp = merge(_evidence(e, event_date=day, changed=when) for e, (day, when) in days.items())[0].stamp
-    assert stamp.stix_id == DOMAIN.stix_id()
-    assert stamp.modified_ms == (NOW + 5) * 1000
-    assert stamp.created_ms == (midnight("2026-11-02") or 0) * 1000
-
-
-@pytest.mark.parametrize("date", ["", "no date"])
-def test_without_an_event_date_it_was_made_when_it_became_valid(date: str) -> None:
-    """Something must stand there, and it must not be the clock."""
-    assert merge([_evidence(event_date=date)])[0].stamp.created_ms == (NOW - 100) * 1000
-
-
-def test_nothing_is_made_after_it_was_changed() -> None:
-    """An event dated in the future does not put `created` behind `modified`."""
-    stamp = merge([_evidence(event_date="2030-01-01")])[0].stamp
-    assert stamp.created_ms == stamp.modified_ms == NOW * 1000
+def test_evidence_that_is_over_counts_too() -> None:
+    """No clock decides on content: the stricter marking of an old sighting stays."""
+    over = _evidence("e2", tlp=Tlp.RED, valid_from=1, valid_until=2)
+    (merged,) = merge([_evidence(), over])
+    assert (merged.indicator.tlp, merged.indicator.valid_until) == (Tlp.RED, NOW + 100)
+    assert merge([over])[0].indicator.valid_until == 2

@@ -21,7 +21,7 @@ MD5, SHA256 = "0a" * 16, "0c" * 32
 
 def _merged(told: Event) -> list[Merged]:
     rules = IndicatorRules()
-    return merge(item for a in told.attributes for item in evidence(told, a, observe(a), rules, ""))
+    return merge(item for a in told.attributes for item in evidence(told, a, observe(a), rules, "", NOW))
 
 
 def _observables(type_: str, value: str) -> tuple[Observable, ...]:
@@ -101,7 +101,7 @@ def test_peers_13_expiry_goes_by_kind_and_last_sighting() -> None:
     rules = IndicatorRules(window_by_kind=((Kind.URL, DAY),))
     seen = NOW + 10 * DAY
     given = attribute("domain", "curl-update.example", timestamp=NOW, last_seen=seen)
-    (made,) = evidence(event(), given, observe(given), rules, "")
+    (made,) = evidence(event(), given, observe(given), rules, "", NOW)
     assert made.valid_until == seen + 120 * DAY
 
 
@@ -115,7 +115,7 @@ def test_peers_16_the_id_follows_from_the_observable_alone() -> None:
     """Attribute UUIDs of every version give one id, the same in every process."""
     named = uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
     uuids = [str(named), str(uuid.uuid3(named, "x")), str(uuid.uuid5(named, "x")), "no uuid", ""]
-    ids = {_merged(event(_with_uuid(text)))[0].stamp.stix_id for text in uuids}
+    ids = {_merged(event(_with_uuid(text)))[0].indicator.observable.stix_id() for text in uuids}
     assert ids == {Observable(Kind.DOMAIN_NAME, "evil.example").stix_id()}
     program = (
         "from misp_modules_ext.model.indicator import Kind, Observable;"
@@ -142,7 +142,10 @@ def test_peers_19_the_second_event_leaves_its_trace() -> None:
     mild, strict = event(first, tags=["tlp:green", "a"]), event(second, uuid="other", tags=["tlp:red", "b"])
     rules = IndicatorRules()
     (merged,) = merge(
-        item for told in (mild, strict) for a in told.attributes for item in evidence(told, a, observe(a), rules, "")
+        item
+        for told in (mild, strict)
+        for a in told.attributes
+        for item in evidence(told, a, observe(a), rules, "", NOW)
     )
     assert merged.indicator.tlp is Tlp.RED
     assert merged.indicator.labels == ("a", "b")

@@ -15,6 +15,7 @@ depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 DIGEST = sa.LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb")
+UUID16 = sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql", "mariadb")
 LONG_TEXT = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 LONG_BINARY = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 TABLE: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
@@ -23,21 +24,41 @@ TABLE: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_b
 def upgrade() -> None:
     """Make them."""
     op.create_table(
+        "audience",
+        sa.Column("event_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("destination_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("event_id", "destination_id", name=op.f("pk_audience")),
+        comment="which events somebody asked to have sent to which destinations: elsewhere they do not count",
+        **TABLE,
+    )
+    op.create_table(
         "destination",
         sa.Column("destination_id", ID, autoincrement=True, nullable=False),
         sa.Column("store", DIGEST, nullable=False),
         sa.Column("label", sa.String(length=255), nullable=False),
         sa.Column("api", sa.String(length=16), nullable=False),
-        sa.Column("rules", DIGEST, nullable=True),
+        sa.Column("configuration", DIGEST, nullable=False),
         sa.Column("holder", sa.String(length=64), nullable=True),
         sa.Column("epoch", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lease_until_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("paused_until_ms", sa.BigInteger(), nullable=True),
         sa.Column("pause_reason", sa.String(length=32), nullable=True),
         sa.Column("pause_message", LONG_TEXT, nullable=True),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("destination_id", name=op.f("pk_destination")),
         sa.UniqueConstraint("store", name=op.f("uq_destination_store")),
         comment="a store at Microsoft; who may send to it now, and whether it is paused",
+        **TABLE,
+    )
+    op.create_table(
+        "drain",
+        sa.Column("holder", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("seen_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("holder", name=op.f("pk_drain")),
+        comment="who drains this ledger, with a heartbeat",
         **TABLE,
     )
     op.create_table(
@@ -45,19 +66,77 @@ def upgrade() -> None:
         sa.Column("event_id", ID, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("timestamp", sa.BigInteger(), nullable=False),
-        sa.Column("published", sa.SmallInteger(), nullable=True),
-        sa.Column("document", LONG_BINARY, nullable=False),
+        sa.Column("own_timestamp", sa.BigInteger(), nullable=True),
         sa.Column("read_due_ms", sa.BigInteger(), nullable=True),
+        sa.Column("read_attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("read_ms", sa.BigInteger(), nullable=True),
+        sa.Column("read_message", LONG_TEXT, nullable=True),
         sa.Column("unpublished_since_ms", sa.BigInteger(), nullable=True),
         sa.Column("missing_since_ms", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("published IN (0, 1)", name=op.f("ck_event_published_is_a_flag")),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_event")),
         sa.UniqueConstraint("uuid", name=op.f("uq_event_uuid")),
-        comment="events as last seen; document is what gates and context need of the event's header",
+        comment="events that vouch for something, and when we must read them from MISP ourselves",
         **TABLE,
     )
     op.create_index(op.f("ix_event_read_due_ms"), "event", ["read_due_ms"], unique=False)
+    op.create_table(
+        "evidence",
+        sa.Column("observable_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("event_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("attribute", UUID16, nullable=False),
+        sa.Column("header_id", sa.BigInteger(), nullable=False),
+        sa.Column("taken", sa.BigInteger(), nullable=False),
+        sa.Column("timestamp", sa.BigInteger(), nullable=False),
+        sa.Column("origins", sa.SmallInteger(), nullable=False),
+        sa.Column("vouches", sa.SmallInteger(), nullable=False),
+        sa.Column("document", LONG_BINARY, nullable=False),
+        sa.CheckConstraint("origins > 0", name=op.f("ck_evidence_somebody_said_so")),
+        sa.CheckConstraint("vouches IN (0, 1)", name=op.f("ck_evidence_vouches_is_a_flag")),
+        sa.PrimaryKeyConstraint("observable_id", "event_id", "attribute", name=op.f("pk_evidence")),
+        comment="which attribute vouches for which observable, with what gates and context need of it",
+        **TABLE,
+    )
+    op.create_index(op.f("ix_evidence_event_id"), "evidence", ["event_id"], unique=False)
+    op.create_table(
+        "hold",
+        sa.Column("observable_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("destination_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.String(length=255), nullable=False),
+        sa.Column("why", LONG_TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("observable_id", "destination_id", name=op.f("pk_hold")),
+        comment="values that people have taken back or changed; destination 0 is all of them",
+        **TABLE,
+    )
+    op.create_table(
+        "holding",
+        sa.Column("destination_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("observable_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("due_hash", DIGEST, nullable=True),
+        sa.Column("sent_hash", DIGEST, nullable=True),
+        sa.Column("flight_hash", DIGEST, nullable=True),
+        sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=True),
+        sa.Column("modified_ms", sa.BigInteger(), nullable=True),
+        sa.Column("valid_until", sa.BigInteger(), nullable=True),
+        sa.Column("grade", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("remote_id", sa.String(length=255), nullable=True),
+        sa.Column("reason", sa.String(length=32), nullable=True),
+        sa.Column("message", LONG_TEXT, nullable=True),
+        sa.CheckConstraint("state BETWEEN 0 AND 5", name=op.f("ck_holding_state_is_known")),
+        sa.PrimaryKeyConstraint("destination_id", "observable_id", name=op.f("pk_holding")),
+        comment="what a destination should hold (due), holds (sent), and was sent without an answer (flight)",
+        **TABLE,
+    )
+    op.create_index(
+        op.f("ix_holding_destination_id_state_due_ms"), "holding", ["destination_id", "state", "due_ms"], unique=False
+    )
+    op.create_index(
+        op.f("ix_holding_destination_id_valid_until"), "holding", ["destination_id", "valid_until"], unique=False
+    )
     op.create_table(
         "meta",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -68,13 +147,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "observable",
-        sa.Column("observable_id", ID, autoincrement=True, nullable=False),
-        sa.Column("digest", DIGEST, nullable=False),
+        sa.Column("observable_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("value", LONG_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("observable_id", name=op.f("pk_observable")),
-        sa.UniqueConstraint("digest", name=op.f("uq_observable_digest")),
-        comment="each value once; digest is SHA-256 of kind, colon, value",
+        comment="each value once; its id is made from a digest of kind and value",
         **TABLE,
     )
     op.create_table(
@@ -90,91 +167,24 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_submission_started_ms"), "submission", ["started_ms"], unique=False)
     op.create_table(
-        "attribute",
-        sa.Column("attribute_id", ID, autoincrement=True, nullable=False),
+        "usage_by_hour",
+        sa.Column("destination_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("hour", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("created", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("withdrawn", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("destination_id", "hour", name=op.f("pk_usage_by_hour")),
+        comment="indicators created and withdrawn in each hour since 1970 UTC",
+        **TABLE,
+    )
+    op.create_table(
+        "header",
+        sa.Column("header_id", ID, autoincrement=True, nullable=False),
         sa.Column("event_id", ID, nullable=False),
-        sa.Column("uuid", sa.String(length=36), nullable=False),
-        sa.Column("timestamp", sa.BigInteger(), nullable=False),
-        sa.Column("taken_ms", sa.BigInteger(), nullable=False),
-        sa.Column("origins", sa.SmallInteger(), nullable=False),
+        sa.Column("digest", DIGEST, nullable=False),
         sa.Column("document", LONG_BINARY, nullable=False),
-        sa.CheckConstraint("origins > 0", name=op.f("ck_attribute_somebody_vouches")),
-        sa.ForeignKeyConstraint(
-            ["event_id"], ["event.event_id"], name=op.f("fk_attribute_event_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("attribute_id", name=op.f("pk_attribute")),
-        sa.UniqueConstraint("event_id", "uuid", name=op.f("uq_attribute_event_id_uuid")),
-        comment="attributes that vouch for an observable, with what gates and context need of them",
+        sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name=op.f("fk_header_event_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("header_id", name=op.f("pk_header")),
+        sa.UniqueConstraint("event_id", "digest", name=op.f("uq_header_event_id_digest")),
+        comment="what gates and context need of an event, as one of its views said it",
         **TABLE,
     )
-    op.create_table(
-        "hold",
-        sa.Column("hold_id", ID, autoincrement=True, nullable=False),
-        sa.Column("observable_id", ID, nullable=False),
-        sa.Column("destination_id", ID, nullable=True),
-        sa.Column("since_ms", sa.BigInteger(), nullable=False),
-        sa.Column("who", sa.String(length=255), nullable=False),
-        sa.Column("why", LONG_TEXT, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["destination_id"], ["destination.destination_id"], name=op.f("fk_hold_destination_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["observable_id"], ["observable.observable_id"], name=op.f("fk_hold_observable_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("hold_id", name=op.f("pk_hold")),
-        sa.UniqueConstraint("observable_id", "destination_id", name=op.f("uq_hold_observable_id_destination_id")),
-        comment="values that a person has taken back; without destination: everywhere",
-        **TABLE,
-    )
-    op.create_table(
-        "holding",
-        sa.Column("destination_id", ID, nullable=False),
-        sa.Column("observable_id", ID, nullable=False),
-        sa.Column("state", sa.SmallInteger(), nullable=False),
-        sa.Column("due_hash", DIGEST, nullable=True),
-        sa.Column("sent_hash", DIGEST, nullable=True),
-        sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("due_ms", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("created_ms", sa.BigInteger(), nullable=True),
-        sa.Column("modified_ms", sa.BigInteger(), nullable=True),
-        sa.Column("valid_until", sa.BigInteger(), nullable=True),
-        sa.Column("remote_id", sa.String(length=255), nullable=True),
-        sa.Column("reason", sa.String(length=32), nullable=True),
-        sa.Column("message", LONG_TEXT, nullable=True),
-        sa.CheckConstraint(
-            "state <> 1 OR sent_hash IS NOT NULL OR due_hash IS NULL", name=op.f("ck_holding_settled_means_sent")
-        ),
-        sa.CheckConstraint("state BETWEEN 0 AND 5", name=op.f("ck_holding_state_is_known")),
-        sa.ForeignKeyConstraint(
-            ["destination_id"],
-            ["destination.destination_id"],
-            name=op.f("fk_holding_destination_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["observable_id"], ["observable.observable_id"], name=op.f("fk_holding_observable_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("destination_id", "observable_id", name=op.f("pk_holding")),
-        comment="what one destination should hold, what it holds, and when it is due; no due_hash: it should be absent",
-        **TABLE,
-    )
-    op.create_index(
-        op.f("ix_holding_destination_id_state_due_ms"), "holding", ["destination_id", "state", "due_ms"], unique=False
-    )
-    op.create_index(op.f("ix_holding_observable_id"), "holding", ["observable_id"], unique=False)
-    op.create_table(
-        "evidence",
-        sa.Column("observable_id", ID, nullable=False),
-        sa.Column("attribute_id", ID, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["attribute_id"], ["attribute.attribute_id"], name=op.f("fk_evidence_attribute_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["observable_id"], ["observable.observable_id"], name=op.f("fk_evidence_observable_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("observable_id", "attribute_id", name=op.f("pk_evidence")),
-        comment="which attribute vouches for which observable",
-        **TABLE,
-    )
-    op.create_index(op.f("ix_evidence_attribute_id"), "evidence", ["attribute_id"], unique=False)

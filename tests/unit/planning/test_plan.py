@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from misp_modules_ext.config.settings import IndicatorRules, Selection
-from misp_modules_ext.delivery.plan import Plan, RuleSet, make_plan
+from misp_modules_ext.config.settings import DAY, IndicatorRules, Selection
+from misp_modules_ext.misp.selection import picks
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.model.outcome import Reason
-from tests.support.build import NOW, attribute, event
+from misp_modules_ext.planning import Plan, RuleSet, judge, make_plan, parts_evidence
+from misp_modules_ext.translate import merge
+from tests.support.build import EVENT, NOW, attribute, event
 
+BASE_URL = "https://misp.example"
 RULES = RuleSet(Selection(allow_documentation_ranges=True), IndicatorRules())
 
 
 def _plan(*attributes: Attribute, rules: RuleSet = RULES, **fields: object) -> Plan:
-    return make_plan([event(*attributes, **fields)], rules, "https://misp.example", NOW)
+    return make_plan([event(*attributes, **fields)], rules, BASE_URL, {}, NOW)
 
 
 def _reasons(plan: Plan) -> list[Reason | None]:
@@ -64,20 +69,43 @@ def test_special_values_are_parts_with_a_reason() -> None:
     assert [p.parts[0].reason for p in _plan(private, documentation).attributes] == [Reason.SPECIAL_VALUE, None]
 
 
-def test_expired_says_when() -> None:
-    """Older than the window: skipped with the date."""
-    plan = _plan(attribute("domain", "old.evil.example", timestamp=NOW - 400 * 86_400))
-    part = plan.attributes[0].parts[0]
-    assert part.reason is Reason.EXPIRED
-    assert "2026-" in part.message
-    assert plan.merged == ()
+def test_expiry_is_no_gate() -> None:
+    """Content has no clock: what is over is planned like the rest, and its date says so."""
+    old = attribute("domain", "old.evil.example", timestamp=NOW - 400 * DAY)
+    plan = make_plan([event(old)], RULES, "", {EVENT: {old.uuid: NOW - 300 * DAY}}, NOW)
+    assert plan.attributes[0].parts[0].reason is None
+    assert plan.merged[0].indicator.valid_until == NOW - 180 * DAY
+
+
+def test_what_the_ledger_has_not_taken_yet_is_taken_now() -> None:
+    """Each attribute by its own date, in its own event."""
+    mine, other = attribute("domain", "a.evil.example", timestamp=1), attribute("domain", "b.evil.example", timestamp=1)
+    taken = {EVENT: {mine.uuid: NOW - DAY}, "another event": {other.uuid: NOW - DAY}}
+    plan = make_plan([event(mine, other)], RULES, "", taken, NOW)
+    assert [m.indicator.valid_until - NOW for m in plan.merged] == [119 * DAY, 120 * DAY]
+
+
+@pytest.mark.parametrize("pick", [[], ["microsoft:push"]])
+def test_one_attribute_alone_is_judged_as_in_its_event(pick: list[str]) -> None:
+    """The ledger judges stored attributes one by one, with an event that holds none of the others."""
+    shown = event(
+        attribute("domain|ip", "c2.evil.example|10.0.0.1", tags=pick, comment="C2"),
+        attribute("hostname", "C2.evil.example.", tags=["tlp:green"]),
+        attribute("sha256", "abc"),
+        tags=["type:OSINT"],
+    )
+    whole = make_plan([shown], RULES, BASE_URL, {}, NOW)
+    header, some_picked = replace(shown, attributes=()), picks(shown, RULES.selection.pick_tag)
+    alone = [judge(header, a, RULES, BASE_URL, NOW, some_picked) for a in shown.attributes]
+    assert [replace(planned, event=shown) for planned in alone] == list(whole.attributes)
+    assert tuple(merge(e for planned in alone for e in parts_evidence(planned))) == whole.merged
 
 
 def test_one_value_in_two_events_is_one_indicator() -> None:
     """Across the events of one submission."""
     first, second = attribute("domain", "same.evil.example"), attribute("hostname", "SAME.evil.example.")
     events: list[Event] = [event(first), event(second, uuid="cccccccc-0000-4000-8000-00000000000c")]
-    plan = make_plan(events, RULES, "", NOW)
+    plan = make_plan(events, RULES, "", {}, NOW)
     assert len(plan.merged) == 1
     assert len(plan.merged[0].evidence) == 2
 

@@ -1,0 +1,84 @@
+"""What one submission has sent to one destination, by us or by whoever drains it at that moment."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from misp_modules_ext.delivery.drain import BUSY, Drained, Place, drain
+from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.ledger import holdings, schema
+from misp_modules_ext.ledger.holdings import Holding, Settled
+from misp_modules_ext.model.outcome import Reason, State
+
+#: Seconds between two looks at the ledger while another process sends.
+LOOK = 0.2
+
+
+class Courier:
+    """Sends in a daemon thread, which goes on when the caller has stopped waiting.
+
+    Args:
+        place: the destination.
+        settled: what is due there.
+        deadline: `time.monotonic()` at which the caller stops waiting, or `None`.
+    """
+
+    def __init__(self, place: Place, settled: Settled, deadline: float | None) -> None:
+        self._place = place
+        self._settled = settled
+        self._deadline = deadline
+        self._numbers = [*settled.ready, *sorted(settled.withdrawing)]
+        self._drained: Drained | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True, name="misp-microsoft-send")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until nothing of it is due, the sending has ended, or the deadline has come."""
+        self._thread.join(None if self._deadline is None else max(0.0, self._deadline - time.monotonic()))
+
+    def drained(self) -> Drained:
+        """How it went so far."""
+        return self._drained or Drained(message="Not everything was answered in time; it goes on in the background.")
+
+    def rows(self) -> Mapping[int, Holding]:
+        """What was due, as it is now."""
+        place, numbers = self._place, self._numbers
+        return place.ledger.read(lambda connection: holdings.read(connection, place.store, numbers))
+
+    def tell(self, watch: Callable[[str, int, int], None]) -> bool:
+        """Tell how far it is; whether it still sends."""
+        left = sum(1 for row in self.rows().values() if row.state == schema.DUE)
+        watch(self._place.store.settings.name, len(self._numbers) - left, len(self._numbers))
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._drained = self._send()
+        except LedgerError as error:
+            self._drained = Drained(State.PAUSED, Reason.NOT_IN_TIME, str(error))
+        except Exception as error:
+            self._drained = Drained(
+                State.UNREACHABLE, Reason.UNREACHABLE, f"Unexpected {type(error).__name__} while sending."
+            )
+            raise
+
+    def _send(self) -> Drained:
+        while True:
+            drained = drain(self._place, self._settled.ready, self._settled.withdrawing, patient=False)
+            if drained is not BUSY:
+                return drained
+            # Whoever sends takes up what is due here as well; when it ends before that, we send.
+            while any(row.state == schema.DUE and row.reason is None for row in self.rows().values()):
+                if self._deadline is not None and time.monotonic() >= self._deadline:
+                    return BUSY
+                time.sleep(LOOK)
+                if self._is_free():
+                    break
+            else:
+                return Drained()
+
+    def _is_free(self) -> bool:
+        place = self._place
+        return place.ledger.read(lambda connection: holdings.lease_is_free(connection, place.store))

@@ -1,0 +1,280 @@
+"""Draining one destination: from rows that are due to outcomes in the ledger, under a lease.
+
+Doors, the embedded drain and `misp-microsoft worker` all drain alike; whoever has the lease sends, the others wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from misp_modules_ext.delivery.journal import LedgerJournal
+from misp_modules_ext.delivery.sender import Delivered, Policy, Sender
+from misp_modules_ext.destinations.interface import Destination
+from misp_modules_ext.destinations.limits import limiter_for
+from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.ledger import flight, holdings, lease, schema
+from misp_modules_ext.ledger.engine import now_ms
+from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding, Ready
+from misp_modules_ext.ledger.intake import Stored, refresh
+from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.ledger.ledger import Ledger
+from misp_modules_ext.ledger.stores import Store
+from misp_modules_ext.model.indicator import Action, Due, Indicator, Observable, Severity, Stamp
+from misp_modules_ext.model.misp import Tlp
+from misp_modules_ext.model.outcome import Outcome, Reason, State
+
+log = logging.getLogger("misp_modules_ext")
+
+#: Rows that are taken up at once.
+PORTION = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How a destination did.
+
+    Attributes:
+        message: a sentence, `""` when all is well.
+        sent: how many rows got an answer.
+    """
+
+    state: State = State.OK
+    reason: Reason = Reason.NOT_IN_TIME
+    message: str = ""
+    sent: int = 0
+
+
+#: Another has the lease.
+BUSY = Drained(message="Another process sends to this destination at this moment.")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What may be sent now.
+
+    Attributes:
+        adding: content digests by observable id, and the dues.
+        leaving: the dues of what is to be withdrawn.
+        outdated: rows whose stored evidence says otherwise than their digest.
+    """
+
+    adding: dict[int, bytes] = field(default_factory=dict)
+    dues: list[Due] = field(default_factory=list)
+    leaving: list[Due] = field(default_factory=list)
+    outdated: set[int] = field(default_factory=set)
+
+
+class Place(NamedTuple):
+    """A destination with everything that draining it needs.
+
+    Attributes:
+        holder: who drains, for people.
+        base_url: address of MISP for links.
+        lease_ms: how long a lease lasts without being renewed.
+    """
+
+    ledger: Ledger
+    store: Store
+    destination: Destination
+    holder: str
+    base_url: str = ""
+    policy: Policy | None = None
+    lease_ms: int = lease.LEASE_MS
+
+
+def drain(
+    place: Place, first: Mapping[int, Ready] | None = None, withdrawing: Collection[int] = (), *, patient: bool = True
+) -> Drained:
+    """Send what is due until nothing is, or the destination does not take it.
+
+    Args:
+        place: the destination.
+        first: only these, which are at hand (and `withdrawing`), instead of whatever is due.
+        withdrawing: only these are withdrawn, beside `first`.
+        patient: respect a pause; else only one that Microsoft asked for.
+    """
+    ledger, store = place.ledger, place.store
+    pause = ledger.read(lambda connection: lease.paused(connection, store.destination_id))
+    if pause is not None and (patient or pause.reason is Reason.THROTTLED):
+        return _paused(pause)
+    taken = ledger.write(
+        lambda connection: lease.acquire(connection, store.destination_id, place.holder, place.lease_ms)
+    )
+    if taken is None:
+        return BUSY
+    try:
+        return _Draining(place, taken).run(first, withdrawing)
+    except lease.LeaseLostError:
+        return BUSY
+    finally:
+        _give_back(ledger, taken)
+
+
+def _give_back(ledger: Ledger, taken: lease.Lease) -> None:
+    try:
+        ledger.write(lambda connection: lease.release(connection, taken))
+    except LedgerError as error:
+        log.warning("%s It ends by itself.", error)
+
+
+def _paused(pause: lease.Pause) -> Drained:
+    state = {
+        Reason.THROTTLED: State.THROTTLED,
+        Reason.UNREACHABLE: State.UNREACHABLE,
+        Reason.CREDENTIALS_REFUSED: State.REFUSED,
+        Reason.PERMISSION_REFUSED: State.REFUSED,
+        Reason.NOT_FOUND: State.MISCONFIGURED,
+        Reason.RETIRED: State.RETIRED,
+    }
+    reason = pause.reason or Reason.PAUSED
+    return Drained(state.get(reason, State.PAUSED), reason, pause.message)
+
+
+class _Draining:
+    def __init__(self, place: Place, taken: lease.Lease) -> None:
+        self._place = place
+        self._lease = taken
+        self._sent = 0
+
+    def run(self, first: Mapping[int, Ready] | None, withdrawing: Collection[int]) -> Drained:
+        if first is not None:
+            return self._once([*first, *withdrawing], first)
+        ledger, store = self._place.ledger, self._place.store
+        ledger.write(lambda connection: holdings.expire(connection, store, now_ms(connection)))
+        while True:
+            due = ledger.read(lambda connection: flight.due_rows(connection, store, now_ms(connection), PORTION))
+            if not due:
+                return Drained(sent=self._sent)
+            before = self._sent
+            drained = self._once([row.observable_id for row in due], {})
+            if drained.state is not State.OK or drained.message:
+                return drained
+            if self._sent == before and not self._moved(due):
+                # Whatever the cause, it is not to be a loop without a pause.
+                return drained
+
+    def _moved(self, due: Sequence[flight.DueRow]) -> bool:
+        """Whether the head of what is due is another one now."""
+        ledger, store = self._place.ledger, self._place.store
+        return due != ledger.read(lambda connection: flight.due_rows(connection, store, now_ms(connection), PORTION))
+
+    def _once(self, numbers: Collection[int], at_hand: Mapping[int, Ready]) -> Drained:
+        work = self._place.ledger.read(lambda connection: self._prepare(connection, numbers, at_hand))
+        if work.outdated:
+            store, base_url = self._place.store, self._place.base_url
+            self._place.ledger.write(lambda connection: refresh(connection, work.outdated, [store], base_url))
+            again = self._place.ledger.read(lambda connection: self._prepare(connection, work.outdated, {}))
+            work.adding.update(again.adding)
+            work.dues.extend(again.dues)
+            work.leaving.extend(again.leaving)
+        drained = Drained(sent=self._sent)
+        if work.leaving:
+            drained = self._send(work.leaving, dict.fromkeys(map(_number, work.leaving), WITHDRAWING), leaving=True)
+        if work.dues and drained.state is State.OK:
+            drained = self._send(work.dues, work.adding, leaving=False)
+        return drained
+
+    def _prepare(self, connection: Connection, numbers: Collection[int], at_hand: Mapping[int, Ready]) -> Work:
+        """Find the content of rows that are due: at hand, or from the evidence."""
+        store = self._place.store
+        rows = holdings.read(connection, store, numbers)
+        sendable = (schema.DUE, schema.SKIPPED)
+        due = {n: rows[n] for n in numbers if n in rows and rows[n].state in sendable}
+        stored = Stored(connection, [n for n in due if n not in at_hand], self._place.base_url)
+        content = stored.content(store)
+        names = stored.named()
+        now = now_ms(connection) // 1000
+        work = Work()
+        for number, row in due.items():
+            ready = at_hand.get(number)
+            if row.due_hash is None:
+                if row.maybe_there:
+                    work.leaving.append(_due(self._farewell(stored, number, row, names), row))
+                continue
+            if ready is None and number in content:
+                indicator = content[number].indicator
+                ready = Ready(indicator, indicator.content_hash())
+                if row.valid_until is not None and row.valid_until > now:
+                    ready = Ready(*holdings.damped(*ready, row.valid_until, store.rules))
+            if ready is None or ready.digest != row.due_hash or ready.indicator.valid_until <= now:
+                work.outdated.add(number)
+            else:
+                work.adding[number] = ready.digest
+                work.dues.append(_due(ready.indicator, row))
+        return work
+
+    def _farewell(self, stored: Stored, number: int, row: Holding, names: Mapping[int, Observable]) -> Indicator:
+        """The content of a withdrawal: what was last said, else no more than the value."""
+        said = stored.farewell(number, self._place.store.rules)
+        if said is not None:
+            return said.indicator
+        start = (row.created_ms or 0) // 1000
+        observable = names[number]
+        return Indicator(
+            observable,
+            observable.value,
+            Severity.INFORMATIONAL,
+            0,
+            "WatchList",
+            Action.AUDIT,
+            Tlp.AMBER,
+            (),
+            (),
+            (),
+            start,
+            max(row.valid_until or 0, start + 1),
+        )
+
+    def _send(self, dues: list[Due], digests: dict[int, bytes], *, leaving: bool) -> Drained:
+        place = self._place
+        live = place.ledger.read(lambda c: flight.live_count(c, place.store)) if leaving else None
+        journal = LedgerJournal(place.ledger, place.store, self._lease, digests, live=live, withdrawing=leaving)
+        limiter = limiter_for(place.store.settings, place.destination.limit) if place.destination.limit else None
+        sender = Sender(place.destination, limiter, None, place.policy, journal, withdrawing=leaving)
+        sender.start(dues)
+        delivered = sender.wait()
+        self._sent += sender.answered
+        self._note(delivered, sender, leaving=leaving)
+        return Drained(delivered.state, delivered.reason, delivered.message, self._sent)
+
+    def _note(self, delivered: Delivered, sender: Sender, *, leaving: bool) -> None:
+        ledger, store = self._place.ledger, self._place.store
+        if delivered.state is State.OK:
+            if any(result.outcome is Outcome.ACCEPTED for result in delivered.results.values()):
+                ledger.write(lambda connection: lease.resume(connection, store.destination_id))
+            return
+        wrongly = [] if leaving else [observable_id(observable) for observable in sender.wrongly_rejected()]
+
+        def pause(connection: Connection) -> None:
+            if wrongly:
+                flight.take_back_rejections(connection, store, self._lease, wrongly)
+            lease.pause(connection, self._lease, delivered.reason, delivered.message, delivered.retry_after)
+
+        ledger.write(pause)
+
+
+def wait_for_others(place: Place, numbers: Collection[int], deadline: float | None) -> bool:
+    """Wait while another process sends; whether nothing of these is due any more."""
+    while True:
+        rows = place.ledger.read(lambda connection: holdings.read(connection, place.store, numbers))
+        if not any(row.state == schema.DUE for row in rows.values()):
+            return True
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        time.sleep(0.2)
+
+
+def _number(due: Due) -> int:
+    return observable_id(due.indicator.observable)
+
+
+def _due(indicator: Indicator, row: Holding) -> Due:
+    """A due as far as it is known before its request begins."""
+    stamp = Stamp(indicator.observable.stix_id(row.generation), row.created_ms or 0, row.modified_ms or 0)
+    return Due(indicator, stamp, row.remote_id or "", row.flight_hash is not None)

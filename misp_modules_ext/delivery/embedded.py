@@ -1,0 +1,54 @@
+"""The drain inside the misp-modules process: one daemon thread, begun by the first call of a module.
+
+Never at import: a service that only lists its modules should not begin to send. After a fork the child begins its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+from misp_modules_ext.config import cached
+from misp_modules_ext.delivery.places import holder
+from misp_modules_ext.delivery.rounds import Rounds
+from misp_modules_ext.errors import ConfigurationError, LedgerError
+
+log = logging.getLogger("misp_modules_ext")
+
+#: Seconds between two looks at what is due, when nobody wakes the thread.
+PERIOD = 5.0
+
+_lock = threading.Lock()
+_running_in: int | None = None
+_awake = threading.Event()
+
+
+def ensure() -> None:
+    """Begin the drain of this process, if it has none."""
+    global _running_in  # noqa: PLW0603 - one for each process
+    with _lock:
+        if _running_in == os.getpid():
+            return
+        _running_in = os.getpid()
+    threading.Thread(target=_run, daemon=True, name="misp-microsoft-drain").start()
+
+
+def wake() -> None:
+    """Something may be due: look now."""
+    ensure()
+    _awake.set()
+
+
+def _run() -> None:
+    rounds = Rounds(holder("service"), "service")
+    while True:
+        try:
+            rounds.go(cached())
+        except (ConfigurationError, LedgerError) as error:
+            log.warning("Nothing is sent in the background: %s", error)
+        except Exception:
+            # The thread must live as long as the process: what failed now may work in the next round.
+            log.exception("The drain stumbled; it goes on.")
+        _awake.wait(PERIOD)
+        _awake.clear()

@@ -1,0 +1,114 @@
+"""Our own reading of MISP: the only thing that takes away (DESIGN.md 2).
+
+Every event that a request brought is read again, by UUID, with the key of `[misp]`; also one that was found unpublished
+or missing, when its grace is over.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select, update
+
+from misp_modules_ext.config.settings import MispSettings
+from misp_modules_ext.errors import EventNotFound, MispError, UsageError
+from misp_modules_ext.ledger import Ledger, Origin, Store, event_missing, schema, take
+from misp_modules_ext.ledger.engine import now_ms
+from misp_modules_ext.misp.client import MispClient
+
+log = logging.getLogger("misp_modules_ext")
+
+#: A reading is taken up by another when the one that took it up has not ended after so many milliseconds.
+CLAIM_MS = 300_000
+FIRST_WAIT_MS = 2_000
+LONGEST_WAIT_MS = 900_000
+
+
+class Claim(NamedTuple):
+    """An event to read.
+
+    Attributes:
+        marker: what its `read_due_ms` was set to: a request that comes meanwhile sets it anew.
+    """
+
+    event_id: int
+    uuid: str
+    attempts: int
+    marker: int
+
+
+def claim(connection: Connection) -> Claim | None:
+    """Take up the event that is due first."""
+    table = schema.event
+    clock = now_ms(connection)
+    columns = (table.c.event_id, table.c.uuid, table.c.read_attempts, table.c.read_due_ms)
+    due = select(*columns).where(table.c.read_due_ms <= clock).order_by(table.c.read_due_ms).limit(1)
+    found = connection.execute(due).one_or_none()
+    if found is None:
+        return None
+    event_id, uuid, attempts, before = found
+    mine = (table.c.event_id == event_id) & (table.c.read_due_ms == before)
+    taken = connection.execute(update(table).where(mine).values(read_due_ms=clock + CLAIM_MS))
+    return Claim(event_id, uuid, attempts, clock + CLAIM_MS) if taken.rowcount == 1 else None
+
+
+def read_one(ledger: Ledger, misp: MispSettings, stores: list[Store]) -> bool:
+    """Read one event that is due and settle what it says; whether there was one."""
+    found = ledger.write(claim)
+    if found is None:
+        return False
+    try:
+        event = MispClient(misp).read_event(found.uuid)
+    except EventNotFound:
+        ledger.write(lambda connection: _settle_missing(connection, found, stores, misp.url))
+    except (MispError, UsageError) as error:
+        log.warning("The event %s could not be read from MISP: %s", found.uuid, error)
+        message = str(error)
+        ledger.write(lambda connection: _repeat_later(connection, found, message))
+    else:
+
+        def settle(connection: Connection) -> None:
+            take(connection, [event], Origin.OWN_READING, stores, misp.url)
+            _done(connection, found, stores)
+
+        ledger.write(settle)
+    return True
+
+
+def _settle_missing(connection: Connection, found: Claim, stores: list[Store], base_url: str) -> None:
+    event_missing(connection, found.uuid, stores, base_url)
+    message = "MISP does not show this event to our key. It stays as it was until missingGrace is over."
+    connection.execute(
+        update(schema.event).where(schema.event.c.event_id == found.event_id).values(read_message=message)
+    )
+    _done(connection, found, stores)
+
+
+def _repeat_later(connection: Connection, found: Claim, message: str) -> None:
+    table = schema.event
+    wait = min(FIRST_WAIT_MS * 2 ** min(found.attempts, 20), LONGEST_WAIT_MS)
+    values = {
+        "read_due_ms": now_ms(connection) + wait,
+        "read_attempts": found.attempts + 1,
+        "read_message": message,
+    }
+    mine = (table.c.event_id == found.event_id) & (table.c.read_due_ms == found.marker)
+    connection.execute(update(table).where(mine).values(**values))
+
+
+def _done(connection: Connection, found: Claim, stores: list[Store]) -> None:
+    """Read it again when a grace is over, else not before somebody pushes it."""
+    table = schema.event
+    columns = (table.c.unpublished_since_ms, table.c.missing_since_ms)
+    unpublished, missing = connection.execute(select(*columns).where(table.c.event_id == found.event_id)).one()
+    again = None
+    if missing is not None:
+        again = missing + max((s.rules.selection.missing_grace for s in stores), default=0) * 1000
+    elif unpublished is not None:
+        again = unpublished + max((s.rules.selection.unpublished_grace for s in stores), default=0) * 1000
+    clock = now_ms(connection)
+    mine = (table.c.event_id == found.event_id) & (table.c.read_due_ms == found.marker)
+    # A grace that was over at this reading has been acted on.
+    due = again if again is not None and again > clock else None
+    connection.execute(update(table).where(mine).values(read_due_ms=due, read_attempts=0))

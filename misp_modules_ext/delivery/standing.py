@@ -1,0 +1,125 @@
+"""From rows of the ledger to what a report says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timezone
+
+from misp_modules_ext.delivery.accounting import Result
+from misp_modules_ext.delivery.drain import Drained
+from misp_modules_ext.ledger import schema
+from misp_modules_ext.ledger.holdings import Holding, Settled, Standing
+from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.model.account import Removed
+from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.model.outcome import Outcome, Reason
+from misp_modules_ext.planning import PlannedAttribute
+from misp_modules_ext.translate import observe
+
+
+def results(
+    settled: Settled, rows: Mapping[int, Holding], named: Mapping[int, Observable], drained: Drained | None
+) -> dict[Observable, Result]:
+    """What became of each observable of a submission.
+
+    Args:
+        settled: how they stood when the submission was committed.
+        rows: the rows of those that were due then, as they are now.
+        named: the observables by id.
+        drained: how the sending went; `None` when nothing was sent, and what is due counts as sent (a preview).
+    """
+    found = {}
+    for number, standing in settled.standings.items():
+        observable = named.get(number)
+        if observable is not None:
+            found[observable] = _result(standing, rows.get(number), drained)
+    return found
+
+
+def _result(standing: Standing, row: Holding | None, drained: Drained | None) -> Result:
+    if not standing.fresh:
+        return _stood(standing)
+    if drained is None:
+        return Result(Outcome.ACCEPTED, None, "", standing.valid_until, standing.generation)
+    if row is None:
+        return Result(Outcome.PENDING, drained.reason, drained.message)
+    if row.state == schema.SETTLED:
+        return Result(Outcome.ACCEPTED, None, "", row.valid_until, row.generation)
+    if row.state == schema.DUE:
+        return _waits(row, drained)
+    return _stood(Standing(row.state, Reason.of(row.reason), row.message or "", row.valid_until, row.generation))
+
+
+def _waits(row: Holding, drained: Drained) -> Result:
+    """Why it is still due: its own reason, else the destination's."""
+    reason = Reason.of(row.reason)
+    own = reason in (Reason.MAX_PER_DAY, Reason.WITHDRAWAL_CAP) or not drained.message
+    if reason is not None and own:
+        return Result(Outcome.PENDING, reason, row.message or "")
+    return Result(Outcome.PENDING, drained.reason, drained.message)
+
+
+def _stood(standing: Standing) -> Result:
+    reason = standing.reason
+    if standing.state == schema.SETTLED:
+        return Result(Outcome.UNCHANGED, None, "", standing.valid_until, standing.generation)
+    if standing.state == schema.EXPIRED:
+        message = f"It expired on {day(standing.valid_until)}." if standing.valid_until else ""
+        return Result(Outcome.SKIPPED, Reason.EXPIRED, message)
+    if standing.state == schema.ON_HOLD:
+        return Result(Outcome.SKIPPED, Reason.ON_HOLD, standing.message)
+    if standing.state == schema.REJECTED:
+        return Result(Outcome.REJECTED, reason or Reason.REJECTED, standing.message)
+    return Result(Outcome.SKIPPED, reason or Reason.CAPACITY, standing.message)
+
+
+def day(seconds: int) -> str:
+    """The UTC date of a moment."""
+    return datetime.fromtimestamp(seconds, timezone.utc).date().isoformat()
+
+
+class Withdrawals:
+    """What became of attributes that counted and no longer do.
+
+    Args:
+        lost_by: their UUIDs.
+        settled: see `results`.
+        rows: see `results`.
+        drained: see `results`.
+    """
+
+    def __init__(
+        self, lost_by: Collection[str], settled: Settled, rows: Mapping[int, Holding], drained: Drained | None
+    ) -> None:
+        self._lost_by = lost_by
+        self._settled = settled
+        self._rows = rows
+        self._drained = drained
+
+    def of(self, planned: PlannedAttribute) -> Result | None:
+        """Withdrawn, or still to be; `None` for an attribute that never counted here."""
+        if planned.attribute.uuid not in self._lost_by:
+            return None
+        for observable in observe(planned.attribute).observables:
+            number = observable_id(observable)
+            if number in self._settled.withdrawing and not self._is_gone(number):
+                row = self._rows.get(number)
+                reason = Reason.of(row.reason) if row is not None else None
+                why = self._drained or Drained()
+                return Result(Outcome.PENDING, reason or why.reason, (row.message if row else "") or why.message)
+        return Result(Outcome.WITHDRAWN, planned.reason, planned.message)
+
+    def removed(self, absent: Iterable[int], named: Mapping[int, Observable]) -> tuple[Removed, ...]:
+        """The indicators that are withdrawn for attributes that are gone."""
+        found = []
+        for number in sorted(self._settled.withdrawing.intersection(absent)):
+            observable = named[number]
+            outcome = Outcome.WITHDRAWN if self._is_gone(number) else Outcome.PENDING
+            standing = self._settled.standings[number]
+            stix_id = observable.stix_id(standing.generation)
+            found.append(Removed(observable.kind.value, observable.value, stix_id, outcome))
+        return tuple(found)
+
+    def _is_gone(self, number: int) -> bool:
+        row = self._rows.get(number)
+        return self._drained is None or (row is not None and not row.maybe_there)

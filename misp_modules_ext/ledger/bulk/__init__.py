@@ -1,0 +1,163 @@
+"""Many rows at once, on three databases, at driver level.
+
+Through Core's row dictionaries the same rows take twice the time and several times the memory (DESIGN.md 8); through
+`executemany` PostgreSQL and MariaDB take three times what they need. So each database has a module of its own:
+`sqlite`, `postgresql`, `mariadb` (and `packed`, how MariaDB's rows are read).
+
+What holds for all of them:
+
+- Values are int, str, bytes and None, of the column's own type; anything else is a TypeError. Text that not every
+  database can keep (U+0000, half of a surrogate pair) is a LedgerError.
+- Rows go in the order in which they are given, which is that of their keys: two transactions that write the same rows
+  in different orders would dead-lock.
+- Everything happens in the connection's transaction. An error leaves it to be rolled back.
+- Errors of the driver are SQLAlchemy's, so that `engine.run` understands them; they hold no statement and no values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Column, ColumnElement, Connection, Table
+
+from misp_modules_ext.ledger.bulk import mariadb, postgresql, sqlite
+from misp_modules_ext.ledger.bulk.values import CHUNK, Row, Value, chunks
+
+__all__ = ["CHUNK", "Row", "Value", "chunks", "insert", "insert_missing", "rows_by", "update", "upsert"]
+
+
+class _Database(Protocol):
+    """What each database's module has. Columns are in the order of each row's values."""
+
+    def insert(
+        self, connection: Connection, table: Table, columns: Sequence[Column[Any]], rows: Iterable[Row]
+    ) -> None: ...
+
+    def insert_missing(
+        self, connection: Connection, table: Table, columns: Sequence[Column[Any]], rows: Iterable[Row]
+    ) -> None: ...
+
+    def upsert(
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[Column[Any]],
+        key: Sequence[str],
+        others: Sequence[str],
+        rows: Iterable[Row],
+    ) -> None: ...
+
+    def update(
+        self,
+        connection: Connection,
+        table: Table,
+        key: Sequence[Column[Any]],
+        columns: Sequence[Column[Any]],
+        rows: Iterable[Row],
+    ) -> None: ...
+
+    def rows_by(
+        self,
+        connection: Connection,
+        columns: Sequence[Column[Any]],
+        keys: Iterable[Value],
+        where: ColumnElement[bool] | None,
+    ) -> Iterator[tuple[Any, ...]]: ...
+
+
+_DATABASES: dict[str, _Database] = {"sqlite": sqlite, "postgresql": postgresql, "mysql": mariadb, "mariadb": mariadb}
+
+
+def insert(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Insert rows of which none is there yet.
+
+    Args:
+        connection: in a transaction.
+        table: the table.
+        columns: names, in the order of each row's values.
+        rows: sorted by their key.
+
+    Raises:
+        IntegrityError: SQLAlchemy's; a row with such a key is there.
+    """
+    _database(connection).insert(connection, table, _columns(table, columns), rows)
+
+
+def insert_missing(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Insert rows whose key is not there yet; those that are there stay as they are.
+
+    Args:
+        connection: in a transaction.
+        table: has one unique key among `columns`.
+        columns: names, in the order of each row's values.
+        rows: sorted by that key.
+    """
+    _database(connection).insert_missing(connection, table, _columns(table, columns), rows)
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    key: Sequence[str],
+    rows: Iterable[Row],
+    keep: Sequence[str] = (),
+) -> None:
+    """Insert rows, and where the key is there already set the other columns.
+
+    Args:
+        connection: in a transaction.
+        table: the table.
+        columns: names, in the order of each row's values.
+        key: the unique key, a part of `columns`.
+        rows: sorted by the key, each key once.
+        keep: columns that keep their value in a row that is there already.
+    """
+    others = [name for name in columns if name not in (*key, *keep)]
+    if not others:
+        insert_missing(connection, table, columns, rows)
+        return
+    _database(connection).upsert(connection, table, _columns(table, columns), key, others, rows)
+
+
+def update(
+    connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Iterable[Row]
+) -> None:
+    """Set columns of rows that are there; rows that are not there are passed over.
+
+    Args:
+        connection: in a transaction.
+        table: the table.
+        key: names of the columns of the unique key.
+        columns: names of the columns to set.
+        rows: sorted by the key, each key once; the key's values, then those of `columns`.
+    """
+    _database(connection).update(connection, table, _columns(table, key), _columns(table, columns), rows)
+
+
+def rows_by(
+    connection: Connection,
+    column: Column[Any],
+    keys: Iterable[Value],
+    *columns: Column[Any],
+    where: ColumnElement[bool] | None = None,
+) -> Iterator[tuple[Any, ...]]:
+    """Rows in which `column` is one of `keys`: `column` itself, then `columns`, in no order.
+
+    Args:
+        connection: in a transaction.
+        column: should have an index, with the columns of `where` if there is one.
+        keys: each once, any number of them.
+        columns: of the same table.
+        where: a condition that must hold too, such as `holding.c.destination_id == 3`.
+    """
+    return _database(connection).rows_by(connection, (column, *columns), keys, where)
+
+
+def _database(connection: Connection) -> _Database:
+    return _DATABASES[connection.dialect.name]
+
+
+def _columns(table: Table, names: Sequence[str]) -> list[Column[Any]]:
+    return [table.c[name] for name in names]

@@ -1,0 +1,305 @@
+"""What a view of an event changes in the evidence (DESIGN.md 2 and 4).
+
+A request adds and updates: where its version of an attribute would no longer pass a gate that the stored one passes,
+the stored one stays until our own reading settles it. Our own reading takes away what MISP no longer says:
+
+- an attribute that is deleted, absent from a complete view, or whose value changed no longer vouches;
+- one whose flag, tags or other gates changed is written down as it is now, and fails its gates from then on;
+- while the event is unpublished everything stays as it was, but for attributes that are deleted or have `to_ids` off;
+- when others are picked, one that never was keeps the evidence it had.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert
+
+from misp_modules_ext.ledger import schema
+from misp_modules_ext.ledger.content import Witness
+from misp_modules_ext.ledger.documents import read_attribute, read_header, write_header
+from misp_modules_ext.ledger.keys import observable_id, uuid_bytes, uuid_text
+from misp_modules_ext.ledger.views import Known, Origin, Row, View
+from misp_modules_ext.misp.selection import carries, picks
+from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.model.misp import Attribute, Event
+from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.planning import PlannedAttribute, RuleSet, judge
+from misp_modules_ext.translate import observe
+
+#: The columns of `Changes.rows`.
+COLUMNS = (
+    "observable_id",
+    "event_id",
+    "attribute",
+    "header_id",
+    "taken",
+    "timestamp",
+    "origins",
+    "vouches",
+    "document",
+)
+KEY = COLUMNS[:3]
+RowValues = tuple[int, int, bytes, int, int, int, int, int, bytes]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a view changes.
+
+    Attributes:
+        rows: evidence to write, by observable and attribute.
+        gone: evidence that no longer vouches.
+        named: the observables that the view names, by id.
+        lost: observables for which some evidence passed the gates of a rule set and no longer does.
+        lost_by: the attributes (UUIDs) whose evidence that was.
+        odd: observables whose content this view alone does not tell.
+        absent: observables of attributes that are absent from a complete view of our own.
+    """
+
+    rows: dict[tuple[int, bytes], RowValues] = field(default_factory=dict)
+    gone: set[tuple[int, bytes]] = field(default_factory=set)
+    named: dict[int, Observable] = field(default_factory=dict)
+    lost: dict[RuleSet, set[int]] = field(default_factory=dict)
+    lost_by: set[str] = field(default_factory=set)
+    odd: set[int] = field(default_factory=set)
+    absent: set[int] = field(default_factory=set)
+
+
+class Headers:
+    """The header rows of an event, made when they are needed.
+
+    Args:
+        connection: in a transaction.
+        known: the event.
+        event: the view.
+        rule_sets: their pick tags are what a header remembers of its attributes' tags.
+    """
+
+    def __init__(self, connection: Connection, known: Known, event: Event, rule_sets: Iterable[RuleSet]) -> None:
+        self._connection = connection
+        self._known = known
+        self._event = event
+        tags = dict.fromkeys(rules.selection.pick_tag for rules in rule_sets)
+        self.picked = tuple(sorted(tag for tag in tags if picks(event, tag)))
+        self.current = self._id_of(write_header(event, self.picked))
+
+    def unpicked(self) -> int:
+        """The header that says the same, but that nothing is picked."""
+        return self._id_of(write_header(self._event, ()))
+
+    def _id_of(self, document: bytes) -> int:
+        for header_id, known in self._known.headers.items():
+            if known == document:
+                return header_id
+        made = self._connection.execute(
+            insert(schema.header).values(
+                event_id=self._known.event_id, digest=hashlib.sha256(document).digest(), document=document
+            )
+        )
+        header_id = int(made.inserted_primary_key[0])  # type: ignore[index] # of one row
+        self._known.headers[header_id] = document
+        return header_id
+
+
+class Frame(NamedTuple):
+    """What a comparison goes by.
+
+    Attributes:
+        frozen: our own reading found the event unpublished, and the grace is not over.
+        now: seconds since 1970 UTC.
+    """
+
+    origin: Origin
+    frozen: bool
+    base_url: str
+    now: int
+
+
+class Comparison:
+    """Compares one view with what the ledger holds of its event."""
+
+    def __init__(
+        self,
+        view: View,
+        known: Known,
+        plans: Mapping[RuleSet, Sequence[PlannedAttribute]],
+        headers: Headers,
+        frame: Frame,
+    ) -> None:
+        self._view = view
+        self._known = known
+        self._rule_sets = tuple(plans)
+        self._planned = tuple(plans.values())
+        self._headers = headers
+        self._frame = frame
+        self._read_headers: dict[int, tuple[Event, tuple[str, ...]]] = {}
+        self.changes = Changes(lost={rules: set() for rules in plans})
+
+    def run(self) -> Changes:
+        """Compare attribute by attribute, then look for those that are absent."""
+        seen = set()
+        for attribute, document, *planned in zip(
+            self._view.event.attributes, self._view.documents, *self._planned, strict=True
+        ):
+            key = uuid_bytes(attribute.uuid)
+            seen.add(key)
+            self._attribute(key, attribute, document, planned)
+        own = self._frame.origin is Origin.OWN_READING
+        for key, rows in self._known.rows.items():
+            if key in seen:
+                continue
+            for row in rows:
+                if own and self._view.event.complete:
+                    self._vanish(row, absent=True)
+                elif row.vouches:
+                    self.changes.odd.add(row.observable_id)
+        return self.changes
+
+    def _attribute(self, key: bytes, attribute: Attribute, document: bytes, planned: list[PlannedAttribute]) -> None:
+        passing: list[set[int]] = []
+        for plan in planned:
+            ids = set()
+            for part in plan.parts:
+                if part.evidence is not None:
+                    number = observable_id(part.observable)
+                    self.changes.named[number] = part.observable
+                    ids.add(number)
+            passing.append(ids)
+        rows = {row.observable_id: row for row in self._known.rows.get(key, ())}
+        # When the ledger first took the attribute, also where its value is a new one.
+        taken = min((row.taken for row in rows.values()), default=self._frame.now)
+        for number in passing[0].union(*passing[1:]):
+            if number not in rows:
+                self._write(key, number, attribute, document, taken, self._headers.current)
+        for number, row in rows.items():
+            self._again(row, attribute, document, planned, [number in ids for ids in passing])
+
+    def _write(
+        self,
+        key: bytes,
+        number: int,
+        attribute: Attribute,
+        document: bytes,
+        taken: int,
+        header_id: int,
+        origins: int = 0,
+    ) -> None:
+        if (number, key) in self.changes.rows:
+            # The same attribute twice in one view: the last one is kept, so the plan knows more than the ledger.
+            self.changes.odd.add(number)
+        event_id, origin = self._known.event_id, origins | self._frame.origin.value
+        self.changes.rows[number, key] = (
+            number,
+            event_id,
+            key,
+            header_id,
+            taken,
+            attribute.timestamp,
+            origin,
+            1,
+            document,
+        )
+
+    def _again(
+        self, row: Row, attribute: Attribute, document: bytes, planned: list[PlannedAttribute], passes: list[bool]
+    ) -> None:
+        """An attribute that has this evidence already is seen again."""
+        own = self._frame.origin is Origin.OWN_READING
+        same = row.document == document and row.header_id == self._headers.current
+        if same and row.vouches and row.timestamp == attribute.timestamp:
+            return
+        if not own and attribute.timestamp < row.timestamp:
+            self.changes.odd.add(row.observable_id)
+        elif own and self._says_otherwise(row, attribute):
+            self._vanish(row)
+        elif row.vouches or any(passes):
+            self._update(row, attribute, document, planned, passes)
+
+    def _says_otherwise(self, row: Row, attribute: Attribute) -> bool:
+        """Whether MISP no longer says this of the attribute at all: it is deleted, or has another value."""
+        if attribute.deleted or (attribute.object is not None and attribute.object.deleted):
+            return True
+        return all(observable_id(o) != row.observable_id for o in observe(attribute).observables)
+
+    def _update(
+        self, row: Row, attribute: Attribute, document: bytes, planned: list[PlannedAttribute], passes: list[bool]
+    ) -> None:
+        failing = [index for index, ok in enumerate(passes) if not ok]
+        lost = [index for index in failing if self._passed(row, self._rule_sets[index])]
+        header_id = self._headers.current
+        if lost and self._frame.origin is Origin.REQUEST:
+            self.changes.odd.add(row.observable_id)
+            return
+        if lost and self._frame.frozen:
+            self.changes.odd.add(row.observable_id)
+            if attribute.to_ids is not False:
+                return
+            # In the event as it was: only the flag counts while the event is unpublished.
+            header_id = row.header_id
+            lost = [i for i in lost if not self._would_pass(row, self._stored_header(row), attribute, i)]
+        elif lost and self._only_unpicked(row, attribute, planned, lost):
+            self.changes.odd.add(row.observable_id)
+            header_id = self._headers.unpicked()
+            lost = []
+        self._write(row.attribute, row.observable_id, attribute, document, row.taken, header_id, row.origins)
+        self._note_lost(row, lost)
+
+    def _only_unpicked(self, row: Row, attribute: Attribute, planned: list[PlannedAttribute], lost: list[int]) -> bool:
+        """Whether it fails only because others are picked, and was never picked itself."""
+        before = read_attribute(attribute.uuid, row.timestamp, row.document)
+        here = (self._view.event, ())
+        return all(
+            planned[index].reason is Reason.NOT_PICKED
+            and not carries(before.tags, self._rule_sets[index].selection.pick_tag)
+            and self._would_pass(row, here, attribute, index)
+            for index in lost
+        )
+
+    def _would_pass(self, row: Row, header: tuple[Event, tuple[str, ...]], attribute: Attribute, index: int) -> bool:
+        event, picked = header
+        rules = self._rule_sets[index]
+        some_picked = rules.selection.pick_tag in picked
+        parts = judge(event, attribute, rules, self._frame.base_url, row.taken, some_picked).parts
+        return any(p.evidence is not None and observable_id(p.observable) == row.observable_id for p in parts)
+
+    def _passed(self, row: Row, rules: RuleSet) -> bool:
+        """Whether the stored evidence passes the gates as they are today."""
+        if not row.vouches:
+            return False
+        event, picked = self._stored_header(row)
+        stored = read_attribute(uuid_text(row.attribute), row.timestamp, row.document)
+        found = observe(stored).observables
+        observable = next((o for o in found if observable_id(o) == row.observable_id), None)
+        if observable is None:
+            return False
+        return (
+            Witness(observable, self._known.event_id, event, picked, stored, row.taken).passes(
+                rules, self._frame.base_url
+            )
+            is not None
+        )
+
+    def _stored_header(self, row: Row) -> tuple[Event, tuple[str, ...]]:
+        if row.header_id not in self._read_headers:
+            document = self._known.headers[row.header_id]
+            self._read_headers[row.header_id] = read_header(self._view.event.uuid, document)
+        return self._read_headers[row.header_id]
+
+    def _vanish(self, row: Row, *, absent: bool = False) -> None:
+        if not row.vouches:
+            return
+        self._note_lost(row, [i for i, rules in enumerate(self._rule_sets) if self._passed(row, rules)])
+        self.changes.gone.add((row.observable_id, row.attribute))
+        if absent:
+            self.changes.absent.add(row.observable_id)
+
+    def _note_lost(self, row: Row, lost: Iterable[int]) -> None:
+        for index in lost:
+            self.changes.lost[self._rule_sets[index]].add(row.observable_id)
+            self.changes.lost_by.add(uuid_text(row.attribute))
+        # What still vouches may be elsewhere.
+        self.changes.odd.add(row.observable_id)

@@ -1,0 +1,126 @@
+"""What the stored evidence says about an observable under a rule set: the same as a plan of a fresh view would say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from misp_modules_ext.ledger import schema
+from misp_modules_ext.ledger.bulk import chunks, rows_by
+from misp_modules_ext.ledger.documents import read_attribute, read_header
+from misp_modules_ext.ledger.keys import uuid_text
+from misp_modules_ext.model.indicator import Evidence, Kind, Observable
+from misp_modules_ext.model.misp import Attribute, Event
+from misp_modules_ext.planning import RuleSet, judge
+from misp_modules_ext.translate import Merged, evidence, merge, observe
+
+
+class Witness(NamedTuple):
+    """An attribute that vouches for an observable, in its event as one view of it said.
+
+    Attributes:
+        picked: the pick tags that some attributes of that view carry.
+        taken: when the ledger first took it, seconds since 1970 UTC.
+        vouches: it still does; else it is kept for the sake of a withdrawal.
+    """
+
+    observable: Observable
+    event_id: int
+    event: Event
+    picked: tuple[str, ...]
+    attribute: Attribute
+    taken: int
+    vouches: bool = True
+
+    def passes(self, rules: RuleSet, base_url: str) -> Evidence | None:
+        """Its evidence, if it passes the gates of a rule set."""
+        pick = rules.selection.pick_tag
+        planned = judge(self.event, self.attribute, rules, base_url, self.taken, pick in self.picked)
+        found = (part.evidence for part in planned.parts if part.observable == self.observable)
+        return next(found, None)
+
+    def says(self, rules: RuleSet, base_url: str) -> Evidence | None:
+        """Its evidence, whatever the gates say."""
+        observation = observe(self.attribute)
+        found = evidence(self.event, self.attribute, observation, rules.indicator, base_url, self.taken)
+        return next((piece for piece in found if piece.observable == self.observable), None)
+
+
+def witnesses(connection: Connection, observable_ids: Iterable[int]) -> Iterator[tuple[int, Witness]]:
+    """All attributes that vouch, or vouched, for some observables, with the observables' ids."""
+    event, header, observable, found = schema.event, schema.header, schema.observable, schema.evidence
+    joined = (
+        found.join(event, event.c.event_id == found.c.event_id)
+        .join(header, header.c.header_id == found.c.header_id)
+        .join(observable, observable.c.observable_id == found.c.observable_id)
+    )
+    wanted = select(
+        found.c.observable_id,
+        observable.c.kind,
+        observable.c.value,
+        event.c.event_id,
+        event.c.uuid,
+        header.c.header_id,
+        header.c.document,
+        found.c.attribute,
+        found.c.timestamp,
+        found.c.document,
+        found.c.taken,
+        found.c.vouches,
+    ).select_from(joined)
+    headers: dict[int, tuple[Event, tuple[str, ...]]] = {}
+    for chunk in chunks(sorted(observable_ids)):
+        for row in connection.execute(wanted.where(found.c.observable_id.in_(chunk))):
+            number, kind, value, event_id, event_uuid, header_id, document, uuid, timestamp, said, taken, vouches = row
+            if header_id not in headers:
+                headers[header_id] = read_header(event_uuid, document)
+            attribute = read_attribute(uuid_text(uuid), timestamp, said)
+            seen, picked = headers[header_id]
+            named = Observable(Kind(kind), value)
+            yield number, Witness(named, event_id, seen, picked, attribute, taken, bool(vouches))
+
+
+def by_observable(connection: Connection, observable_ids: Iterable[int]) -> dict[int, list[Witness]]:
+    """The witnesses of each observable."""
+    found: dict[int, list[Witness]] = {}
+    for observable_id, witness in witnesses(connection, observable_ids):
+        found.setdefault(observable_id, []).append(witness)
+    return found
+
+
+def content(
+    said: Mapping[int, Iterable[Witness]], rules: RuleSet, base_url: str, events: Collection[int]
+) -> dict[int, Merged]:
+    """What a destination with these rules should hold; observables without passing evidence are left out.
+
+    Args:
+        said: witnesses by observable.
+        rules: the gates.
+        base_url: address of MISP for links.
+        events: ids of the events that count there.
+    """
+    found = {}
+    for number, those in said.items():
+        counting = (w for w in those if w.vouches and w.event_id in events)
+        passing = [piece for witness in counting if (piece := witness.passes(rules, base_url)) is not None]
+        if passing:
+            found[number] = merge(passing)[0]
+    return found
+
+
+def audiences(connection: Connection, said: Mapping[int, Iterable[Witness]]) -> dict[int, frozenset[int]]:
+    """The ids of the events among the witnesses that count, by destination id."""
+    events = sorted({witness.event_id for those in said.values() for witness in those})
+    found: dict[int, set[int]] = {}
+    table = schema.audience
+    for event_id, destination_id in rows_by(connection, table.c.event_id, events, table.c.destination_id):
+        found.setdefault(destination_id, set()).add(event_id)
+    return {destination_id: frozenset(ids) for destination_id, ids in found.items()}
+
+
+def farewell(those: Iterable[Witness], rules: RuleSet, base_url: str) -> Merged | None:
+    """What was last said about an observable, gates aside: the content of its withdrawal."""
+    pieces = [piece for witness in those if (piece := witness.says(rules, base_url)) is not None]
+    return merge(pieces)[0] if pieces else None

@@ -1,0 +1,366 @@
+"""Requests to Microsoft as the ledger keeps book of them: what is due, what was begun, what came of it.
+
+Before a request begins, its rows say so (`flight_hash`); with the answer the mark goes. After a crash what is marked
+may have arrived or not: it is sent once more, with the same `modified`, and counts as there until it is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, case, func, select, update
+
+from misp_modules_ext.ledger import bulk, schema
+from misp_modules_ext.ledger.engine import now_ms
+from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding
+from misp_modules_ext.ledger.lease import Lease, renew
+from misp_modules_ext.ledger.stores import Store
+from misp_modules_ext.model.outcome import Reason
+
+#: `reason` of a withdrawal that a person let through although the cap holds others back.
+CAP_LIFTED = "cap-lifted"
+#: The least that may be withdrawn in 24 hours, and the part of what is live.
+LEAST_CAP = 100
+CAP_PART = 10
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+#: How long what a brake holds back, or what has no room, waits before it is looked at again.
+LOOK_AGAIN_MS = HOUR_MS
+#: First wait of a row whose request brought no answer for it; doubles with each attempt.
+FIRST_WAIT_MS = 2_000
+LONGEST_WAIT_MS = 900_000
+
+
+class DueRow(NamedTuple):
+    """A row that is due; without `due_hash` its indicator is to be withdrawn."""
+
+    observable_id: int
+    due_hash: bytes | None
+
+
+class Begun(NamedTuple):
+    """A row whose request may begin.
+
+    Attributes:
+        unanswered: an earlier request for it may have arrived.
+    """
+
+    observable_id: int
+    generation: int
+    created_ms: int
+    modified_ms: int
+    remote_id: str
+    unanswered: bool
+
+
+class Answer(NamedTuple):
+    """What came of a request for one row.
+
+    Attributes:
+        accepted: `None` when it is not known.
+        remote_id: Microsoft's id, `""` when it gave none.
+    """
+
+    observable_id: int
+    accepted: bool | None
+    reason: Reason | None = None
+    message: str = ""
+    remote_id: str = ""
+
+
+def due_rows(connection: Connection, store: Store, clock: int, most: int) -> list[DueRow]:
+    """The head of what is due at a destination, oldest first; what was skipped long enough ago is tried again."""
+    table = schema.holding
+    columns = (table.c.observable_id, table.c.due_hash)
+    found: list[DueRow] = []
+    for state in (schema.DUE, schema.SKIPPED):
+        here = (table.c.destination_id == store.destination_id) & (table.c.state == state) & (table.c.due_ms <= clock)
+        wanted = select(*columns).where(here).order_by(table.c.due_ms, table.c.observable_id).limit(most - len(found))
+        found += [DueRow(number, due) for number, due in connection.execute(wanted)]
+        if len(found) >= most:
+            break
+    return found
+
+
+def has_work(connection: Connection, store: Store) -> bool:
+    """Whether anything is due at a destination, or over."""
+    clock = now_ms(connection)
+    if due_rows(connection, store, clock, 1):
+        return True
+    table = schema.holding
+    over = (table.c.destination_id == store.destination_id) & (table.c.valid_until <= clock // 1000)
+    found = select(table.c.observable_id).where(over, table.c.state == schema.SETTLED, table.c.sent_hash.is_not(None))
+    return connection.execute(found.limit(1)).first() is not None
+
+
+def begin(
+    connection: Connection, store: Store, lease: Lease, wanted: Mapping[int, bytes], live: int | None = None
+) -> list[Begun]:
+    """Mark rows before the request for them begins.
+
+    Args:
+        connection: in a transaction.
+        store: the destination.
+        lease: under which the request will be made.
+        wanted: content digest by observable id, or `WITHDRAWING`.
+        live: how many indicators the destination holds; needed for withdrawals.
+
+    Returns:
+        The rows that may go, by observable id. Left out are those that changed meanwhile, and those that a daily brake
+        holds back.
+
+    Raises:
+        LeaseLostError: another drains this destination now.
+    """
+    clock = renew(connection, lease)
+    rows = _locked(connection, store, wanted)
+    going = [row for row in rows if _still_so(row, wanted[row.observable_id])]
+    going = _within_brakes(connection, store, going, clock, live)
+    begun = []
+    values = []
+    for row in going:
+        digest = wanted[row.observable_id]
+        again = row.flight_hash == digest
+        modified = row.modified_ms if again and row.modified_ms else max(clock, (row.modified_ms or 0) + 1)
+        created = row.created_ms or clock
+        begun.append(
+            Begun(
+                row.observable_id,
+                row.generation,
+                created,
+                modified,
+                row.remote_id or "",
+                row.flight_hash is not None,
+            )
+        )
+        values.append(
+            (store.destination_id, row.observable_id, schema.DUE, digest, created, modified, row.attempts + 1)
+        )
+    columns = ["state", "flight_hash", "created_ms", "modified_ms", "attempts"]
+    bulk.update(connection, schema.holding, ["destination_id", "observable_id"], columns, values)
+    return begun
+
+
+def _locked(connection: Connection, store: Store, wanted: Iterable[int]) -> list[Holding]:
+    table = schema.holding
+    columns = [table.c[name] for name in Holding._fields]
+    here = (table.c.destination_id == store.destination_id) & table.c.observable_id.in_(sorted(wanted))
+    found = connection.execute(select(*columns).where(here).order_by(table.c.observable_id).with_for_update())
+    return [Holding._make(row) for row in found]
+
+
+def _still_so(row: Holding, digest: bytes) -> bool:
+    if row.state not in (schema.DUE, schema.SKIPPED):
+        return False
+    return row.due_hash is None if digest == WITHDRAWING else row.due_hash == digest
+
+
+def _within_brakes(
+    connection: Connection, store: Store, rows: Sequence[Holding], clock: int, live: int | None
+) -> list[Holding]:
+    """What the daily brakes let through; what was begun before has been counted already."""
+    fresh = [row for row in rows if row.flight_hash is None]
+    creating = [row for row in fresh if row.due_hash is not None and row.sent_hash is None]
+    leaving = [row for row in fresh if row.due_hash is None and row.reason != CAP_LIFTED]
+    used = used_within_a_day(connection, store, clock)
+    settings = store.settings
+    room = settings.max_per_day - used[0] if settings.max_per_day else len(creating)
+    held = creating[max(0, room) :]
+    _hold_back(connection, store, held, Reason.MAX_PER_DAY, f"maxPerDay is {settings.max_per_day}.", clock)
+    cap = withdrawal_cap(settings.max_withdraw, live or 0)
+    kept = leaving[max(0, cap - used[1]) :]
+    message = f"{used[1] + len(leaving) - len(kept)} were withdrawn within 24 hours, {cap} may be."
+    _hold_back(connection, store, kept, Reason.WITHDRAWAL_CAP, message, clock)
+    back = {row.observable_id for row in (*held, *kept)}
+    going = [row for row in rows if row.observable_id not in back]
+    # What a person let through counts as well: the cap is about what went within a day.
+    withdrawn = sum(1 for row in fresh if row.due_hash is None and row.observable_id not in back)
+    _count(connection, store, clock, created=len(creating) - len(held), withdrawn=withdrawn)
+    return going
+
+
+def withdrawal_cap(configured: int | None, live: int) -> int:
+    """How many may be withdrawn in 24 hours (DESIGN.md 4, rule 5)."""
+    return max(LEAST_CAP, live // CAP_PART) if configured is None else configured
+
+
+def live_count(connection: Connection, store: Store) -> int:
+    """How many indicators a destination holds."""
+    table = schema.holding
+    here = (table.c.destination_id == store.destination_id) & table.c.sent_hash.is_not(None)
+    return int(connection.execute(select(func.count()).select_from(table).where(here)).scalar_one())
+
+
+def used_within_a_day(connection: Connection, store: Store, clock: int) -> tuple[int, int]:
+    """How many were created and withdrawn within 24 hours (the oldest of the hours counts whole)."""
+    table = schema.usage
+    recent = (table.c.destination_id == store.destination_id) & (table.c.hour > (clock - DAY_MS) // HOUR_MS)
+    sums = select(func.coalesce(func.sum(table.c.created), 0), func.coalesce(func.sum(table.c.withdrawn), 0))
+    created, withdrawn = connection.execute(sums.where(recent)).one()
+    return int(created), int(withdrawn)
+
+
+def _count(connection: Connection, store: Store, clock: int, *, created: int, withdrawn: int) -> None:
+    if not created and not withdrawn:
+        return
+    table = schema.usage
+    key = {"destination_id": store.destination_id, "hour": clock // HOUR_MS}
+    bulk.insert_missing(connection, table, [*key, "created", "withdrawn"], [(*key.values(), 0, 0)])
+    here = (table.c.destination_id == key["destination_id"]) & (table.c.hour == key["hour"])
+    more = {"created": table.c.created + created, "withdrawn": table.c.withdrawn + withdrawn}
+    connection.execute(update(table).where(here).values(**more))
+
+
+def _hold_back(
+    connection: Connection, store: Store, rows: Iterable[Holding], reason: Reason, message: str, clock: int
+) -> None:
+    _set(
+        connection,
+        store,
+        [row.observable_id for row in rows],
+        {"reason": reason.code, "message": message, "due_ms": clock + LOOK_AGAIN_MS},
+    )
+
+
+def _set(
+    connection: Connection,
+    store: Store,
+    numbers: Iterable[int],
+    values: Mapping[str, object],
+) -> None:
+    table = schema.holding
+    for chunk in bulk.chunks(sorted(numbers)):
+        here = (table.c.destination_id == store.destination_id) & table.c.observable_id.in_(chunk)
+        connection.execute(update(table).where(here).values(**values))
+
+
+def record(connection: Connection, store: Store, lease: Lease, answers: Sequence[Answer], *, withdrawn: bool) -> None:
+    """Write what came of a request.
+
+    Args:
+        connection: in a transaction.
+        store: the destination.
+        lease: under which the request was begun.
+        answers: one for each row of it.
+        withdrawn: the request was a withdrawal.
+
+    Raises:
+        LeaseLostError: another drains this destination now; nothing is written, and the other repeats the request.
+    """
+    clock = renew(connection, lease)
+    accepted = [answer for answer in answers if answer.accepted]
+    if withdrawn:
+        _record_gone(connection, store, accepted)
+    else:
+        _record_there(connection, store, accepted)
+    for answer in answers:
+        if answer.accepted is None:
+            _record_unknown(connection, store, answer, clock)
+        elif not answer.accepted:
+            _record_refused(connection, store, answer, clock, withdrawn=withdrawn)
+
+
+_FLOWN = schema.holding.c.flight_hash.is_not(None)
+
+
+def _record_there(connection: Connection, store: Store, answers: Sequence[Answer]) -> None:
+    table = schema.holding
+    done = (table.c.state == schema.DUE) & (table.c.due_hash == table.c.flight_hash)
+    values: dict[str, object] = {
+        # In this order: MariaDB sees the new value of a column in those that follow.
+        "state": case((done, schema.SETTLED), else_=table.c.state),
+        "sent_hash": table.c.flight_hash,
+        "flight_hash": None,
+        "attempts": 0,
+        "reason": None,
+        "message": None,
+    }
+    _ordered(connection, store, answers, values)
+    named = [(store.destination_id, a.observable_id, a.remote_id) for a in answers if a.remote_id]
+    bulk.update(connection, table, ["destination_id", "observable_id"], ["remote_id"], sorted(named))
+
+
+def _record_gone(connection: Connection, store: Store, answers: Sequence[Answer]) -> None:
+    table = schema.holding
+    done = (table.c.state == schema.DUE) & table.c.due_hash.is_(None)
+    values: dict[str, object] = {
+        "state": case((done, schema.SETTLED), else_=table.c.state),
+        "generation": table.c.generation + 1,
+        "sent_hash": None,
+        "flight_hash": None,
+        "remote_id": None,
+        "attempts": 0,
+        "reason": None,
+        "message": None,
+    }
+    _ordered(connection, store, answers, values)
+
+
+def _ordered(connection: Connection, store: Store, answers: Sequence[Answer], values: Mapping[str, object]) -> None:
+    table = schema.holding
+    for chunk in bulk.chunks(sorted(answer.observable_id for answer in answers)):
+        here = (table.c.destination_id == store.destination_id) & table.c.observable_id.in_(chunk)
+        pairs = [(table.c[name], value) for name, value in values.items()]
+        connection.execute(update(table).where(here, _FLOWN).ordered_values(*pairs))
+
+
+def _record_refused(connection: Connection, store: Store, answer: Answer, clock: int, *, withdrawn: bool) -> None:
+    """Its own fault, or no place for it: it stays so until its content or the configuration changes."""
+    table = schema.holding
+    values: dict[str, object] = {"reason": answer.reason.code if answer.reason else None, "message": answer.message}
+    if withdrawn and answer.reason is Reason.ALREADY_THERE:
+        # Ours is gone, and what is there now is somebody else's.
+        gone = (table.c.state == schema.DUE) & table.c.due_hash.is_(None)
+        values = {"state": case((gone, schema.SETTLED), else_=table.c.state), "sent_hash": None, "remote_id": None}
+    elif withdrawn:
+        values |= {"due_ms": clock + LOOK_AGAIN_MS}
+    else:
+        skipped = answer.reason in (Reason.CAPACITY, Reason.ALREADY_THERE)
+        current = (table.c.state == schema.DUE) & (table.c.due_hash == table.c.flight_hash)
+        values |= {"state": case((current, schema.SKIPPED if skipped else schema.REJECTED), else_=table.c.state)}
+        if skipped:
+            values |= {"due_ms": case((current, clock + DAY_MS), else_=table.c.due_ms)}
+            # In this order: MariaDB sees the new value of a column in those that follow.
+            values = {"due_ms": values.pop("due_ms"), **values}
+    _ordered(connection, store, [answer], values | {"flight_hash": None})
+
+
+def _record_unknown(connection: Connection, store: Store, answer: Answer, clock: int) -> None:
+    table = schema.holding
+    here = (table.c.destination_id == store.destination_id) & (table.c.observable_id == answer.observable_id)
+    attempts = connection.execute(select(table.c.attempts).where(here)).scalar_one()
+    wait = min(FIRST_WAIT_MS * 2 ** min(attempts, 20), LONGEST_WAIT_MS)
+    code = answer.reason.code if answer.reason else None
+    connection.execute(update(table).where(here).values(due_ms=clock + wait, reason=code, message=answer.message))
+
+
+def unbegin(connection: Connection, store: Store, lease: Lease, observable_ids: Iterable[int]) -> None:
+    """The requests for these rows were refused as a whole, so nothing of them has arrived."""
+    renew(connection, lease)
+    _set(connection, store, observable_ids, {"flight_hash": None})
+
+
+def leave_out(
+    connection: Connection, store: Store, lease: Lease, answers: Sequence[Answer], wanted: Mapping[int, bytes]
+) -> None:
+    """Write why rows were not even tried: somebody else's entry, or no room."""
+    clock = renew(connection, lease)
+    table = schema.holding
+    for answer in answers:
+        digest = wanted[answer.observable_id]
+        same = table.c.due_hash.is_(None) if digest == WITHDRAWING else table.c.due_hash == digest
+        here = (table.c.destination_id == store.destination_id) & (table.c.observable_id == answer.observable_id)
+        values = {
+            "state": schema.SKIPPED,
+            "reason": answer.reason.code if answer.reason else None,
+            "message": answer.message,
+            "due_ms": clock + DAY_MS,
+        }
+        connection.execute(update(table).where(here, same).values(**values))
+
+
+def take_back_rejections(connection: Connection, store: Store, lease: Lease, observable_ids: Iterable[int]) -> None:
+    """What was refused while everything was refused alike is due again: the cause was not theirs."""
+    renew(connection, lease)
+    _set(connection, store, observable_ids, {"state": schema.DUE, "reason": None, "message": None})

@@ -1,0 +1,332 @@
+"""Taking views of events into the ledger: evidence first, then what every destination should hold because of it.
+
+All of it happens in one transaction of the caller's, and one such transaction at a time in a ledger: two that saw each
+other's evidence half would both write content that neither event explains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, select, update
+
+from misp_modules_ext.ledger import bulk, schema
+from misp_modules_ext.ledger.comparison import COLUMNS, KEY, Changes, Comparison, Frame, Headers
+from misp_modules_ext.ledger.content import audiences, by_observable, content, farewell
+from misp_modules_ext.ledger.engine import alone, now_ms
+from misp_modules_ext.ledger.holdings import Placing, Ready, Settled, Standing, Wanted
+from misp_modules_ext.ledger.keys import no_clash, observable_id
+from misp_modules_ext.ledger.stores import Store
+from misp_modules_ext.ledger.views import Known, Origin, View, open_event, prepared
+from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.model.misp import Event
+from misp_modules_ext.planning import Plan, RuleSet, make_plan
+from misp_modules_ext.translate import Merged
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a submission's views.
+
+    Attributes:
+        plans: what was read, judged under each rule set.
+        settled: how each observable stands, by destination id.
+        named: the observables by id.
+        lost_by: attributes (UUIDs) whose evidence counted and no longer does.
+        absent: observables of attributes that are gone from MISP.
+        stale: UUIDs of events of which the ledger had seen a later state.
+    """
+
+    plans: dict[RuleSet, Plan]
+    settled: dict[int, Settled]
+    named: dict[int, Observable]
+    lost_by: set[str] = field(default_factory=set)
+    absent: set[int] = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)
+
+    def standing(self, store: Store, observable: Observable) -> Standing | None:
+        """How an observable stands at a destination; `None` when nothing of it is there or due."""
+        return self.settled[store.destination_id].standings.get(observable_id(observable))
+
+    def ready(self, store: Store) -> Mapping[int, Ready]:
+        """What is due at a destination, at hand."""
+        return self.settled[store.destination_id].ready
+
+
+def take(
+    connection: Connection,
+    events: Sequence[Event],
+    origin: Origin,
+    stores: Sequence[Store],
+    base_url: str,
+    *,
+    read_later: bool = False,
+) -> Taken:
+    """Take views into the ledger.
+
+    Args:
+        connection: in a transaction.
+        events: the views, each of one event.
+        origin: who says so.
+        stores: the destinations. A request asks for them; our own reading changes only those that were asked for the
+            event before.
+        base_url: address of MISP for links.
+        read_later: have our own reading settle the events.
+    """
+    alone(connection)
+    clock = now_ms(connection)
+    now = clock // 1000
+    views = [prepared(event, now) for event in events]
+    known = {uuid: open_event(connection, uuid) for uuid in sorted({v.event.uuid for v in views})}
+    stores = _asked_for(connection, stores, [event.event_id for event in known.values()], origin)
+    taken = {uuid: event.taken() for uuid, event in known.items()}
+    rule_sets = list(dict.fromkeys(store.rules for store in stores))
+    plans = {rules: make_plan([v.event for v in views], rules, base_url, taken, now) for rules in rule_sets}
+    result = Taken(plans, {}, {})
+    changes = _compare(connection, views, known, plans, origin, base_url, clock, result)
+    new = _write(connection, changes, origin, known)
+    _note_views(connection, views, known, origin, clock, result.stale, read_later=read_later)
+    _settle(connection, stores, plans, changes, new, known, base_url, clock, result)
+    return result
+
+
+def _asked_for(
+    connection: Connection, stores: Sequence[Store], event_ids: Sequence[int], origin: Origin
+) -> Sequence[Store]:
+    """Note who is asked for these events; our own reading asks for nobody, and learns who was."""
+    table = schema.audience
+    if origin is Origin.REQUEST:
+        pairs = sorted((event_id, store.destination_id) for event_id in event_ids for store in stores)
+        bulk.insert_missing(connection, table, ["event_id", "destination_id"], pairs)
+        return stores
+    asked = {row[1] for row in bulk.rows_by(connection, table.c.event_id, event_ids, table.c.destination_id)}
+    return [store for store in stores if store.destination_id in asked]
+
+
+def _compare(
+    connection: Connection,
+    views: Sequence[View],
+    known: Mapping[str, Known],
+    plans: Mapping[RuleSet, Plan],
+    origin: Origin,
+    base_url: str,
+    clock: int,
+    result: Taken,
+) -> list[tuple[Known, Changes]]:
+    compared = []
+    start = 0
+    for view in views:
+        event, stored = view.event, known[view.event.uuid]
+        end = start + len(event.attributes)
+        planned = {rules: plan.attributes[start:end] for rules, plan in plans.items()}
+        start = end
+        latest = stored.own_timestamp if origin is Origin.OWN_READING else stored.timestamp
+        if event.timestamp < latest:
+            result.stale.add(event.uuid)
+            continue
+        frame = Frame(origin, _frozen(event, stored, plans, origin, clock), base_url, clock // 1000)
+        headers = Headers(connection, stored, event, plans)
+        changes = Comparison(view, stored, planned, headers, frame).run()
+        compared.append((stored, changes))
+        result.named |= changes.named
+        result.lost_by |= changes.lost_by
+        result.absent |= changes.absent
+    return compared
+
+
+def _frozen(event: Event, known: Known, rule_sets: Iterable[RuleSet], origin: Origin, clock: int) -> bool:
+    """Whether an unpublished event still counts as it was: the longest grace of all rule sets is not over."""
+    if origin is not Origin.OWN_READING or event.counts_as_published:
+        return False
+    graces = [rules.selection.unpublished_grace for rules in rule_sets if rules.selection.published]
+    since = clock if known.unpublished_since_ms is None else known.unpublished_since_ms
+    return bool(graces) and clock < since + max(graces) * 1000
+
+
+def _write(
+    connection: Connection, compared: Sequence[tuple[Known, Changes]], origin: Origin, known: Mapping[str, Known]
+) -> set[int]:
+    """Write evidence; the ids of observables that the ledger has never seen."""
+    named: dict[int, Observable] = {}
+    stored = {row.observable_id for event in known.values() for rows in event.rows.values() for row in rows}
+    for _, changes in compared:
+        named |= changes.named
+    unknown = sorted(named.keys() - stored)
+    table = schema.observable
+    elsewhere = list(bulk.rows_by(connection, table.c.observable_id, unknown, table.c.kind, table.c.value))
+    no_clash(named, elsewhere)
+    new = set(unknown) - {row[0] for row in elsewhere}
+    bulk.insert(
+        connection,
+        table,
+        ["observable_id", "kind", "value"],
+        [(number, named[number].kind.value, named[number].value) for number in sorted(new)],
+    )
+    rows = {row[:3]: row for _, changes in compared for row in changes.rows.values()}
+    bulk.upsert(connection, schema.evidence, COLUMNS, KEY, [rows[key] for key in sorted(rows)])
+    gone = sorted((number, event.event_id, key, 0) for event, changes in compared for number, key in changes.gone)
+    bulk.update(connection, schema.evidence, KEY, ["vouches"], gone)
+    if origin is Origin.OWN_READING:
+        _vouch(connection, [event.event_id for event, _ in compared])
+    return new
+
+
+def _vouch(connection: Connection, event_ids: Iterable[int]) -> None:
+    """Our own reading stands behind what it left."""
+    table = schema.evidence
+    own = Origin.OWN_READING.value
+    for event_id in event_ids:
+        mine = (table.c.event_id == event_id) & (table.c.vouches == 1) & (table.c.origins.op("&")(own) == 0)
+        connection.execute(update(table).where(mine).values(origins=table.c.origins + own))
+
+
+def _note_views(
+    connection: Connection,
+    views: Iterable[View],
+    known: Mapping[str, Known],
+    origin: Origin,
+    clock: int,
+    stale: Collection[str],
+    *,
+    read_later: bool,
+) -> None:
+    table = schema.event
+    for view in views:
+        event, stored = view.event, known[view.event.uuid]
+        values: dict[str, object] = {}
+        if event.uuid not in stale:
+            values["timestamp"] = event.timestamp
+        if origin is Origin.OWN_READING:
+            values |= _own_reading(event, stored, clock, fresh=event.uuid not in stale)
+        elif read_later:
+            values |= {"read_due_ms": clock, "read_attempts": 0}
+        if values:
+            connection.execute(update(table).where(table.c.event_id == stored.event_id).values(**values))
+
+
+def _own_reading(event: Event, known: Known, clock: int, *, fresh: bool) -> dict[str, object]:
+    values: dict[str, object] = {"read_ms": clock, "read_message": None, "read_attempts": 0, "missing_since_ms": None}
+    if fresh:
+        since = None if event.counts_as_published else known.unpublished_since_ms or clock
+        values |= {"own_timestamp": event.timestamp, "unpublished_since_ms": since}
+    return values
+
+
+def _settle(
+    connection: Connection,
+    stores: Sequence[Store],
+    plans: Mapping[RuleSet, Plan],
+    compared: Sequence[tuple[Known, Changes]],
+    new: Collection[int],
+    known: Mapping[str, Known],
+    base_url: str,
+    clock: int,
+    result: Taken,
+) -> None:
+    """Find the content of all observables concerned, and bring the rows of each destination in line with it."""
+    odd = set().union(*(changes.odd for _, changes in compared))
+    if result.stale:
+        odd |= {observable_id(m.indicator.observable) for plan in plans.values() for m in plan.merged}
+    event_ids = [event.event_id for event in known.values()]
+    for rules, plan in plans.items():
+        lost = set().union(*(changes.lost.get(rules, set()) for _, changes in compared))
+        merged = {observable_id(entry.indicator.observable): entry for entry in plan.merged}
+        elsewhere = _elsewhere(connection, merged.keys() - new - odd, event_ids)
+        doubtful = (odd & merged.keys()) | lost | elsewhere
+        sure = Wanted.of(rules, {number: entry for number, entry in merged.items() if number not in doubtful})
+        stored = Stored(connection, doubtful, base_url)
+        for store in stores:
+            if store.rules == rules:
+                wanted = sure.and_also(stored.content(store))
+                order = dict.fromkeys([*(number for number in merged if number in wanted.merged), *wanted.merged])
+                placing = Placing(connection, store, wanted, lost, clock)
+                settled = placing.settle([*order, *sorted(lost - order.keys())], new)
+                result.settled[store.destination_id] = settled
+        result.named |= {number: entry.indicator.observable for number, entry in merged.items()}
+        result.named |= stored.named()
+
+
+class Stored:
+    """The content that the stored evidence gives to some observables, for one destination after the other."""
+
+    def __init__(self, connection: Connection, observable_ids: Collection[int], base_url: str) -> None:
+        self._said = by_observable(connection, observable_ids) if observable_ids else {}
+        self._audiences = audiences(connection, self._said) if self._said else {}
+        self._base_url = base_url
+        self._found: dict[tuple[RuleSet, frozenset[int]], dict[int, Merged]] = {}
+
+    def content(self, store: Store) -> dict[int, Merged]:
+        """What a destination should hold of them."""
+        events = self._audiences.get(store.destination_id, frozenset())
+        if (store.rules, events) not in self._found:
+            self._found[store.rules, events] = content(self._said, store.rules, self._base_url, events)
+        return self._found[store.rules, events]
+
+    def farewell(self, number: int, rules: RuleSet) -> Merged | None:
+        """What was last said about one of them, gates aside."""
+        return farewell(self._said.get(number, ()), rules, self._base_url)
+
+    def named(self) -> dict[int, Observable]:
+        """Those for which anything ever vouched."""
+        return {number: those[0].observable for number, those in self._said.items()}
+
+
+def _elsewhere(connection: Connection, observable_ids: Collection[int], event_ids: Sequence[int]) -> set[int]:
+    """Those for which other events vouch as well."""
+    table = schema.evidence
+    others = (table.c.vouches == 1) & table.c.event_id.not_in(event_ids)
+    return {row[0] for row in bulk.rows_by(connection, table.c.observable_id, sorted(observable_ids), where=others)}
+
+
+def refresh(
+    connection: Connection,
+    observable_ids: Collection[int],
+    stores: Sequence[Store],
+    base_url: str,
+    lost: Collection[int] = (),
+) -> dict[int, Settled]:
+    """Bring rows in line with the stored evidence, without a view: after a hold ends, or a rule changed.
+
+    Args:
+        connection: in a transaction.
+        observable_ids: which.
+        stores: the destinations.
+        base_url: address of MISP for links.
+        lost: those that may be withdrawn when nothing that counts vouches for them.
+
+    Returns:
+        How they stand, by destination id.
+    """
+    alone(connection)
+    clock = now_ms(connection)
+    stored = Stored(connection, observable_ids, base_url)
+    found: dict[int, Settled] = {}
+    for store in stores:
+        wanted = Wanted.of(store.rules, stored.content(store))
+        order = [*wanted.merged, *sorted(set(observable_ids) - wanted.merged.keys())]
+        found[store.destination_id] = Placing(connection, store, wanted, lost, clock).settle(order, ())
+    return found
+
+
+def event_missing(connection: Connection, uuid: str, stores: Sequence[Store], base_url: str) -> bool:
+    """Our own reading did not find an event: it stays as it was until the grace is over, then nothing vouches for it.
+
+    Returns:
+        Whether the grace is over.
+    """
+    alone(connection)
+    clock = now_ms(connection)
+    known = open_event(connection, uuid)
+    table = schema.event
+    here = table.c.event_id == known.event_id
+    connection.execute(update(table).where(here & table.c.missing_since_ms.is_(None)).values(missing_since_ms=clock))
+    since = connection.execute(select(table.c.missing_since_ms).where(here)).scalar_one()
+    stores = _asked_for(connection, stores, [known.event_id], Origin.OWN_READING)
+    grace = max((store.rules.selection.missing_grace for store in stores), default=0)
+    if clock < since + grace * 1000:
+        return False
+    concerned = {row.observable_id for rows in known.rows.values() for row in rows if row.vouches}
+    connection.execute(update(schema.evidence).where(schema.evidence.c.event_id == known.event_id).values(vouches=0))
+    refresh(connection, concerned, stores, base_url, lost=concerned)
+    return True

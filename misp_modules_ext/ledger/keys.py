@@ -1,0 +1,48 @@
+"""The short keys under which the ledger keeps observables and attributes."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping
+
+from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.model.indicator import Observable
+
+
+def observable_id(observable: Observable) -> int:
+    """63 bits of a digest of kind and value: known without asking the database.
+
+    Of a hundred million values, two share their number with a chance of one in two thousand; `no_clash` then refuses.
+    """
+    digest = hashlib.sha256(f"{observable.kind.value}:{observable.value}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def no_clash(named: Mapping[int, Observable], stored: Iterable[tuple[int, str, str]]) -> None:
+    """Make sure that the ids of observables are not those of other ones.
+
+    Args:
+        named: observables by id.
+        stored: (id, kind, value) of what the ledger holds.
+
+    Raises:
+        LedgerError: two different values have one id; nothing may be mixed up.
+    """
+    for number, kind, value in stored:
+        found = named[number]
+        if (found.kind.value, found.value) != (kind, value):
+            raise LedgerError(
+                f"Two values share one number in the ledger: {found.value[:80]!r} and {value[:80]!r}. This is next to "
+                "impossible; please report it to this project. Nothing was kept."
+            )
+
+
+def uuid_bytes(text: str) -> bytes:
+    """16 bytes of a UUID."""
+    return bytes.fromhex(text.replace("-", ""))
+
+
+def uuid_text(key: bytes) -> str:
+    """The UUID of 16 bytes, in lower case."""
+    return str(uuid.UUID(bytes=bytes(key)))

@@ -1,0 +1,181 @@
+"""One view of an event as it comes in, and the same event as the ledger holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntFlag
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, select
+
+from misp_modules_ext.ledger import schema
+from misp_modules_ext.ledger.bulk import rows_by
+from misp_modules_ext.ledger.documents import write_attribute
+from misp_modules_ext.ledger.keys import uuid_text
+from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tag
+
+#: A date may lie so many seconds ahead, since clocks differ; what lies further ahead is a wrong clock or a typing error
+#: and counts as not said: believed, it would keep an indicator for centuries.
+AHEAD = 86_400
+
+
+class Origin(IntFlag):
+    """Who says so: a request, that anyone could have sent, or our own reading of MISP."""
+
+    REQUEST = 1
+    OWN_READING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view with the documents of its attributes, in their order."""
+
+    event: Event
+    documents: tuple[bytes, ...]
+
+
+class Row(NamedTuple):
+    """A piece of evidence as it is stored."""
+
+    observable_id: int
+    attribute: bytes
+    header_id: int
+    taken: int
+    timestamp: int
+    origins: int
+    vouches: int
+    document: bytes
+
+
+@dataclass(slots=True)
+class Known:
+    """What the ledger holds of an event.
+
+    Attributes:
+        timestamp: of the latest view, -1 for none.
+        own_timestamp: of our own latest reading, -1 for none.
+        rows: its evidence by attribute.
+        headers: documents by header id.
+    """
+
+    event_id: int
+    timestamp: int
+    own_timestamp: int
+    unpublished_since_ms: int | None
+    rows: dict[bytes, list[Row]] = field(default_factory=dict)
+    headers: dict[int, bytes] = field(default_factory=dict)
+
+    def taken(self) -> dict[str, int]:
+        """When the ledger first took each attribute."""
+        return {uuid_text(key): min(row.taken for row in rows) for key, rows in self.rows.items()}
+
+
+def prepared(event: Event, now: int) -> View:
+    """The view without what cannot be kept: dates far ahead, and text that is no Unicode."""
+    attributes: list[Attribute] = []
+    documents: list[bytes] = []
+    changed = False
+    for attribute in event.attributes:
+        kept = _believable(attribute, now)
+        try:
+            document = write_attribute(kept)
+        except TypeError:
+            kept = _unicode(kept)
+            document = write_attribute(kept)
+        changed = changed or kept is not attribute
+        attributes.append(kept)
+        documents.append(document)
+    if changed:
+        event = replace(event, attributes=tuple(attributes))
+    return View(_believable_header(event, now), tuple(documents))
+
+
+def _believable(attribute: Attribute, now: int) -> Attribute:
+    latest = now + AHEAD
+    if attribute.timestamp <= latest and (attribute.last_seen is None or attribute.last_seen <= latest):
+        return attribute
+    last_seen = attribute.last_seen if attribute.last_seen is not None and attribute.last_seen <= latest else None
+    return replace(attribute, timestamp=_unless_ahead(attribute.timestamp, latest), last_seen=last_seen)
+
+
+def _unless_ahead(seconds: int, latest: int) -> int:
+    return seconds if seconds <= latest else 0
+
+
+def _believable_header(event: Event, now: int) -> Event:
+    latest = now + AHEAD
+    event = replace(
+        event,
+        timestamp=_unless_ahead(event.timestamp, latest),
+        publish_timestamp=_unless_ahead(event.publish_timestamp, latest),
+    )
+    texts = (event.info, event.creator_name, event.problem, *(tag.name for tag in event.tags))
+    if all(_is_unicode(text) for text in texts):
+        return event
+    return replace(
+        event,
+        info=_text(event.info),
+        creator_name=_text(event.creator_name),
+        problem=_text(event.problem),
+        tags=_tags(event.tags),
+    )
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or text == _text(text)
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _tags(tags: Iterable[Tag]) -> tuple[Tag, ...]:
+    return tuple(tag._replace(name=_text(tag.name)) for tag in tags)
+
+
+def _unicode(attribute: Attribute) -> Attribute:
+    return replace(
+        attribute,
+        type=_text(attribute.type),
+        value=_text(attribute.value),
+        category=_text(attribute.category),
+        comment=_text(attribute.comment),
+        tags=_tags(attribute.tags),
+        warninglists=attribute.warninglists and tuple(map(_text, attribute.warninglists)),
+        object=attribute.object and _object(attribute.object),
+        problem=_text(attribute.problem),
+    )
+
+
+def _object(holder: ObjectContext) -> ObjectContext:
+    siblings = tuple((_text(relation), _text(value)) for relation, value in holder.siblings)
+    return replace(holder, name=_text(holder.name), comment=_text(holder.comment), siblings=siblings)
+
+
+def open_event(connection: Connection, uuid: str) -> Known:
+    """What the ledger holds of an event; its row is made when there is none."""
+    table = schema.event
+    columns = (table.c.event_id, table.c.timestamp, table.c.own_timestamp, table.c.unpublished_since_ms)
+    found = connection.execute(select(*columns).where(table.c.uuid == uuid)).one_or_none()
+    if found is None:
+        made = connection.execute(insert(table).values(uuid=uuid, timestamp=-1))
+        return Known(int(made.inserted_primary_key[0]), -1, -1, None)  # type: ignore[index] # of one row
+    event_id, timestamp, own_timestamp, since = found
+    known = Known(event_id, timestamp, -1 if own_timestamp is None else own_timestamp, since)
+    headers = select(schema.header.c.header_id, schema.header.c.document).where(schema.header.c.event_id == event_id)
+    known.headers = {header_id: bytes(document) for header_id, document in connection.execute(headers)}
+    for row in _rows(connection, event_id):
+        known.rows.setdefault(row.attribute, []).append(row)
+    return known
+
+
+def _rows(connection: Connection, event_id: int) -> Sequence[Row]:
+    table = schema.evidence
+    columns = [getattr(table.c, name) for name in Row._fields]
+    return [
+        Row(number, bytes(key), header, taken, timestamp, origins, vouches, bytes(document))
+        for _, number, key, header, taken, timestamp, origins, vouches, document in rows_by(
+            connection, table.c.event_id, [event_id], *columns
+        )
+    ]

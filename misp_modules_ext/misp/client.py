@@ -1,0 +1,299 @@
+"""Our own read of an event: the one file that opens sockets to MISP.
+
+PyMISP, unmodified, makes the queries and reads the answers; the requests go through an adapter of ours, which alone
+knows the key: PyMISP logs headers and answers at DEBUG and quotes answers in exceptions, and old MISPs send the key
+back. The adapter takes it out of answers, makes an error of each that is none, verifies TLS and follows no redirect.
+
+What MISP gives, and how far that is known (2.5.1 and a file of 2026 read in source; nothing of it seen on a live MISP):
+
+* `events/restSearch` with `metadata`: the header with Orgc, sharing group, all tags (`includeAllTags`) and
+  `attribute_count`, the same whoever asks (seen in recordings); an empty list for an event that is not for us.
+* `objects/restSearch` with `metadata`: the objects without attributes, deleted ones included unless `deleted` is given,
+  which makes a query that fails.
+* `attributes/restSearch`: the attributes of the event and of its objects, with `object_id`, in pages. Its order is the
+  database's unless `order` is given. A server's allowed list takes rows out of pages afterwards, so a short page need
+  not be the last. Tags come with `local` but without `exportable`: one carrier of each is asked for once more without
+  `includeAllTags`. Sharing groups come as numbers: their UUIDs are asked for one by one, and where that is refused, the
+  group stays unnamed and the gates closed. Warninglist hits are looked up by MISP for attributes with to_ids only.
+* Deleted attributes: 2.5.1 shows them with `deleted: [0, 1]` to whoever sees the attribute; in 2026 that works for
+  roles with perm_sync only, and others need `"only"` (MISP issue 10949), which finds nothing in 2.5.1. So both are
+  asked; a key that is shown none still sees a complete view, which counts the others.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import requests
+from pydantic import SecretStr
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import HTTPResponse
+from urllib3.util.ssl_ import create_urllib3_context
+
+from misp_modules_ext import __version__
+from misp_modules_ext.config.settings import MispSettings
+from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, UsageError
+from misp_modules_ext.misp.answers import MAX_ANSWER, TO_DO, TooLarge, no_misp, not_found, refusal, unreachable
+from misp_modules_ext.misp.coerce import text, uuid_or_none
+from misp_modules_ext.misp.pages import Pages
+from misp_modules_ext.misp.shapes import Raw, mapping
+from misp_modules_ext.model.misp import Event
+
+if TYPE_CHECKING:
+    from pymisp import PyMISP
+
+#: Attributes, or objects, in one answer.
+PAGE = 2000
+CONNECT_TIMEOUT = 10.0
+
+_CHUNK = 64 * 1024
+#: What PyMISP is told instead of the key.
+_NO_KEY = "added-on-the-wire"
+
+
+class MispClient:
+    """One MISP, read with one key. For one thread at a time.
+
+    Args:
+        settings: with `key`.
+        timeout: seconds that each answer may take.
+        page: attributes, or objects, in one answer.
+
+    Raises:
+        UsageError: the section has no key.
+    """
+
+    def __init__(self, settings: MispSettings, timeout: float = 60, page: int = PAGE) -> None:
+        if settings.key is None or not settings.key.get_secret_value().strip():
+            raise UsageError(f"[{settings.name}] has no key, so nothing can be read from MISP.{TO_DO}add `key` to it.")
+        self._settings = settings
+        self._page = page
+        self._adapter = _Adapter(settings, settings.key, timeout)
+        self._pymisp: PyMISP | None = None
+
+    def read_event(self, uuid: str) -> Event:
+        """Read everything of one event that the key may see, soft-deleted attributes included.
+
+        Its `complete` says that all attributes MISP counts were seen, and that the event stood still meanwhile.
+
+        Args:
+            uuid: the event's.
+
+        Raises:
+            UsageError: that is no UUID.
+            EventNotFound: MISP shows this key no such event.
+            MispRefused: MISP does not take the key.
+            MispError: MISP cannot be read.
+        """
+        wanted = uuid_or_none(uuid)
+        if wanted is None:
+            raise UsageError(f"{uuid[:60]!r} is no UUID of an event.{TO_DO}copy it from the event's page in MISP.")
+        seen = Pages(self._header(wanted))
+        self._read_objects(wanted, seen)
+        self._read_attributes(wanted, seen, [0, 1])
+        if not seen.any_deleted:
+            self._read_attributes(wanted, seen, "only")
+        return seen.finish(self._header(wanted))
+
+    def _header(self, uuid: str) -> Raw:
+        query: dict[str, Any] = {"eventid": uuid, "metadata": True, "includeAllTags": 1, "excludeGalaxy": 1}
+        try:
+            answer = self._ask(lambda misp: misp.search("events", **query), may_be_missing=True)
+        except EventNotFound:
+            answer = []
+        if answer == []:
+            raise not_found(uuid, self._settings.url)
+        headers = [mapping(mapping(entry).get("Event")) for entry in answer] if isinstance(answer, list) else []
+        for header in headers:
+            if text(header.get("uuid")).lower() == uuid:
+                return header
+        raise self._no_misp()
+
+    def _read_objects(self, uuid: str, seen: Pages) -> None:
+        def _take(rows: list[object]) -> bool:
+            objects = [mapping(row).get("Object") for row in rows]
+            self._name_groups(seen, objects)
+            return bool(seen.add_objects(objects)) and len(rows) >= self._page
+
+        self._each_page(_take, seen, "objects", {"eventid": uuid, "metadata": True})
+
+    def _read_attributes(self, uuid: str, seen: Pages, deleted: list[int] | str) -> None:
+        query = {"eventid": uuid, "deleted": deleted}
+        only = deleted == "only"
+
+        def _take(rows: list[object]) -> bool:
+            self._name_groups(seen, rows)
+            unknown = seen.unknown_tags(rows)
+            if unknown:
+                carriers = sorted(set(unknown.values()))
+                shown = self._rows("attributes", query | {"uuid": carriers, "page": 1, "limit": len(carriers)})
+                if shown is None:
+                    raise self._no_misp()
+                seen.learn_tags(unknown, shown)
+            new = seen.add_attributes(rows, deleted_only=only)
+            # Without `new`, a server that ignores `page` would give its first one for ever.
+            return bool(new) and (len(rows) >= self._page or not (only or seen.all_seen))
+
+        wishes = {"includeAllTags": 1, "includeWarninglistHits": 1, "order": "Attribute.id"}
+        self._each_page(_take, seen, "attributes", query | wishes)
+
+    def _each_page(
+        self, take: Callable[[list[object]], bool], seen: Pages, controller: str, query: Mapping[str, Any]
+    ) -> None:
+        """Hand over page by page for as long as `take` wants more, and keep none. One that is no list is the last."""
+
+        def _page(number: int) -> list[object]:
+            rows = self._rows(controller, {**query, "page": number, "limit": self._page})
+            seen.trusted = seen.trusted and rows is not None
+            return rows or []
+
+        number = 1
+        while take(_page(number)):
+            number += 1
+
+    def _rows(self, controller: str, query: Mapping[str, Any]) -> list[object] | None:
+        answer = self._ask(lambda misp: misp.search(controller, **query))
+        if "errors" in mapping(answer):
+            raise self._no_misp()
+        rows = answer if controller == "objects" else mapping(answer).get("Attribute")
+        return rows if isinstance(rows, list) else None
+
+    def _name_groups(self, seen: Pages, rows: Iterable[object]) -> None:
+        for group in sorted(seen.unknown_groups(rows)):
+            seen.learn_group(group, self._sharing_group(group) if group.isdecimal() else None)
+
+    def _sharing_group(self, number: str) -> object:
+        try:
+            answer = self._ask(lambda misp: misp.get_sharing_group(number), may_be_missing=True)
+        except (MispRefused, EventNotFound):
+            return None
+        return mapping(answer).get("SharingGroup")
+
+    def _no_misp(self) -> MispError:
+        return no_misp(self._settings.url, self._settings.name)
+
+    def _connect(self) -> PyMISP:
+        if self._pymisp is None:
+            from pymisp import PyMISP  # noqa: PLC0415 - slow to import, and most calls never need it
+
+            # Always https to PyMISP, which uses the adapter for that alone; the adapter puts http back if `url` has it.
+            address = "https://" + self._settings.url.partition("://")[2].rstrip("/") + "/"
+            self._pymisp = PyMISP(address, _NO_KEY, https_adapter=self._adapter, tool=f"misp-modules-ext/{__version__}")
+        return self._pymisp
+
+    def _ask(self, call: Callable[[PyMISP], Any], *, may_be_missing: bool = False) -> Any:
+        """Ask MISP.
+
+        Args:
+            call: the question.
+            may_be_missing: a 404 is about what was asked for, not about the address of MISP.
+        """
+        try:
+            return call(self._connect())
+        except Exception as error:  # noqa: BLE001 - PyMISP's own errors are of any kind, and quote what MISP sent
+            failure = _ours(error) or self._no_misp()
+        if isinstance(failure, EventNotFound) and not (may_be_missing and self._pymisp):
+            failure = MispError(str(failure))
+        raise failure
+
+
+def _ours(error: BaseException | None) -> MispError | None:
+    """The error that the adapter raised, where PyMISP has wrapped it in one of its own."""
+    while error is not None and not isinstance(error, MispError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+class _Adapter(HTTPAdapter):
+    """Sends PyMISP's requests: with the key, to one host, in limited time, TLS verified."""
+
+    def __init__(self, settings: MispSettings, key: SecretStr, timeout: float) -> None:
+        self._url, self._section, self._ca = settings.url, settings.name, settings.ca
+        self._key, self._timeout = key, timeout
+        self._plain = settings.url.lower().startswith("http:")
+        self._context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self._ca is None and not self._plain:
+            self._context.load_default_certs()
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=self._context, **proxy_kwargs)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Send one request; of requests' own options only the proxies count.
+
+        Raises:
+            MispError: there is no answer, or none that can be read.
+        """
+        if self._ca is not None and not self._ca.is_file():
+            raise MispError(f"The file {self._ca} is not there.{TO_DO}correct `ca` of [{self._section}].")
+        try:
+            status, location, content = self._exchange(request, proxies)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it holds the request, and with it the key
+            failure: MispError | None = unreachable(error, self._url, self._section, self._timeout)
+        else:
+            failure = refusal(status, content, location, self._url, self._section)
+        if failure is not None:
+            raise failure
+        # The answer to PyMISP's request, not to the one with the key.
+        return self.build_response(request, HTTPResponse(io.BytesIO(content), status=status, preload_content=False))
+
+    def _exchange(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> tuple[int, str, bytes]:
+        """Status, where a redirect points, and the body without the key."""
+        key = self._key.get_secret_value().strip()
+        sent = request.copy()
+        if self._plain:
+            sent.url = "http" + str(sent.url).removeprefix("https")
+        sent.headers["Authorization"] = key
+        # Not the `send` that misp-modules' --debug-extended puts in its place: that one logs all headers.
+        original = inspect.unwrap(HTTPAdapter.send)
+        with original(
+            self,
+            sent,
+            stream=True,
+            timeout=(min(CONNECT_TIMEOUT, self._timeout), self._timeout),
+            verify=str(self._ca or DEFAULT_CA_BUNDLE_PATH),
+            proxies=proxies,
+        ) as response:
+            content = _read(response, time.monotonic() + self._timeout)
+            return response.status_code, response.headers.get("location", ""), content.replace(key.encode(), b"***")
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """The whole body, unpacked."""
+    # Packed, read1 gives what has arrived, so that a body that drips ends soon after the deadline. Unpacking waits.
+    packed = _bounded(lambda: response.raw.read1(_CHUNK, decode_content=False), deadline)
+    how = {"content-encoding": response.headers.get("content-encoding", "")}
+    body = HTTPResponse(io.BytesIO(packed), how, preload_content=False)
+    return _bounded(lambda: body.read(_CHUNK, decode_content=True), deadline)
+
+
+def _bounded(read: Callable[[], bytes], deadline: float) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while part := read():
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER:
+            raise TooLarge
+        if time.monotonic() > deadline:
+            raise TimeoutError("the answer did not end in time")
+    return b"".join(parts)

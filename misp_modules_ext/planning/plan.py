@@ -1,0 +1,153 @@
+"""From events to indicators under one rule set, with a reason for everything that stays behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from misp_modules_ext.misp.selection import Closed, Gates, exists, picks
+from misp_modules_ext.model.indicator import Evidence, Observable
+from misp_modules_ext.model.misp import Attribute, Event, Tag
+from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.planning.rules import RuleSet
+from misp_modules_ext.translate import EventContext, Marks, Merged, merge, observe, special
+
+# Python 3.11 takes 0.2 µs to find a member of an enumeration, and this is asked for every attribute.
+_UNSUPPORTED = Reason.UNSUPPORTED_TYPE
+
+
+class Part(NamedTuple):
+    """One observable of an attribute: with its evidence when it may go, else with the reason why not."""
+
+    observable: Observable
+    evidence: Evidence | None = None
+    reason: Reason | None = None
+    message: str = ""
+
+
+class PlannedAttribute(NamedTuple):
+    """An attribute with what it yields.
+
+    Attributes:
+        parts: its observables; empty when `reason` says why the attribute as a whole stays behind.
+    """
+
+    event: Event
+    attribute: Attribute
+    parts: tuple[Part, ...] = ()
+    reason: Reason | None = None
+    message: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All attributes read, and the indicators that should go, each once, in the order they were first seen."""
+
+    attributes: tuple[PlannedAttribute, ...]
+    merged: tuple[Merged, ...]
+
+
+class Judge:
+    """Plans the attributes of one event under one rule set; what is the same for many of them is worked out once."""
+
+    def __init__(self, event: Event, rules: RuleSet, base_url: str, some_picked: bool) -> None:
+        """Read the event's header.
+
+        Args:
+            event: the event; its attributes are not looked at.
+            rules: the rule set.
+            base_url: address of MISP for links, `""` when it is not configured.
+            some_picked: whether any attribute of the event carries the pick tag (`misp.selection.picks`).
+        """
+        self._event = event
+        self._gates = Gates(event, rules.selection, some_picked)
+        self._context = EventContext(event, rules.indicator, base_url)
+        self._allow_documentation = rules.selection.allow_documentation_ranges
+        self._by_tags: dict[tuple[Tag, ...], _Tagged] = {}
+
+    def judge(self, attribute: Attribute, taken: int) -> PlannedAttribute:
+        """Plan one attribute of the event.
+
+        The reasons in the order that tells an analyst most: what can never go is not asked for its IDS flag.
+
+        Args:
+            attribute: the attribute.
+            taken: when the ledger first took it, seconds since 1970 UTC, more than 0.
+        """
+        gone = exists(self._event, attribute)
+        if gone is not None:
+            return self._stays(attribute, *gone)
+        observation = observe(attribute)
+        if observation.reason is _UNSUPPORTED:
+            return self._stays(attribute, observation.reason, observation.message)
+        tagged = self._by_tags.get(attribute.tags) or self._read(attribute.tags)
+        closed = self._gates.first_closed(attribute, tagged.closed)
+        if closed is not None:
+            return self._stays(attribute, *closed)
+        if observation.reason is not None:
+            return self._stays(attribute, observation.reason, observation.message)
+        parts = []
+        for piece in self._context.evidence(attribute, observation, tagged.marks, taken):
+            why = special(piece.observable, self._allow_documentation)
+            parts.append(
+                Part(piece.observable, None, Reason.SPECIAL_VALUE, why) if why else Part(piece.observable, piece)
+            )
+        return PlannedAttribute(self._event, attribute, tuple(parts), None, "", observation.notes + tagged.notes)
+
+    def _read(self, tags: tuple[Tag, ...]) -> _Tagged:
+        marks = self._context.marks(tags)
+        closed = self._gates.of_tags(tags, marks.tlp, marks.pap)
+        notes = tuple(f"The marking {tag} is not known and was left aside." for tag in marks.unknown)
+        tagged = self._by_tags[tags] = _Tagged(marks, closed, notes)
+        return tagged
+
+    def _stays(self, attribute: Attribute, reason: Reason, message: str) -> PlannedAttribute:
+        return PlannedAttribute(self._event, attribute, (), reason, message)
+
+
+class _Tagged(NamedTuple):
+    """What follows from the tags of an attribute together with those of its event.
+
+    Attributes:
+        marks: what the tags say.
+        closed: the gate that they close.
+        notes: for the report.
+    """
+
+    marks: Marks
+    closed: Closed | None
+    notes: tuple[str, ...]
+
+
+def make_plan(
+    events: Sequence[Event], rules: RuleSet, base_url: str, taken: Mapping[str, Mapping[str, int]], now: int
+) -> Plan:
+    """Plan under one rule set.
+
+    Args:
+        events: what was read.
+        rules: the rule set.
+        base_url: address of MISP for links, `""` when it is not configured.
+        taken: event UUID -> attribute UUID -> when the ledger first took it, seconds since 1970 UTC.
+        now: the same for attributes that `taken` does not name: they are taken now.
+    """
+    attributes: list[PlannedAttribute] = []
+    for event in events:
+        judge_ = Judge(event, rules, base_url, picks(event, rules.selection.pick_tag)).judge
+        known = taken.get(event.uuid, {})
+        attributes += [judge_(attribute, known.get(attribute.uuid, now)) for attribute in event.attributes]
+    return Plan(tuple(attributes), tuple(merge(parts_evidence(attributes))))
+
+
+def judge(
+    event: Event, attribute: Attribute, rules: RuleSet, base_url: str, taken: int, some_picked: bool
+) -> PlannedAttribute:
+    """Plan one attribute; for many of one event, keep a `Judge`. The arguments are those of `Judge`."""
+    return Judge(event, rules, base_url, some_picked).judge(attribute, taken)
+
+
+def parts_evidence(attributes: Iterable[PlannedAttribute]) -> Iterator[Evidence]:
+    """What attributes vouch for: the evidence of those of their parts that may go, for `translate.merge`."""
+    return (part.evidence for planned in attributes for part in planned.parts if part.evidence is not None)

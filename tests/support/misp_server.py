@@ -1,0 +1,235 @@
+"""A `World` over HTTP, for unmodified PyMISP: MISP's addresses, keys, pages and errors, and faults at the network."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any
+
+from tests.support import misp_views as views
+from tests.support.misp_world import Attribute, User, World
+
+_WRONG_KEY = (
+    "Authentication failed. Please make sure you pass the API key of an API enabled user along in the Authorization "
+    "header."
+)
+
+
+@dataclass
+class Fault:
+    """Something that goes wrong with a request.
+
+    Attributes:
+        path: part of the path of the requests it is for.
+        after: so many of them pass first.
+        status: answer that, in MISP's shape.
+        echo: what MISP says with `status`.
+        headers: sent with `status`.
+        body: answer 200 with this.
+        truncate: announce the whole answer and send half of it.
+        drop: close the connection without an answer.
+        drip: send one byte after another, so many seconds apart.
+        delay: answer only after so many seconds.
+        before: called first, for example to change the world between two pages.
+    """
+
+    path: str = ""
+    after: int = 0
+    status: int | None = None
+    echo: str = "Something is wrong"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    truncate: bool = False
+    drop: bool = False
+    drip: float = 0
+    delay: float = 0
+    before: Callable[[], None] | None = None
+
+
+class MispServer:
+    """Serves a world at a loopback port while it is entered. Each fault happens once.
+
+    Args:
+        world: may be changed at any time from the test's thread.
+        tls: for https.
+    """
+
+    def __init__(self, world: World, tls: ssl.SSLContext | None = None) -> None:
+        self.world = world
+        self.faults: list[Fault] = []
+        #: Method, path and body of all requests, oldest first.
+        self.requests: list[tuple[str, str, dict[str, Any]]] = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("_Bound", (_Handler,), {"misp": self}))
+        self._http.daemon_threads = True
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._http.server_port}"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+
+    def __enter__(self) -> MispServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    def fault_for(self, path: str) -> Fault:
+        """The fault that is due for this request, which is then gone."""
+        for fault in self.faults:
+            if fault.path in path:
+                if fault.after == 0:
+                    self.faults.remove(fault)
+                    return fault
+                fault.after -= 1
+        return Fault()
+
+    def answer(self, path: str, body: dict[str, Any], key: str) -> tuple[int, Any]:
+        """Status and JSON of a request's answer."""
+        user = next((u for u in self.world.users if u.key == key and u.perm_auth), None)
+        if user is None:
+            return 403, error(_WRONG_KEY, path)
+        name = path.removeprefix("/").removesuffix(".json")
+        if name in _ANSWERS:
+            return 200, _ANSWERS[name](self.world, user, body)
+        group = next((g for g in self.world.groups if name == f"sharing_groups/view/{g.id}"), None)
+        if group is not None and user.sees_groups and user.org in group.orgs:
+            return 200, {"SharingGroup": views.group_json(group)}
+        return 404, error("Not Found", path)
+
+
+def error(message: str, path: str) -> dict[str, str]:
+    """How MISP words an error."""
+    return {"name": message, "message": message, "url": path}
+
+
+def _version(world: World, user: User, body: dict[str, Any]) -> Any:
+    return {"version": "2.5.34", "pymisp_recommended_version": version("pymisp"), "perm_sync": False}
+
+
+def _me(world: World, user: User, body: dict[str, Any]) -> Any:
+    """As without advanced keys: MISP sends the key back."""
+    told = {"id": "1", "org_id": str(user.org.id), "email": "user@misp.example", "authkey": user.key}
+    return {"User": told, "Role": {"id": "1", "name": "User", "perm_auth": True}, "UserSetting": {}}
+
+
+def _types(world: World, user: User, body: dict[str, Any]) -> Any:
+    return {"result": {"sane_defaults": {}, "types": [], "categories": [], "category_type_mappings": {}}}
+
+
+def _events(world: World, user: User, body: dict[str, Any]) -> Any:
+    found = [e for e in world.events.values() if e.uuid == body["eventid"] and views.sees(e, user)]
+    every = bool(body.get("includeAllTags"))
+    if body.get("metadata"):
+        return {"response": [{"Event": views.header(world, e, every)} for e in found]}
+    deleted = user.deleted_rows == "shown" and "deleted" in body
+    whole = [views.core_event(world, e.uuid, user, deleted=deleted, all_tags=every) for e in found]
+    return {"response": [{"Event": event} for event in whole]}
+
+
+def _objects(world: World, user: User, body: dict[str, Any]) -> Any:
+    assert body["metadata"]
+    assert "deleted" not in body, "MISP's own query would fail"
+    event = world.events.get(body["eventid"])
+    rows = views.objects(event, user) if event and views.sees(event, user) else []
+    return {"response": [{"Object": views.object_row(o)} for o in _page(rows, body)]}
+
+
+def _attributes(world: World, user: User, body: dict[str, Any]) -> Any:
+    event = world.events.get(body["eventid"])
+    rows = sorted(views.attributes(event, user), key=lambda a: a.id) if event and views.sees(event, user) else []
+    rows = [a for a in rows if _asked(a, user, body)]
+    every, warnings = bool(body.get("includeAllTags")), bool(body.get("includeWarninglistHits"))
+    if body.get("order") != "Attribute.id":
+        # Unasked, a database may order each page in its own way.
+        rows = sorted(rows, key=lambda a: a.uuid[body["page"] :])
+    page = [a for a in _page(rows, body) if a.value not in world.allowed_list]
+    shown = [views.attribute_row(world, a, all_tags=every, warnings=warnings) for a in page]
+    return {"response": {"Attribute": shown}}
+
+
+def _asked(attribute: Attribute, user: User, body: dict[str, Any]) -> bool:
+    if "uuid" in body and attribute.uuid not in body["uuid"]:
+        return False
+    if body.get("deleted") == "only":
+        return attribute.deleted and user.deleted_rows == "asked"
+    return not attribute.deleted or (user.deleted_rows == "shown" and 1 in body.get("deleted", []))
+
+
+def _page(rows: list[Any], body: dict[str, Any]) -> list[Any]:
+    start = (body["page"] - 1) * body["limit"]
+    return rows[start : start + body["limit"]]
+
+
+_ANSWERS: dict[str, Callable[[World, User, dict[str, Any]], Any]] = {
+    "servers/getVersion": _version,
+    "users/view/me": _me,
+    "attributes/describeTypes": _types,
+    "events/restSearch": _events,
+    "objects/restSearch": _objects,
+    "attributes/restSearch": _attributes,
+}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    misp: MispServer
+    protocol_version = "HTTP/1.1"
+    # Head and body in one packet: otherwise each answer waits for the client's acknowledgement.
+    wbufsize = 1 << 16
+
+    def do_GET(self) -> None:
+        # A client that has given up is no error of ours.
+        with contextlib.suppress(OSError):
+            self._serve()
+
+    do_POST = do_GET  # noqa: N815 - the base class looks for this name
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing."""
+
+    def _serve(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body: dict[str, Any] = json.loads(sent) if sent else {}
+        self.misp.requests.append((self.command, self.path, body))
+        fault = self.misp.fault_for(self.path)
+        if fault.before is not None:
+            fault.before()
+        time.sleep(fault.delay)
+        status, answer = self.misp.answer(self.path, body, self.headers.get("Authorization", ""))
+        if fault.status is not None:
+            status, answer = fault.status, error(fault.echo, self.path)
+        content = json.dumps(answer).encode() if fault.body is None else fault.body
+        self.close_connection = fault.drop or fault.truncate
+        if not fault.drop:
+            self._send(status, content, fault)
+
+    def _send(self, status: int, content: bytes, fault: Fault) -> None:
+        # As a web server does with large answers: compressed, and in chunks.
+        large = len(content) > 1000 and "gzip" in self.headers.get("Accept-Encoding", "")
+        if large:
+            packed = gzip.compress(content, 1)
+            content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+        how = {"Content-Encoding": "gzip", "Transfer-Encoding": "chunked"}
+        self.send_response(status)
+        for header in [*(how if large else {"Content-Length": str(len(content))}).items(), *fault.headers]:
+            self.send_header(*header)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        for part in [content[i : i + 1] for i in range(len(content))] if fault.drip else [content]:
+            self.wfile.write(part[: len(part) // 2] if fault.truncate else part)
+            self.wfile.flush()
+            time.sleep(fault.drip)
