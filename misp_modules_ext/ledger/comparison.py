@@ -146,6 +146,10 @@ class Comparison:
             self._view.event.attributes, self._view.documents, *self._planned, strict=True
         ):
             key = uuid_bytes(attribute.uuid)
+            if key in seen:
+                # Listed twice: the first one counts, so the plan knows more than the ledger will.
+                self.changes.odd.update(observable_id(p.observable) for plan in planned for p in plan.parts)
+                continue
             seen.add(key)
             self._attribute(key, attribute, document, planned)
         own = self._frame.origin is Origin.OWN_READING
@@ -188,9 +192,6 @@ class Comparison:
         header_id: int,
         origins: int = 0,
     ) -> None:
-        if (number, key) in self.changes.rows:
-            # The same attribute twice in one view: the last one is kept, so the plan knows more than the ledger.
-            self.changes.odd.add(number)
         event_id, origin = self._known.event_id, origins | self._frame.origin.value
         self.changes.rows[number, key] = (
             number,

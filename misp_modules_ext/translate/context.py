@@ -110,8 +110,7 @@ def _facts(attribute: Attribute, observation: Observation, dated: bool) -> tuple
     facts = observation.facts
     if attribute.object is not None:
         facts += tuple(_object_facts(attribute.value, attribute.object))
-    comment = readable(attribute.comment)
-    if comment:
+    if attribute.comment and (comment := readable(attribute.comment)):
         facts += (f"comment: {comment}",)
     if not dated:
         facts += (NO_DATE,)

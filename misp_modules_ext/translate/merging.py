@@ -77,19 +77,9 @@ def _ties(item: Evidence) -> tuple[object, ...]:
 
 def _of_one(item: Evidence) -> Indicator:
     """What `_of_several` makes of one, without the work: most observables have one attribute."""
+    observable, reference, title, _, severity, confidence, threat_type, tlp, labels, facts, start, until = item
     return Indicator(
-        item.observable,
-        item.title,
-        item.severity,
-        item.confidence,
-        item.threat_type,
-        _AUDIT,
-        item.tlp,
-        item.labels,
-        item.facts,
-        (item.reference,),
-        item.valid_from,
-        item.valid_until,
+        observable, title, severity, confidence, threat_type, _AUDIT, tlp, labels, facts, (reference,), start, until
     )
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from misp_modules_ext.ledger import Ledger
 from misp_modules_ext.ledger.engine import connect
+from tests.ledger.house import House
 from tests.support.databases import KINDS, database
 
 
@@ -25,3 +27,11 @@ def engine(url: str) -> Iterator[Engine]:
     made = connect(url)
     yield made
     made.dispose()
+
+
+@pytest.fixture
+def house(url: str) -> Iterator[House]:
+    """A ledger with two destinations of different rules."""
+    ledger = Ledger(url)
+    yield House(ledger)
+    ledger.close()
