@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from dataclasses import replace
 
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.drain import Place
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.destinations import create
 from misp_modules_ext.ledger import Ledger, Store
+from misp_modules_ext.ledger.lease import LEASE_MS
+
+#: For tests only, which kill processes and cannot wait a minute each time: milliseconds that a lease lasts.
+LEASE_VARIABLE = "MISP_MODULES_EXT_TEST_LEASE_MS"
+#: A request ends when so much of a lease is over (40 of 60 seconds), so that it never outlives it.
+REQUEST_PART = 2 / 3
 
 
 def base_url_of(settings: Settings) -> str:
@@ -25,4 +32,7 @@ def holder(kind: str) -> str:
 
 def place_of(ledger: Ledger, store: Store, settings: Settings, who: str, policy: Policy | None = None) -> Place:
     """A destination that may be drained."""
-    return Place(ledger, store, create(store.settings), who, base_url_of(settings), policy)
+    lease_ms = int(os.environ.get(LEASE_VARIABLE, LEASE_MS))
+    patience = policy or Policy()
+    patience = replace(patience, request_timeout=min(patience.request_timeout, lease_ms / 1000 * REQUEST_PART))
+    return Place(ledger, store, create(store.settings), who, base_url_of(settings), patience, lease_ms)

@@ -135,9 +135,9 @@ def _take(
         taken = take(connection, events, order.origin, stores, base_url, read_later=order.read_later)
         return stores, taken
 
-    if not open_:
-        stores, taken = [], Taken({}, {}, {})
-    else:
+    stores: list[Store] = []
+    taken = Taken({}, {}, {})
+    if open_:
         stores, taken = ledger.preview(work) if order.preview else ledger.write(work)
     for destination in chosen:
         rules = RuleSet.of(destination)

@@ -119,7 +119,9 @@ def _press_the_button(service: Service, emulator: Emulator, config: Path, report
     report.write_bytes(base64.b64decode(answer["data"]))
     arrived = _holdings(emulator)
     out.print(f"   Done in {took:.1f} s. At the emulator now: {_listed(arrived)}.", soft_wrap=True)
-    out.print("4. The same event once more, through the library: nothing has changed, so nothing is sent.", soft_wrap=True)
+    out.print(
+        "4. The same event once more, through the library: nothing has changed, so nothing is sent.", soft_wrap=True
+    )
     account = submit(read_export(json.dumps(body)).events, load(config), Order("cli"))
     to_terminal(account, out)
     again = _holdings(emulator)

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, insert
 from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.content import Witness
 from misp_modules_ext.ledger.documents import read_attribute, read_header, write_header
-from misp_modules_ext.ledger.keys import observable_id, uuid_bytes, uuid_text
+from misp_modules_ext.ledger.keys import Numbers, observable_id, uuid_bytes, uuid_text
 from misp_modules_ext.ledger.views import Known, Origin, Row, View
 from misp_modules_ext.misp.selection import carries, picks
 from misp_modules_ext.model.indicator import Observable
@@ -129,8 +129,10 @@ class Comparison:
         plans: Mapping[RuleSet, Sequence[PlannedAttribute]],
         headers: Headers,
         frame: Frame,
+        numbers: Numbers,
     ) -> None:
         self._view = view
+        self._numbers = numbers
         self._known = known
         self._rule_sets = tuple(plans)
         self._planned = tuple(plans.values())
@@ -148,7 +150,7 @@ class Comparison:
             key = uuid_bytes(attribute.uuid)
             if key in seen:
                 # Listed twice: the first one counts, so the plan knows more than the ledger will.
-                self.changes.odd.update(observable_id(p.observable) for plan in planned for p in plan.parts)
+                self.changes.odd.update(self._numbers[p.observable] for plan in planned for p in plan.parts)
                 continue
             seen.add(key)
             self._attribute(key, attribute, document, planned)
@@ -164,23 +166,31 @@ class Comparison:
         return self.changes
 
     def _attribute(self, key: bytes, attribute: Attribute, document: bytes, planned: list[PlannedAttribute]) -> None:
-        passing: list[set[int]] = []
-        for plan in planned:
-            ids = set()
-            for part in plan.parts:
-                if part.evidence is not None:
-                    number = observable_id(part.observable)
-                    self.changes.named[number] = part.observable
-                    ids.add(number)
-            passing.append(ids)
-        rows = {row.observable_id: row for row in self._known.rows.get(key, ())}
+        passing = [self._passing(plan) for plan in planned]
+        stored = self._known.rows.get(key)
+        if stored is None:
+            for number in passing[0].union(*passing[1:]):
+                self._write(key, number, attribute, document, self._frame.now, self._headers.current)
+            return
         # When the ledger first took the attribute, also where its value is a new one.
-        taken = min((row.taken for row in rows.values()), default=self._frame.now)
-        for number in passing[0].union(*passing[1:]):
-            if number not in rows:
-                self._write(key, number, attribute, document, taken, self._headers.current)
-        for number, row in rows.items():
-            self._again(row, attribute, document, planned, [number in ids for ids in passing])
+        taken = min(row.taken for row in stored)
+        for number in passing[0].union(*passing[1:]).difference(row.observable_id for row in stored):
+            self._write(key, number, attribute, document, taken, self._headers.current)
+        for row in stored:
+            same = row.document == document and row.header_id == self._headers.current and row.vouches
+            if not same or row.timestamp != attribute.timestamp:
+                passes = [row.observable_id in ids for ids in passing]
+                self._again(row, attribute, document, planned, passes)
+
+    def _passing(self, planned: PlannedAttribute) -> set[int]:
+        """The observables for which an attribute passes the gates of one rule set."""
+        ids = set()
+        for part in planned.parts:
+            if part.evidence is not None:
+                number = self._numbers[part.observable]
+                self.changes.named[number] = part.observable
+                ids.add(number)
+        return ids
 
     def _write(
         self,
@@ -208,11 +218,8 @@ class Comparison:
     def _again(
         self, row: Row, attribute: Attribute, document: bytes, planned: list[PlannedAttribute], passes: list[bool]
     ) -> None:
-        """An attribute that has this evidence already is seen again."""
+        """An attribute that has this evidence already is seen again, and says something else."""
         own = self._frame.origin is Origin.OWN_READING
-        same = row.document == document and row.header_id == self._headers.current
-        if same and row.vouches and row.timestamp == attribute.timestamp:
-            return
         if not own and attribute.timestamp < row.timestamp:
             self.changes.odd.add(row.observable_id)
         elif own and self._says_otherwise(row, attribute):

@@ -188,6 +188,7 @@ class Placing:
         self._per_event: dict[str, int] = {}
         self._held: dict[int, str] = {}
         self._expired: list[int] = []
+        self._counts = False
         self.settled = Settled()
 
     def settle(self, observable_ids: Collection[int], new: Collection[int]) -> Settled:
@@ -198,11 +199,18 @@ class Placing:
             new: those of them for which no row exists anywhere.
         """
         old = [number for number in observable_ids if number not in new]
-        rows = read(self._connection, self._store, old) if old else {}
         self._held = held(self._connection, self._store, old) if old else {}
+        self._counts = 0 < self._store.settings.max_per_event < len(observable_ids)
+        unchanged = self._unchanged(old) if old else set()
+        rest = [number for number in old if number not in unchanged]
+        rows = read(self._connection, self._store, rest) if rest else {}
         inserts: dict[int, Change] = {}
         changing: list[int] = []
         for number in observable_ids:
+            if number in unchanged:
+                if self._counts:
+                    self._count(self._wanted.merged[number])
+                continue
             change = self._compare(number, rows.get(number))
             if change is not None and number in rows:
                 changing.append(number)
@@ -215,6 +223,26 @@ class Placing:
         for chunk in chunks(sorted(self._expired)):
             _mark_expired(self._connection, self._store, schema.holding.c.observable_id.in_(chunk))
         return self.settled
+
+    def _unchanged(self, observable_ids: Collection[int]) -> set[int]:
+        """Those that are there as they should be: nearly all of a submission that comes again, so read in few words."""
+        table = schema.holding
+        there = (
+            (table.c.destination_id == self._store.destination_id)
+            & (table.c.state == schema.SETTLED)
+            & (table.c.due_hash == table.c.sent_hash)
+            & table.c.flight_hash.is_(None)
+        )
+        columns = (table.c.sent_hash, table.c.valid_until, table.c.generation)
+        digests, now, standings = self._wanted.digests, self._now, self.settled.standings
+        found = set()
+        for number, sent, valid_until, generation in rows_by(
+            self._connection, table.c.observable_id, sorted(observable_ids), *columns, where=there
+        ):
+            if digests.get(number) == sent and valid_until > now and number not in self._held:
+                standings[number] = Standing(schema.SETTLED, None, "", valid_until, generation)
+                found.add(number)
+        return found
 
     def _change(self, changing: Collection[int]) -> None:
         """Change rows: looked at once more under a lock, since an answer of Microsoft's may have come meanwhile."""
@@ -246,12 +274,17 @@ class Placing:
         return self._present(number, row, entry.indicator, self._wanted.digests[number])
 
     def _too_many(self, entry: Merged, row: Holding | None) -> bool:
-        limit = self._store.settings.max_per_event
-        if not limit:
+        # A submission of fewer indicators cannot bring too many of one event.
+        if not self._counts:
             return False
+        over = self._count(entry) > self._store.settings.max_per_event
+        return over and (row is None or not row.maybe_there)
+
+    def _count(self, entry: Merged) -> int:
+        """How many indicators the event that leads this one has brought so far."""
         event = leader(entry).reference.event
         count = self._per_event[event] = self._per_event.get(event, 0) + 1
-        return count > limit and (row is None or not row.maybe_there)
+        return count
 
     def _present(self, number: int, row: Holding | None, indicator: Indicator, digest: bytes) -> Change | None:
         if row is not None and row.valid_until is not None and row.valid_until > self._now:

@@ -16,7 +16,7 @@ from misp_modules_ext.ledger.comparison import COLUMNS, KEY, Changes, Comparison
 from misp_modules_ext.ledger.content import audiences, by_observable, content, farewell
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.ledger.holdings import Placing, Ready, Settled, Standing, Wanted
-from misp_modules_ext.ledger.keys import no_clash, observable_id
+from misp_modules_ext.ledger.keys import Numbers, no_clash, observable_id
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.ledger.views import Known, Origin, View, open_event, prepared
 from misp_modules_ext.model.indicator import Observable
@@ -84,10 +84,11 @@ def take(
     rule_sets = list(dict.fromkeys(store.rules for store in stores))
     plans = {rules: make_plan([v.event for v in views], rules, base_url, taken, now) for rules in rule_sets}
     result = Taken(plans, {}, {})
-    changes = _compare(connection, views, known, plans, origin, base_url, clock, result)
+    numbers = Numbers()
+    changes = _compare(connection, views, known, plans, origin, base_url, clock, result, numbers)
     new = _write(connection, changes, origin, known)
     _note_views(connection, views, known, origin, clock, result.stale, read_later=read_later)
-    _settle(connection, stores, plans, changes, new, known, base_url, clock, result)
+    _settle(connection, stores, plans, changes, new, known, base_url, clock, result, numbers)
     return result
 
 
@@ -113,6 +114,7 @@ def _compare(
     base_url: str,
     clock: int,
     result: Taken,
+    numbers: Numbers,
 ) -> list[tuple[Known, Changes]]:
     compared = []
     start = 0
@@ -127,7 +129,7 @@ def _compare(
             continue
         frame = Frame(origin, _frozen(event, stored, plans, origin, clock), base_url, clock // 1000)
         headers = Headers(connection, stored, event, plans)
-        changes = Comparison(view, stored, planned, headers, frame).run()
+        changes = Comparison(view, stored, planned, headers, frame, numbers).run()
         compared.append((stored, changes))
         result.named |= changes.named
         result.lost_by |= changes.lost_by
@@ -223,15 +225,16 @@ def _settle(
     base_url: str,
     clock: int,
     result: Taken,
+    numbers: Numbers,
 ) -> None:
     """Find the content of all observables concerned, and bring the rows of each destination in line with it."""
     odd = set().union(*(changes.odd for _, changes in compared))
     if result.stale:
-        odd |= {observable_id(m.indicator.observable) for plan in plans.values() for m in plan.merged}
+        odd |= {numbers[m.indicator.observable] for plan in plans.values() for m in plan.merged}
     event_ids = [event.event_id for event in known.values()]
     for rules, plan in plans.items():
         lost = set().union(*(changes.lost.get(rules, set()) for _, changes in compared))
-        merged = {observable_id(entry.indicator.observable): entry for entry in plan.merged}
+        merged = {numbers[entry.indicator.observable]: entry for entry in plan.merged}
         elsewhere = _elsewhere(connection, merged.keys() - new - odd, event_ids)
         doubtful = (odd & merged.keys()) | lost | elsewhere
         sure = Wanted.of(rules, {number: entry for number, entry in merged.items() if number not in doubtful})

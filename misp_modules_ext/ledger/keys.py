@@ -19,6 +19,14 @@ def observable_id(observable: Observable) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+class Numbers(dict[Observable, int]):
+    """The ids of observables, each made once: a digest takes longer than to look it up."""
+
+    def __missing__(self, observable: Observable) -> int:
+        number = self[observable] = observable_id(observable)
+        return number
+
+
 def no_clash(named: Mapping[int, Observable], stored: Iterable[tuple[int, str, str]]) -> None:
     """Make sure that the ids of observables are not those of other ones.
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.ledger import schema
-from misp_modules_ext.ledger.engine import now_ms
+from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.model.indicator import Indicator
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import RuleSet
@@ -52,25 +52,43 @@ def register(connection: Connection, destinations: Iterable[tuple[DestinationSet
     A changed configuration makes due again what was rejected or skipped under the old one, and ends a pause: whoever
     changed it wants to know whether it helped.
     """
-    table = schema.destination
-    known = {
-        bytes(store): (destination_id, label, bytes(configuration))
-        for store, destination_id, label, configuration in connection.execute(
-            select(table.c.store, table.c.destination_id, table.c.label, table.c.configuration)
-        )
-    }
+    wanted = [(settings, refuses, key_of(settings), configuration_of(settings)) for settings, refuses in destinations]
+    known = _known(connection)
+    if any(key not in known or known[key].differs(settings.name, now) for settings, _, key, now in wanted):
+        # Two processes that meet a new configuration at once would both write it.
+        alone(connection)
+        known = _known(connection)
     stores = []
-    for settings, refuses in destinations:
-        key, configuration = key_of(settings), configuration_of(settings)
+    for settings, refuses, key, configuration in wanted:
         found = known.get(key)
         if found is None:
             destination_id = _make(connection, settings, key, configuration)
         else:
-            destination_id = found[0]
-            if found[1:] != (settings.name, configuration):
-                _change(connection, destination_id, settings.name, configuration, found[2] != configuration)
+            destination_id = found.destination_id
+            if found.differs(settings.name, configuration):
+                changed = found.configuration != configuration
+                _change(connection, destination_id, settings.name, configuration, changed)
         stores.append(Store(destination_id, settings, RuleSet.of(settings), refuses))
     return stores
+
+
+class _Known(NamedTuple):
+    destination_id: int
+    label: str
+    configuration: bytes
+
+    def differs(self, label: str, configuration: bytes) -> bool:
+        return (self.label, self.configuration) != (label, configuration)
+
+
+def _known(connection: Connection) -> dict[bytes, _Known]:
+    """The rows by store."""
+    table = schema.destination
+    columns = (table.c.store, table.c.destination_id, table.c.label, table.c.configuration)
+    return {
+        bytes(store): _Known(destination_id, label, bytes(configuration))
+        for store, destination_id, label, configuration in connection.execute(select(*columns))
+    }
 
 
 def _make(connection: Connection, settings: DestinationSettings, key: bytes, configuration: bytes) -> int:

@@ -11,6 +11,7 @@ from misp_modules_ext.model.indicator import NAMESPACE
 _TRUE = frozenset({"1", "true", "yes"})
 _FALSE = frozenset({"0", "false", "no", ""})
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_MOST_DIGITS = 20
 #: Later than this no timestamp of MISP's can be seconds (year 5138): it is milliseconds or microseconds.
 _LAST_SECOND = 100_000_000_000
 
@@ -26,23 +27,26 @@ def text(value: object) -> str:
 
 def integer(value: object) -> int | None:
     """An integer that MISP may have written as text, `None` when it is none."""
-    if isinstance(value, bool):
-        return int(value)
+    if isinstance(value, str):
+        return _integer(value)
     if isinstance(value, int):
-        return value
+        return int(value)
     if isinstance(value, float):
         return int(value) if value.is_integer() else None
-    if isinstance(value, str):
-        digits = value.strip()
-        # Longer ones are no numbers of MISP's, and Python refuses to convert them past 4,300 digits.
-        if len(digits) <= 20 and digits.lstrip("-").isascii() and digits.lstrip("-").isdigit():
-            return int(digits) if digits.count("-") <= 1 else None
+    return None
+
+
+def _integer(written: str) -> int | None:
+    digits = written.strip().removeprefix("-")
+    # Longer ones are no numbers of MISP's, and Python refuses to convert them past 4,300 digits.
+    if len(digits) <= _MOST_DIGITS and digits.isascii() and digits.isdigit():
+        return int(written)
     return None
 
 
 def flag(value: object) -> bool | None:
     """A boolean that MISP may have written as 0, "0", "false" …; `None` when it is absent or unreadable."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (int, str)):
         word = str(value).strip().lower()
@@ -58,6 +62,8 @@ def seconds(value: object) -> int | None:
 
     A time without a zone is UTC, as MISP means it.
     """
+    if value is None:
+        return None
     number = integer(value)
     if number is not None:
         while number > _LAST_SECOND:
@@ -94,6 +100,8 @@ def date(value: object) -> str:
 
 def identity(value: object, *instead: str) -> str:
     """A UUID in lower case; when `value` is none, one derived from it or from `instead`, the same at every reading."""
+    if isinstance(value, str) and _UUID.match(value):
+        return value  # nearly always
     written = text(value).strip().lower()
     if _UUID.match(written):
         return written

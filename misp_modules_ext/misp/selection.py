@@ -36,7 +36,7 @@ def picks(event: Event, pick_tag: str) -> bool:
     if not pick_tag:
         return False
     # Each set of tags once: attributes are many, and their tags much the same.
-    sets = {a.tags for a in event.attributes if not a.deleted} | {a.tags for a in event.kept_out if not a.deleted}
+    sets = {a.tags for a in (*event.attributes, *event.kept_out) if a.tags and not a.deleted}
     return any(carries(tags, pick_tag) for tags in sets)
 
 

@@ -8,6 +8,7 @@ marked as inherited.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from misp_modules_ext.misp.coerce import flag, text
 from misp_modules_ext.misp.shapes import Raw, mapping, shape
@@ -52,5 +53,15 @@ def _tag(entry: object) -> Tag | None:
     name = text(inner.get("name")).strip()
     if not name:
         return None
-    local = any(flag(source.get(key)) is True for source in (link, inner) for key in ("local", "local_only"))
-    return Tag(name, exportable=flag(inner.get("exportable")) is not False, local=local)
+    local = _says_local(inner) or (inner is not link and _says_local(link))
+    return _shared(name, flag(inner.get("exportable")) is not False, local)
+
+
+def _says_local(source: Raw) -> bool:
+    return flag(source.get("local")) is True or flag(source.get("local_only")) is True
+
+
+@lru_cache(maxsize=4096)
+def _shared(name: str, exportable: bool, local: bool) -> Tag:
+    """One record for equal tags: thousands of attributes carry the same ones."""
+    return Tag(name, exportable, local)

@@ -20,10 +20,9 @@ from functools import cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
 
-from publicsuffixlist import PublicSuffixList
-
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.translate.addresses import IPV4
+from misp_modules_ext.translate.suffixes import is_public_suffix
 from misp_modules_ext.translate.text import shown
 
 _WIDEST_IPV4 = 8
@@ -198,18 +197,13 @@ def _is_for_documentation(head: str, top: str) -> bool:
 
 
 def _public_suffix(name: str) -> str:
-    if _suffixes().is_public(name):
+    if is_public_suffix(name):
         return f"{shown(name)} is a public suffix: under it everyone can have a name."
     return ""
 
 
 def _ends(network: IPv4Network | IPv6Network) -> tuple[int, int]:
     return int(network.network_address), int(network.broadcast_address)
-
-
-@cache
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
 
 
 @cache

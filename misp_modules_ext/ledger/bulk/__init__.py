@@ -2,7 +2,7 @@
 
 Through Core's row dictionaries the same rows take twice the time and several times the memory (DESIGN.md 8); through
 `executemany` PostgreSQL and MariaDB take three times what they need. So each database has a module of its own:
-`sqlite`, `postgresql`, `mariadb` (and `packed`, how MariaDB's rows are read).
+`sqlite`, `postgresql`, `mariadb`; `values` looks at what is to be written, `driver` lends the driver's cursor.
 
 What holds for all of them:
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column, select
 
 from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.ledger.bulk import driver, packed
+from misp_modules_ext.ledger.bulk import driver
 from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check, chunks, kind
 
 #: Rows of one statement, unless they are large.
@@ -116,8 +116,9 @@ def rows_by(
     for chunk in chunks(keys, _KEYS if kind(column) is int else _OTHER_KEYS):
         check(column, chunk)
         among: ColumnElement[bool] = literal_column(f"{name} IN ({','.join(_of_column(column, chunk))})")
-        wanted = select(*columns).where(among)
-        yield from packed.rows(connection, wanted if where is None else wanted.where(where), columns)
+        wanted = select(*columns).where(among) if where is None else select(*columns).where(among, where)
+        # A statement with its keys is never seen again, and a cache of such would take much memory.
+        yield from connection.execute(wanted, execution_options={"compiled_cache": None}).cursor.fetchall()
 
 
 def _literals(columns: Sequence[Column[Any]], values: Sequence[Values]) -> list[list[str]]:

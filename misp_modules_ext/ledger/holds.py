@@ -1,0 +1,258 @@
+"""Holds: what people take back, or change at Microsoft's side, stays as they left it (DESIGN.md 4, rule 6).
+
+A hold is a row of its own table, so that it outlives everything that happens to the evidence. While it lasts nothing is
+sent for the value; the row of the destination says `ON_HOLD` once it is as the person wanted it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, delete, select, update
+
+from misp_modules_ext.ledger import bulk, schema
+from misp_modules_ext.ledger.content import audiences, by_observable, content
+from misp_modules_ext.ledger.engine import alone, now_ms
+from misp_modules_ext.ledger.flight import CAP_LIFTED
+from misp_modules_ext.ledger.holdings import read
+from misp_modules_ext.ledger.intake import refresh
+from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.ledger.stores import Store
+from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.model.misp import Attribute
+from misp_modules_ext.translate import observe
+
+#: The longest name that the ledger keeps.
+_LONGEST_NAME = 255
+#: Attribute types whose readers together understand all spellings of all kinds.
+_TYPES = ("ip-dst", "domain", "url", "email", "md5", "sha1", "sha256", "filename")
+_KEY = ("destination_id", "observable_id")
+
+
+class Hold(NamedTuple):
+    """Who keeps a value as it is, and why.
+
+    Attributes:
+        since_ms: milliseconds since 1970 UTC by the database's clock; 0 for one that is to be put now.
+    """
+
+    who: str
+    why: str
+    since_ms: int = 0
+
+
+class Vouched(NamedTuple):
+    """What an event vouches for at a destination.
+
+    Attributes:
+        alone: ids of observables for which nothing else counts there.
+        shared: ids of those that other events vouch for as well.
+    """
+
+    alone: frozenset[int]
+    shared: frozenset[int]
+
+
+def named(connection: Connection, text: str) -> dict[int, Observable]:
+    """The observables of the ledger that a person means by a text.
+
+    Args:
+        connection: in a transaction.
+        text: a value in any spelling that MISP takes, also defanged; `KIND:VALUE` names one of several kinds.
+    """
+    meant = {observable_id(observable): observable for observable in _meant(_unicode(text).strip())}
+    table = schema.observable
+    found = bulk.rows_by(connection, table.c.observable_id, sorted(meant), table.c.kind, table.c.value)
+    # The number of another value may be the same by chance.
+    return {number: meant[number] for number, kind, value in found if meant[number] == (kind, value)}
+
+
+def _unicode(text: str) -> str:
+    """A text as databases keep it: what a shell passes on may be no Unicode."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _meant(text: str) -> Iterable[Observable]:
+    kind, _, value = text.partition(":")
+    if value and kind in list(Kind):
+        yield Observable(Kind(kind), value.strip())
+    for known in Kind:
+        yield Observable(known, text)
+    for type_ in _TYPES:
+        yield from observe(Attribute("", type_, text)).observables
+
+
+def of_event(connection: Connection, uuid: str, store: Store, base_url: str) -> Vouched | None:
+    """What an event vouches for at a destination; `None` when the ledger has never seen the event.
+
+    Evidence of others counts as it does for content: where it was asked for, and where it passes the gates.
+    """
+    event = schema.event
+    event_id = connection.execute(select(event.c.event_id).where(event.c.uuid == uuid)).scalar_one_or_none()
+    if event_id is None:
+        return None
+    table = schema.evidence
+    vouching = select(table.c.observable_id).where(table.c.event_id == event_id, table.c.vouches == 1).distinct()
+    numbers = {row[0] for row in connection.execute(vouching)}
+    said = by_observable(connection, numbers)
+    audience = audiences(connection, said).get(store.destination_id, frozenset())
+    if event_id not in audience:
+        return Vouched(frozenset(), frozenset())
+    shared = content(said, store.rules, base_url, audience - {event_id}).keys()
+    return Vouched(frozenset(numbers - shared), frozenset(shared))
+
+
+def kept_at(connection: Connection, store: Store) -> set[int]:
+    """Ids of everything that a destination holds, or should."""
+    table = schema.holding
+    anything = table.c.due_hash.is_not(None) | table.c.sent_hash.is_not(None) | table.c.flight_hash.is_not(None)
+    here = (table.c.destination_id == store.destination_id) & (table.c.state != schema.ON_HOLD)
+    return {row[0] for row in connection.execute(select(table.c.observable_id).where(here, anything))}
+
+
+def put(connection: Connection, numbers: Iterable[int], destination_id: int, hold: Hold) -> None:
+    """Put values on hold; a hold that is there already takes the new words.
+
+    Args:
+        connection: in a transaction.
+        numbers: ids of the observables.
+        destination_id: where; `schema.EVERYWHERE` for all destinations, also later ones.
+        hold: who and why.
+    """
+    since = now_ms(connection)
+    columns = ["observable_id", "destination_id", "since_ms", "who", "why"]
+    rows = [(number, destination_id, since, _unicode(hold.who)[:_LONGEST_NAME], _unicode(hold.why)) for number in sorted(numbers)]
+    bulk.upsert(connection, schema.hold, columns, columns[:2], rows)
+
+
+def take_back(connection: Connection, store: Store, numbers: Collection[int], *, lifted: bool) -> set[int]:
+    """Make values due to be absent, whatever vouches for them; those on hold stay absent.
+
+    Args:
+        connection: in a transaction.
+        store: the destination.
+        numbers: ids of the observables.
+        lifted: the withdrawal cap does not count for them.
+
+    Returns:
+        Those that are there, or may be, and are withdrawn with the next drain.
+    """
+    alone(connection)
+    clock = now_ms(connection)
+    reason = CAP_LIFTED if lifted else None
+    leaving = set()
+    values: list[bulk.Row] = []
+    for number, row in sorted(read(connection, store, numbers, locked=True).items()):
+        if row.maybe_there:
+            leaving.add(number)
+            values.append((store.destination_id, number, schema.DUE, None, clock, 0, reason, None))
+        else:
+            values.append((store.destination_id, number, schema.ON_HOLD, None, row.due_ms, 0, None, None))
+    columns = ["state", "due_hash", "due_ms", "attempts", "reason", "message"]
+    bulk.update(connection, schema.holding, _KEY, columns, values)
+    return leaving
+
+
+def mark(connection: Connection, store: Store) -> None:
+    """Say `ON_HOLD` of what is on hold and has been withdrawn."""
+    table = schema.hold
+    here = table.c.destination_id.in_((schema.EVERYWHERE, store.destination_id))
+    numbers = sorted({row[0] for row in connection.execute(select(table.c.observable_id).where(here))})
+    row = schema.holding
+    gone = (row.c.state == schema.SETTLED) & row.c.due_hash.is_(None) & row.c.sent_hash.is_(None)
+    gone &= (row.c.destination_id == store.destination_id) & row.c.flight_hash.is_(None)
+    for chunk in bulk.chunks(numbers):
+        held = row.c.observable_id.in_(chunk)
+        connection.execute(update(row).where(gone, held).values(state=schema.ON_HOLD))
+
+
+def on(connection: Connection, numbers: Collection[int]) -> dict[int, dict[int, Hold]]:
+    """The holds of values: by observable id, then by destination id."""
+    table = schema.hold
+    columns = (table.c.destination_id, table.c.who, table.c.why, table.c.since_ms)
+    found: dict[int, dict[int, Hold]] = {}
+    for number, where, who, why, since in bulk.rows_by(connection, table.c.observable_id, sorted(numbers), *columns):
+        found.setdefault(number, {})[where] = Hold(who, why, since)
+    return found
+
+
+def end(
+    connection: Connection,
+    stores: Collection[Store],
+    numbers: Collection[int],
+    base_url: str,
+    *,
+    everywhere: bool,
+) -> dict[int, dict[int, Hold]]:
+    """End holds: what should be there is computed again from the evidence, and goes.
+
+    Args:
+        connection: in a transaction.
+        stores: the destinations.
+        numbers: ids of the observables.
+        base_url: address of MISP for links.
+        everywhere: all destinations are meant, also those that are not among `stores`.
+
+    Returns:
+        The holds that ended, as `on` gives them.
+    """
+    alone(connection)
+    places = {store.destination_id for store in stores}
+    before = on(connection, numbers)
+    if everywhere:
+        ended = before
+        _delete(connection, before, None)
+    else:
+        _spread(connection, {number: holds for number, holds in before.items() if schema.EVERYWHERE in holds})
+        ended = _within(before, {*places, schema.EVERYWHERE})
+        _delete(connection, ended, places)
+    for store in stores:
+        _let_go(connection, store, ended)
+    # What nothing vouches for any more, and is there as somebody left it, goes.
+    unvouched = set(ended) - _vouched(connection, ended)
+    refresh(connection, ended, list(stores), base_url, lost=unvouched)
+    return ended
+
+
+def _within(holds: Mapping[int, Mapping[int, Hold]], places: Collection[int]) -> dict[int, dict[int, Hold]]:
+    """Those that are for one of some destinations."""
+    found = {number: {w: h for w, h in by_place.items() if w in places} for number, by_place in holds.items()}
+    return {number: by_place for number, by_place in found.items() if by_place}
+
+
+def _spread(connection: Connection, holds: Mapping[int, Mapping[int, Hold]]) -> None:
+    """Put holds of all destinations on each of them instead, so that one of them can be ended."""
+    ids = [row[0] for row in connection.execute(select(schema.destination.c.destination_id))]
+    rows = []
+    for number, by_place in sorted(holds.items()):
+        hold = by_place[schema.EVERYWHERE]
+        rows += [(number, place, hold.since_ms, hold.who, hold.why) for place in sorted(ids)]
+    columns = ["observable_id", "destination_id", "since_ms", "who", "why"]
+    bulk.insert_missing(connection, schema.hold, columns, rows)
+    _delete(connection, holds, {schema.EVERYWHERE})
+
+
+def _delete(connection: Connection, numbers: Iterable[int], places: Collection[int] | None) -> None:
+    table = schema.hold
+    for chunk in bulk.chunks(sorted(numbers)):
+        which: ColumnElement[bool] = table.c.observable_id.in_(chunk)
+        if places is not None:
+            which &= table.c.destination_id.in_(sorted(places))
+        connection.execute(delete(table).where(which))
+
+
+def _let_go(connection: Connection, store: Store, numbers: Collection[int]) -> None:
+    """Rows that were on hold are compared again like all others: with what is there."""
+    values: list[bulk.Row] = [
+        (store.destination_id, number, schema.SETTLED, row.sent_hash)
+        for number, row in sorted(read(connection, store, numbers, locked=True).items())
+        if row.state == schema.ON_HOLD
+    ]
+    bulk.update(connection, schema.holding, _KEY, ["state", "due_hash"], values)
+
+
+def _vouched(connection: Connection, numbers: Collection[int]) -> set[int]:
+    table = schema.evidence
+    found = bulk.rows_by(connection, table.c.observable_id, sorted(numbers), where=table.c.vouches == 1)
+    return {row[0] for row in found}

@@ -1,0 +1,127 @@
+"""What must hold of all requests that were made, and of what is at Microsoft in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from tests.crash.analyst import Model
+from tests.crash.recorder import Carried
+
+#: Seconds after an answer in which a process may die before it has written down what the answer said.
+WRITING = 1.5
+
+
+def by_value(carried: Iterable[Carried]) -> dict[tuple[str, str], list[Carried]]:
+    """The requests of each value at each API, oldest first."""
+    found: dict[tuple[str, str], list[Carried]] = {}
+    for item in carried:
+        found.setdefault((item.api, item.value), []).append(item)
+    return found
+
+
+class Deaths:
+    """Which requester was killed when: after that kill its token was never seen again.
+
+    Args:
+        carried: all requests.
+        killed: the moments.
+    """
+
+    def __init__(self, carried: Sequence[Carried], killed: Sequence[float]) -> None:
+        self._killed = sorted(killed)
+        self._last: dict[str, float] = {}
+        for item in carried:
+            self._last[item.who] = item.began
+
+    def between(self, who: str, start: float, end: float) -> bool:
+        """Whether that requester may have been killed then."""
+        return any(start <= moment <= end and self._last[who] <= moment for moment in self._killed)
+
+
+def overlaps(carried: Sequence[Carried], killed: Sequence[float], patience: float) -> list[str]:
+    """Pairs of requests for one value that were under way at the same time, although nobody had died.
+
+    Args:
+        carried: all requests.
+        killed: when processes were.
+        patience: seconds after which the program gives a request up.
+    """
+    deaths = Deaths(carried, killed)
+    return [
+        f"{key}: {one} and {two}"
+        for key, items in by_value(carried).items()
+        for one, two in pairwise(items)
+        if two.began < min(one.ended, one.began + patience) and not deaths.between(one.who, one.began, two.began)
+    ]
+
+
+def needless(carried: Sequence[Carried], killed: Sequence[float]) -> list[str]:
+    """Repetitions of what was accepted by Microsoft, and whose acceptance was known to a process that lived."""
+    deaths = Deaths(carried, killed)
+    return [
+        f"{key}: {one} and {two}"
+        for key, items in by_value(carried).items()
+        for one, two in pairwise(items)
+        if one.content == two.content
+        and one.accepted
+        and not deaths.between(one.who, one.began, min(two.began, one.ended + WRITING))
+    ]
+
+
+def too_often(carried: Sequence[Carried], changes: Mapping[str, int]) -> list[str]:
+    """Values whose content changed at Sentinel more often than anybody touched them."""
+    found = []
+    for (api, value), items in by_value(carried).items():
+        turns = 1 + sum(one.content != two.content for one, two in pairwise(items))
+        if api == "sentinel" and turns > changes[value]:
+            found.append(f"{value}: {turns} contents for {changes[value]} changes")
+    return found
+
+
+def disorder(carried: Sequence[Carried]) -> list[str]:
+    """Ids whose `created` moved, whose `modified` went back, or moved without content or stood still with it."""
+    found = []
+    by_id: dict[str, list[Carried]] = {}
+    for item in carried:
+        if item.api == "sentinel":
+            by_id.setdefault(item.stix_id, []).append(item)
+    for stix_id, items in by_id.items():
+        for one, two in pairwise(items):
+            if one.created != two.created:
+                found.append(f"{stix_id}: created moves from {one.created} to {two.created}")
+            if two.modified < one.modified:
+                found.append(f"{stix_id}: modified goes back from {one.modified} to {two.modified}")
+            if two.modified == one.modified and two.content != one.content:
+                found.append(f"{stix_id}: modified stands still at {one.modified} with other content")
+            if one.content == "" and one.accepted and two.content != "":
+                found.append(f"{stix_id}: sent after it was revoked")
+    return found
+
+
+def remarks(requests: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What the emulator accepted without acting on it: older versions, revoked ids."""
+    return [note for request in requests for note in request["notes"] if "dropped" not in note]
+
+
+def differences(sentinel: Iterable[Mapping[str, Any]], defender: Iterable[Mapping[str, Any]], model: Model) -> list[str]:
+    """Where Microsoft's side is not what the model says."""
+    live = [item for item in sentinel if not item.get("revoked")]
+    entries = list(defender)
+    found = _compared("Sentinel", [(o["pattern"], o["description"]) for o in live], model.sentinel)
+    # Defender's descriptions are cut after 99 characters, so only one fact is looked for where there is only one.
+    facts = {value: told if len(told) == 1 else set() for value, told in model.defender.items()}
+    return found + _compared("Defender", [(e["indicatorValue"], e["description"]) for e in entries], facts)
+
+
+def _compared(where: str, held: Sequence[tuple[str, str]], wanted: Mapping[str, set[str]]) -> list[str]:
+    values = [value for value, _ in held]
+    found = [f"{where} holds {value} {values.count(value)} times" for value in set(values) if values.count(value) > 1]
+    found += [f"{where} lacks {value}" for value in sorted(wanted.keys() - set(values))]
+    found += [f"{where} still holds {value}" for value in sorted(set(values) - wanted.keys())]
+    for value, description in held:
+        missing = [fact for fact in wanted.get(value, ()) if fact not in description]
+        if missing:
+            found.append(f"{where} does not say {missing} of {value}, but {description!r}")
+    return found

@@ -1,0 +1,108 @@
+"""A configuration for a MISP and an emulated Microsoft on any database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from misp_modules_ext.delivery.places import LEASE_VARIABLE
+from misp_modules_ext.ledger import Ledger, schema
+from misp_modules_ext.ledger.engine import now_ms
+from misp_modules_ext.ledger.stores import make_due
+from tests.support.misp_server import MispServer, error
+from tests.support.misp_world import World as Misp
+from tests.support.world import World
+
+KEY = "k" * 40
+
+
+@dataclass(frozen=True)
+class Stage(World):
+    """As `World`, with the ledger at any address."""
+
+    address: str = ""
+
+    @property
+    def ledger(self) -> str:
+        """The address of the ledger."""
+        return self.address
+
+    def at(self, misp: MispServer, **every: str) -> None:
+        """Write a configuration with Sentinel and Defender for a MISP."""
+        keys = {"maxWithdraw": "1000000"} | every
+        self.configure(only=("microsoft", "microsoft defender"), wipe=False, misp={"url": misp.url, "key": KEY}, **keys)
+
+
+def environment(stage: Stage, lease_ms: int) -> dict[str, str]:
+    """What processes need to know."""
+    return {
+        "RH_ISAC_CONF": str(stage.config),
+        "XDG_STATE_HOME": str(stage.config.with_name("state")),
+        LEASE_VARIABLE: str(lease_ms),
+    }
+
+
+class StillMisp(MispServer):
+    """A MISP whose world does not move while an answer is made."""
+
+    def __init__(self, world: Misp) -> None:
+        super().__init__(world)
+        self.lock = threading.RLock()
+
+    def answer(self, path: str, body: dict[str, Any], key: str) -> tuple[int, Any]:
+        """Status and JSON of a request's answer."""
+        if not body and "restSearch" in path:
+            # Half a request, of a process that was killed while it wrote.
+            return 400, error("Bad Request", path)
+        with self.lock:
+            return super().answer(path, body, key)
+
+
+def settle(address: str, patience: float = 60) -> None:
+    """Let whoever drains the ledger at this address finish, without waiting for what takes long by itself.
+
+    Raises:
+        TimeoutError: something is still due after `patience` seconds.
+    """
+    ledger = Ledger(address)
+    end = time.monotonic() + patience
+    ledger.write(_retry)
+    while left := ledger.read(_left):
+        if time.monotonic() > end:
+            raise TimeoutError(f"still due: {left}")
+        ledger.write(_let_time_pass)
+        time.sleep(0.3)
+    ledger.close()
+
+
+def _retry(connection: Connection) -> None:
+    """As `misp-microsoft retry`: what was refused is due again."""
+    for destination_id in connection.execute(select(schema.destination.c.destination_id)).scalars().all():
+        make_due(connection, destination_id, (schema.REJECTED, schema.SKIPPED))
+
+
+def _let_time_pass(connection: Connection) -> None:
+    """End every wait that ends by itself: pauses, next attempts, readings that a dead process had taken up.
+
+    Leases are not among them: these are really waited for.
+    """
+    event, holding, destination = schema.event, schema.holding, schema.destination
+    clock = now_ms(connection)
+    connection.execute(update(event).where(event.c.read_due_ms > clock).values(read_due_ms=clock))
+    connection.execute(update(holding).where(holding.c.due_ms > clock).values(due_ms=clock))
+    connection.execute(update(destination).values(paused_until_ms=None, failures=0))
+
+
+def _left(connection: Connection) -> dict[str, int]:
+    """What is to be done: rows by state, events to read, leases that somebody has."""
+    holding, event, destination = schema.holding, schema.event, schema.destination
+    states = select(holding.c.state, func.count()).where(holding.c.state != schema.SETTLED).group_by(holding.c.state)
+    found = {f"state {state}": number for state, number in connection.execute(states)}
+    reads = select(func.count()).select_from(event).where(event.c.read_due_ms.is_not(None))
+    leases = select(func.count()).select_from(destination).where(destination.c.lease_until_ms > now_ms(connection))
+    found |= {"readings": connection.execute(reads).scalar_one(), "leases": connection.execute(leases).scalar_one()}
+    return {name: number for name, number in found.items() if number}

@@ -1,0 +1,137 @@
+"""What the machine plays on: an emulated Microsoft, a served MISP, a ledger and a configuration, emptied in between."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, update
+
+from misp_modules_ext.config import Settings, load
+from misp_modules_ext.delivery.rounds import Rounds
+from misp_modules_ext.delivery.sender import Policy
+from misp_modules_ext.delivery.submit import Order, keep, submit
+from misp_modules_ext.emulator import Emulator
+from misp_modules_ext.ledger import open_ledger, schema
+from misp_modules_ext.misp.requests import ModuleRequest
+from misp_modules_ext.model.account import Account
+from misp_modules_ext.report import to_json
+from tests.machine.clock import START, Clock
+from tests.support.misp_server import MispServer
+from tests.support.misp_world import World
+
+#: As long as MISP's keys are.
+KEY = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+SENTINEL, DEFENDER = "microsoft", "microsoft defender"
+#: Microsoft's errors are met, and not waited for.
+POLICY = Policy(attempts=2, first_wait=0.001, longest_wait=0.5, request_timeout=10.0)
+
+
+class Stage:
+    """All of it.
+
+    Args:
+        emulator: goes by `clock`.
+        server: serves the world of an example.
+        ledger: address of a database that is there.
+        folder: for the configuration.
+        clock: everybody's.
+    """
+
+    def __init__(self, emulator: Emulator, server: MispServer, ledger: str, folder: Path, clock: Clock) -> None:
+        self.emulator = emulator
+        self.server = server
+        self.clock = clock
+        self.tenant, self.workspace = str(uuid.uuid4()), str(uuid.uuid4())
+        self.ledger = open_ledger(ledger)
+        clock.rule(self.ledger.engine)
+        self._address = ledger
+        self._config = folder / "rh-isac.conf"
+        self._application = str(uuid.uuid4())
+        self._rounds = Rounds("machine", "worker", POLICY)
+        self.settings: Settings
+
+    def clear(self) -> World:
+        """Forget everything; gives an empty MISP, which is served."""
+        self.clock.now = START
+        self.emulator.reset()
+        self.ledger.write(
+            lambda connection: [
+                connection.execute(delete(table))
+                for table in reversed(schema.metadata.sorted_tables)
+                if table is not schema.meta
+            ]
+        )
+        self.server.faults.clear()
+        self.server.requests.clear()
+        self.server.world = World(self.clock)
+        return self.server.world
+
+    def configure(self, places: Mapping[str, Mapping[str, str]]) -> None:
+        """Write the configuration and read it; `places` are keys of each destination."""
+        common = {
+            "tenantId": self.tenant,
+            "appId": self._application,
+            "appSecret": "machine-secret",
+            "endpoint.login": self.emulator.url,
+            "endpoint.api": self.emulator.url,
+            "ca": str(self.emulator.ca),
+        }
+        sections: dict[str, Mapping[str, str]] = {
+            "misp": {"url": self.server.url, "key": KEY},
+            "selection": {"allowDocumentationRanges": "yes"},
+            "ledger": {"url": self._address},
+        }
+        products = {
+            SENTINEL: {"product": "Microsoft Sentinel", "workspaceId": self.workspace},
+            DEFENDER: {"product": "Microsoft Defender"},
+        }
+        sections |= {name: common | products[name] | dict(keys) for name, keys in places.items()}
+        lines: list[str] = []
+        for name, keys in sections.items():
+            lines += [f"[{name}]", *(f"{key} = {value}" for key, value in keys.items()), ""]
+        self._config.write_text("\n".join(lines), encoding="utf-8")
+        self._config.chmod(0o600)
+        self.settings = load(self._config)
+
+    def push(self, door: str, request: ModuleRequest, destinations: tuple[str, ...]) -> Account:
+        """Do what a door does with a request, but for waking the drain: what goes when is the machine's to say."""
+        order = Order(door, destinations, read_later=True)
+        account = submit(request.events, self.settings, order, POLICY)
+        keep(self.settings, account.submission, to_json(account))
+        return account
+
+    def drain(self) -> None:
+        """One round of reading and sending."""
+        self._rounds.go(self.settings, wait=True)
+
+    def read_all_later(self) -> None:
+        """Make all events due for our own reading."""
+        self.ledger.write(lambda c: c.execute(update(schema.event).values(read_due_ms=self.clock.now * 1000)))
+
+    def uploads(self) -> int:
+        """How many requests changed something at Microsoft, or tried to."""
+        return sum(1 for r in self.emulator.requests() if r["method"] != "GET" and r["api"] != "login")
+
+    def sentinel(self) -> dict[str, dict[str, Any]]:
+        """What Sentinel holds that is live, by STIX id."""
+        held: dict[str, dict[str, Any]] = self.emulator.state()["sentinel"].get(self.workspace, {})
+        return {name: o for name, o in held.items() if not o.get("revoked") and seconds(o["valid_until"]) > self.clock()}
+
+    def history(self) -> list[dict[str, Any]]:
+        """All that Sentinel took, oldest first."""
+        return [row["Data"] for row in self.emulator.history(100_000)["rows"]]
+
+    def defender(self) -> list[dict[str, Any]]:
+        """What Defender holds, of whomever."""
+        held: list[dict[str, Any]] = self.emulator.state()["defender"].get(self.tenant, [])
+        return held
+
+
+def seconds(text: str) -> int:
+    """A moment in seconds since 1970 UTC."""
+    from datetime import datetime
+
+    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
