@@ -41,7 +41,7 @@ def wake() -> None:
 
 
 def _run() -> None:
-    rounds = Rounds(holder("service"), "service")
+    rounds = Rounds(holder("service"), "service", changed=_awake.set)
     while True:
         try:
             rounds.go(cached())

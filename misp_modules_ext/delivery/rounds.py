@@ -6,12 +6,12 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from sqlalchemy import Connection, delete
 
 from misp_modules_ext.config.settings import Settings
+from misp_modules_ext.delivery.crew import Crew
 from misp_modules_ext.delivery.drain import Place, drain
 from misp_modules_ext.delivery.places import place_of
 from misp_modules_ext.delivery.reading import read_one
@@ -37,14 +37,17 @@ class Rounds:
         who: the holder's name, unique.
         kind: `service` or `worker`.
         policy: how patiently to send.
+        changed: called when our own reading may have made something due.
     """
 
-    def __init__(self, who: str, kind: str, policy: Policy | None = None) -> None:
+    def __init__(
+        self, who: str, kind: str, policy: Policy | None = None, changed: Callable[[], object] = lambda: None
+    ) -> None:
         self._who = who
         self._kind = kind
         self._policy = policy
-        self._pool = ThreadPoolExecutor(AT_ONCE + 1, "misp-microsoft-drain")
-        self._busy: dict[object, Future[object]] = {}
+        self._changed = changed
+        self._crew = Crew(AT_ONCE + 1)
 
     def go(self, settings: Settings, *, wait: bool = False) -> None:
         """Begin one round.
@@ -59,24 +62,14 @@ class Rounds:
         ledger = open_ledger(settings.ledger.url.get_secret_value())
         stores = ledger.write(lambda connection: self._begin(connection, settings))
         mine = [store for store in stores if _is_ours(settings, store, ledger)]
-        self._start("reading", lambda: self._read(ledger, settings, stores))
+        self._crew.start("reading", lambda: self._read(ledger, settings, stores))
         if wait:
             # What our own reading makes due belongs to this round.
-            self._wait()
+            self._crew.wait()
         for store in ledger.read(lambda connection: [s for s in mine if flight.has_work(connection, s)]):
-            self._start(store.destination_id, partial(drain, self._place(ledger, store, settings)))
+            self._crew.start(store.destination_id, partial(drain, self._place(ledger, store, settings)))
         if wait:
-            self._wait()
-
-    def _start(self, what: object, work: Callable[[], object]) -> None:
-        running = self._busy.get(what)
-        if running is not None and not running.done():
-            return
-        self._busy[what] = self._pool.submit(_logged, work)
-
-    def _wait(self) -> None:
-        for running in list(self._busy.values()):
-            running.result()
+            self._crew.wait()
 
     def _begin(self, connection: Connection, settings: Settings) -> list[Store]:
         """Note that this drain lives, and find the destinations."""
@@ -93,21 +86,10 @@ class Rounds:
         if misp is None or misp.key is None:
             return
         while read_one(ledger, misp, stores):
-            pass
+            self._changed()
 
     def _place(self, ledger: Ledger, store: Store, settings: Settings) -> Place:
         return place_of(ledger, store, settings, self._who, self._policy)
-
-
-def _logged(work: Callable[[], object]) -> object:
-    """Run a thread's work; what ends it ends this round's part alone."""
-    try:
-        return work()
-    except LedgerError as error:
-        log.warning("%s", error)
-    except Exception:
-        log.exception("unexpected error while draining")
-    return None
 
 
 def _is_ours(settings: Settings, store: Store, ledger: Ledger) -> bool:
