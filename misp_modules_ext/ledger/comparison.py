@@ -172,9 +172,9 @@ class Comparison:
             for number in passing[0].union(*passing[1:]):
                 self._write(key, number, attribute, document, self._frame.now, self._headers.current)
             return
-        # When the ledger first took the attribute, also where its value is a new one.
-        taken = min(row.taken for row in stored)
-        for number in passing[0].union(*passing[1:]).difference(row.observable_id for row in stored):
+        for number in passing[0].union(*passing[1:]).difference([row.observable_id for row in stored]):
+            # When the ledger first took the attribute, also where its value is a new one.
+            taken = min(row.taken for row in stored)
             self._write(key, number, attribute, document, taken, self._headers.current)
         for row in stored:
             same = row.document == document and row.header_id == self._headers.current and row.vouches

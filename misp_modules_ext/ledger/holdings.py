@@ -235,12 +235,18 @@ class Placing:
         )
         columns = (table.c.sent_hash, table.c.valid_until, table.c.generation)
         digests, now, standings = self._wanted.digests, self._now, self.settled.standings
+        # Most share their expiry, and so the record.
+        alike: dict[tuple[int, int], Standing] = {}
         found = set()
         for number, sent, valid_until, generation in rows_by(
             self._connection, table.c.observable_id, sorted(observable_ids), *columns, where=there
         ):
             if digests.get(number) == sent and valid_until > now and number not in self._held:
-                standings[number] = Standing(schema.SETTLED, None, "", valid_until, generation)
+                standing = alike.get((valid_until, generation))
+                if standing is None:
+                    standing = Standing(schema.SETTLED, None, "", valid_until, generation)
+                    alike[valid_until, generation] = standing
+                standings[number] = standing
                 found.add(number)
         return found
 

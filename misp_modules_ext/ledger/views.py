@@ -68,7 +68,10 @@ class Known:
 
     def taken(self) -> dict[str, int]:
         """When the ledger first took each attribute."""
-        return {uuid_text(key): min(row.taken for row in rows) for key, rows in self.rows.items()}
+        return {
+            uuid_text(key): rows[0].taken if len(rows) == 1 else min(row.taken for row in rows)
+            for key, rows in self.rows.items()
+        }
 
 
 def prepared(event: Event, now: int) -> View:
