@@ -17,6 +17,13 @@ from misp_modules_ext.planning import PlannedAttribute
 from misp_modules_ext.translate import observe
 
 
+#: A request adds and updates; only our own reading takes away (DESIGN.md 2).
+KEPT = (
+    "What it said before was taken earlier and stays until this tool has read the event from MISP itself, with the "
+    "`key` of [misp]."
+)
+
+
 def results(
     settled: Settled, rows: Mapping[int, Holding], named: Mapping[int, Observable], drained: Drained | None
 ) -> dict[Observable, Result]:
@@ -86,18 +93,27 @@ class Withdrawals:
         settled: see `results`.
         rows: see `results`.
         drained: see `results`.
+        kept: attributes (UUIDs) that no longer count, whose earlier version stays until our own reading of MISP.
     """
 
     def __init__(
-        self, lost_by: Collection[str], settled: Settled, rows: Mapping[int, Holding], drained: Drained | None
+        self,
+        lost_by: Collection[str],
+        settled: Settled,
+        rows: Mapping[int, Holding],
+        drained: Drained | None,
+        kept: Collection[str] = (),
     ) -> None:
         self._lost_by = lost_by
+        self._kept = kept
         self._settled = settled
         self._rows = rows
         self._drained = drained
 
     def of(self, planned: PlannedAttribute) -> Result | None:
         """Withdrawn, or still to be; `None` for an attribute that never counted here."""
+        if planned.attribute.uuid in self._kept and planned.reason is not None:
+            return Result(planned.reason.outcome, planned.reason, f"{planned.message} {KEPT}".strip())
         if planned.attribute.uuid not in self._lost_by:
             return None
         for observable in observe(planned.attribute).observables:

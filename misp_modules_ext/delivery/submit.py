@@ -191,7 +191,7 @@ def _account(
     rows = courier.rows() if courier is not None else {}
     drained = courier.drained() if courier is not None else None
     found = results(settled, rows, taken.named, drained)
-    withdrawals = Withdrawals(taken.lost_by, settled, rows, drained)
+    withdrawals = Withdrawals(taken.lost_by, settled, rows, drained, taken.kept)
     items = account_for(plan, found, Result(Outcome.PENDING, Reason.NOT_IN_TIME), withdrawals.of)
     shown = drained or Drained(message="" if order.preview else _NOTHING)
     return DestinationAccount(

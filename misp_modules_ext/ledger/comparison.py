@@ -56,6 +56,7 @@ class Changes:
         named: the observables that the view names, by id.
         lost: observables for which some evidence passed the gates of a rule set and no longer does.
         lost_by: the attributes (UUIDs) whose evidence that was.
+        kept: attributes (UUIDs) that a request says no longer pass: what they said before stays for now.
         odd: observables whose content this view alone does not tell.
         absent: observables of attributes that are absent from a complete view of our own.
     """
@@ -65,6 +66,7 @@ class Changes:
     named: dict[int, Observable] = field(default_factory=dict)
     lost: dict[RuleSet, set[int]] = field(default_factory=dict)
     lost_by: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
     odd: set[int] = field(default_factory=set)
     absent: set[int] = field(default_factory=set)
 
@@ -239,7 +241,8 @@ class Comparison:
         failing = [index for index, ok in enumerate(passes) if not ok]
         lost = [index for index in failing if self._passed(row, self._rule_sets[index])]
         header_id = self._headers.current
-        if lost and self._frame.origin is Origin.REQUEST:
+        if self._frame.origin is Origin.REQUEST and (lost or not any(passes)):
+            # One that passes nowhere here may be for destinations that this request does not name.
             self.changes.odd.add(row.observable_id)
             return
         if lost and self._frame.frozen:

@@ -34,6 +34,7 @@ class Taken:
         settled: how each observable stands, by destination id.
         named: the observables by id.
         lost_by: attributes (UUIDs) whose evidence counted and no longer does.
+        kept: attributes (UUIDs) that no longer pass, whose earlier version stays until our own reading.
         absent: observables of attributes that are gone from MISP.
         stale: UUIDs of events of which the ledger had seen a later state.
     """
@@ -42,6 +43,7 @@ class Taken:
     settled: dict[int, Settled]
     named: dict[int, Observable]
     lost_by: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
     absent: set[int] = field(default_factory=set)
     stale: set[str] = field(default_factory=set)
 
@@ -133,6 +135,7 @@ def _compare(
         compared.append((stored, changes))
         result.named |= changes.named
         result.lost_by |= changes.lost_by
+        result.kept |= changes.kept
         result.absent |= changes.absent
     return compared
 

@@ -145,3 +145,15 @@ def test_the_daily_brake_holds_back_what_is_new(world: World) -> None:
     reasons = sorted(str(item.reason) for item in account.destinations[0].items if item.reason)
     assert reasons == ["max-per-day", "max-per-day"]
     assert len(world.patterns()) == 3
+
+
+def test_a_request_says_what_it_does_not_take_away(world: World) -> None:
+    """The flag is off in the request: skipped, still there, and the report says until when."""
+    world.configure(only=("microsoft",))
+    _push(world, _event(1))
+    off = attribute("domain", "host0.evil.example", timestamp=NOW, to_ids=False)
+    account = _push(world, event(off, timestamp=NOW + 1))
+    (item,) = account.destinations[0].items
+    assert (item.outcome, item.reason) == (Outcome.SKIPPED, Reason.TO_IDS_OFF)
+    assert "stays until this tool has read the event from MISP itself" in item.message
+    assert len(world.patterns()) == 1
