@@ -129,10 +129,15 @@ def _take(
     for destination in open_:
         mark(settings, destination, ledger)
 
+    named = {destination.name for destination in open_}
+    elsewhere = list(dict.fromkeys(RuleSet.of(d) for d in settings.destinations if d.name not in named))
+
     def work(connection: Connection) -> tuple[list[Store], Taken]:
         stores = register(connection, [(d, create(d).refuses) for d in open_])
         submissions.begin(connection, submission, order.door)
-        taken = take(connection, events, order.origin, stores, base_url, read_later=order.read_later)
+        taken = take(
+            connection, events, order.origin, stores, base_url, read_later=order.read_later, elsewhere=elsewhere
+        )
         return stores, taken
 
     stores: list[Store] = []

@@ -113,12 +113,14 @@ class Frame(NamedTuple):
     Attributes:
         frozen: our own reading found the event unpublished, and the grace is not over.
         now: seconds since 1970 UTC.
+        elsewhere: the rule sets of destinations that are not asked for.
     """
 
     origin: Origin
     frozen: bool
     base_url: str
     now: int
+    elsewhere: tuple[RuleSet, ...] = ()
 
 
 class Comparison:
@@ -224,15 +226,15 @@ class Comparison:
         own = self._frame.origin is Origin.OWN_READING
         if not own and attribute.timestamp < row.timestamp:
             self.changes.odd.add(row.observable_id)
-        elif own and self._says_otherwise(row, attribute):
+        elif own and (_is_deleted(attribute) or self._has_another_value(row, attribute)):
             self._vanish(row)
         elif row.vouches or any(passes):
             self._update(row, attribute, document, planned, passes)
 
-    def _says_otherwise(self, row: Row, attribute: Attribute) -> bool:
-        """Whether MISP no longer says this of the attribute at all: it is deleted, or has another value."""
-        if attribute.deleted or (attribute.object is not None and attribute.object.deleted):
-            return True
+    def _has_another_value(self, row: Row, attribute: Attribute) -> bool:
+        """Whether MISP no longer says this of the attribute: a new value counts once the event is published again."""
+        if self._frame.frozen and attribute.to_ids is not False:
+            return False
         return all(observable_id(o) != row.observable_id for o in observe(attribute).observables)
 
     def _update(
@@ -241,9 +243,9 @@ class Comparison:
         failing = [index for index, ok in enumerate(passes) if not ok]
         lost = [index for index in failing if self._passed(row, self._rule_sets[index])]
         header_id = self._headers.current
-        if self._frame.origin is Origin.REQUEST and (lost or not any(passes)):
-            # One that passes nowhere here may be for destinations that this request does not name.
+        if self._frame.origin is Origin.REQUEST and (lost or self._lost_elsewhere(row, attribute)):
             self.changes.odd.add(row.observable_id)
+            self.changes.kept.add(attribute.uuid)
             return
         if lost and self._frame.frozen:
             self.changes.odd.add(row.observable_id)
@@ -251,13 +253,23 @@ class Comparison:
                 return
             # In the event as it was: only the flag counts while the event is unpublished.
             header_id = row.header_id
-            lost = [i for i in lost if not self._would_pass(row, self._stored_header(row), attribute, i)]
+            lost = [
+                i for i in lost if not self._would_pass(row, self._stored_header(row), attribute, self._rule_sets[i])
+            ]
         elif lost and self._only_unpicked(row, attribute, planned, lost):
             self.changes.odd.add(row.observable_id)
             header_id = self._headers.unpicked()
             lost = []
         self._write(row.attribute, row.observable_id, attribute, document, row.taken, header_id, row.origins)
         self._note_lost(row, lost)
+
+    def _lost_elsewhere(self, row: Row, attribute: Attribute) -> bool:
+        """Whether it would no longer pass for a destination that this request does not name."""
+        here = (self._view.event, self._headers.picked)
+        return any(
+            self._passed(row, rules) and not self._would_pass(row, here, attribute, rules)
+            for rules in self._frame.elsewhere
+        )
 
     def _only_unpicked(self, row: Row, attribute: Attribute, planned: list[PlannedAttribute], lost: list[int]) -> bool:
         """Whether it fails only because others are picked, and was never picked itself."""
@@ -266,13 +278,14 @@ class Comparison:
         return all(
             planned[index].reason is Reason.NOT_PICKED
             and not carries(before.tags, self._rule_sets[index].selection.pick_tag)
-            and self._would_pass(row, here, attribute, index)
+            and self._would_pass(row, here, attribute, self._rule_sets[index])
             for index in lost
         )
 
-    def _would_pass(self, row: Row, header: tuple[Event, tuple[str, ...]], attribute: Attribute, index: int) -> bool:
+    def _would_pass(
+        self, row: Row, header: tuple[Event, tuple[str, ...]], attribute: Attribute, rules: RuleSet
+    ) -> bool:
         event, picked = header
-        rules = self._rule_sets[index]
         some_picked = rules.selection.pick_tag in picked
         parts = judge(event, attribute, rules, self._frame.base_url, row.taken, some_picked).parts
         return any(p.evidence is not None and observable_id(p.observable) == row.observable_id for p in parts)
@@ -314,3 +327,7 @@ class Comparison:
             self.changes.lost_by.add(uuid_text(row.attribute))
         # What still vouches may be elsewhere.
         self.changes.odd.add(row.observable_id)
+
+
+def _is_deleted(attribute: Attribute) -> bool:
+    return attribute.deleted or (attribute.object is not None and attribute.object.deleted)

@@ -64,6 +64,7 @@ def take(
     base_url: str,
     *,
     read_later: bool = False,
+    elsewhere: Iterable[RuleSet] = (),
 ) -> Taken:
     """Take views into the ledger.
 
@@ -75,23 +76,20 @@ def take(
             event before.
         base_url: address of MISP for links.
         read_later: have our own reading settle the events.
+        elsewhere: rule sets of destinations that a request does not name: it takes nothing away from them either.
     """
     alone(connection)
     clock = now_ms(connection)
-    now = clock // 1000
-    views = [prepared(event, now) for event in events]
+    views = [prepared(event, clock // 1000) for event in events]
     known = {uuid: open_event(connection, uuid) for uuid in sorted({v.event.uuid for v in views})}
     stores = _asked_for(connection, stores, [event.event_id for event in known.values()], origin)
-    taken = {uuid: event.taken() for uuid, event in known.items()}
-    rule_sets = list(dict.fromkeys(store.rules for store in stores))
-    plans = {rules: make_plan([v.event for v in views], rules, base_url, taken, now) for rules in rule_sets}
-    result = Taken(plans, {}, {})
-    numbers = Numbers()
-    changes = _compare(connection, views, known, plans, origin, base_url, clock, result, numbers)
-    new = _write(connection, changes, origin, known)
-    _note_views(connection, views, known, origin, clock, result.stale, read_later=read_later)
-    _settle(connection, stores, plans, changes, new, known, base_url, clock, result, numbers)
-    return result
+    taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere))
+    taking.plan(views, known, stores)
+    taking.compare()
+    taking.write()
+    taking.note_views(read_later=read_later)
+    taking.settle(stores)
+    return taking.result
 
 
 def _asked_for(
@@ -107,74 +105,131 @@ def _asked_for(
     return [store for store in stores if store.destination_id in asked]
 
 
-def _compare(
-    connection: Connection,
-    views: Sequence[View],
-    known: Mapping[str, Known],
-    plans: Mapping[RuleSet, Plan],
-    origin: Origin,
-    base_url: str,
-    clock: int,
-    result: Taken,
-    numbers: Numbers,
-) -> list[tuple[Known, Changes]]:
-    compared = []
-    start = 0
-    for view in views:
-        event, stored = view.event, known[view.event.uuid]
-        end = start + len(event.attributes)
-        planned = {rules: plan.attributes[start:end] for rules, plan in plans.items()}
-        start = end
-        latest = stored.own_timestamp if origin is Origin.OWN_READING else stored.timestamp
-        if event.timestamp < latest:
-            result.stale.add(event.uuid)
-            continue
-        frame = Frame(origin, _frozen(event, stored, plans, origin, clock), base_url, clock // 1000)
-        headers = Headers(connection, stored, event, plans)
-        changes = Comparison(view, stored, planned, headers, frame, numbers).run()
-        compared.append((stored, changes))
-        result.named |= changes.named
-        result.lost_by |= changes.lost_by
-        result.kept |= changes.kept
-        result.absent |= changes.absent
-    return compared
+class _Taking:
+    """The steps of `take`, in their order."""
 
+    def __init__(
+        self, connection: Connection, origin: Origin, base_url: str, clock: int, elsewhere: tuple[RuleSet, ...]
+    ) -> None:
+        self._connection = connection
+        self._origin = origin
+        self._base_url = base_url
+        self._clock = clock
+        self._elsewhere = elsewhere
+        self._numbers = Numbers()
+        self._views: Sequence[View] = ()
+        self._known: Mapping[str, Known] = {}
+        self._compared: list[tuple[Known, Changes]] = []
+        self._new: set[int] = set()
+        self.result = Taken({}, {}, {})
 
-def _frozen(event: Event, known: Known, rule_sets: Iterable[RuleSet], origin: Origin, clock: int) -> bool:
-    """Whether an unpublished event still counts as it was: the longest grace of all rule sets is not over."""
-    if origin is not Origin.OWN_READING or event.counts_as_published:
-        return False
-    graces = [rules.selection.unpublished_grace for rules in rule_sets if rules.selection.published]
-    since = clock if known.unpublished_since_ms is None else known.unpublished_since_ms
-    return bool(graces) and clock < since + max(graces) * 1000
+    def plan(self, views: Sequence[View], known: Mapping[str, Known], stores: Iterable[Store]) -> None:
+        """Judge the views under the rule set of each destination."""
+        self._views, self._known = views, known
+        events = [view.event for view in views]
+        taken = {uuid: event.taken() for uuid, event in known.items()}
+        for rules in dict.fromkeys(store.rules for store in stores):
+            self.result.plans[rules] = make_plan(events, rules, self._base_url, taken, self._clock // 1000)
 
+    def compare(self) -> None:
+        """Find what each view changes in the evidence."""
+        result, start = self.result, 0
+        for view in self._views:
+            event, stored = view.event, self._known[view.event.uuid]
+            end = start + len(event.attributes)
+            planned = {rules: plan.attributes[start:end] for rules, plan in result.plans.items()}
+            start = end
+            latest = stored.own_timestamp if self._origin is Origin.OWN_READING else stored.timestamp
+            if event.timestamp < latest:
+                result.stale.add(event.uuid)
+                continue
+            frozen = self._frozen(event, stored)
+            frame = Frame(self._origin, frozen, self._base_url, self._clock // 1000, self._elsewhere)
+            headers = Headers(self._connection, stored, event, [*result.plans, *self._elsewhere])
+            changes = Comparison(view, stored, planned, headers, frame, self._numbers).run()
+            self._compared.append((stored, changes))
+            result.named |= changes.named
+            result.lost_by |= changes.lost_by
+            result.kept |= changes.kept
+            result.absent |= changes.absent
 
-def _write(
-    connection: Connection, compared: Sequence[tuple[Known, Changes]], origin: Origin, known: Mapping[str, Known]
-) -> set[int]:
-    """Write evidence; the ids of observables that the ledger has never seen."""
-    named: dict[int, Observable] = {}
-    stored = {row.observable_id for event in known.values() for rows in event.rows.values() for row in rows}
-    for _, changes in compared:
-        named |= changes.named
-    unknown = sorted(named.keys() - stored)
-    table = schema.observable
-    elsewhere = list(bulk.rows_by(connection, table.c.observable_id, unknown, table.c.kind, table.c.value))
-    no_clash(named, elsewhere)
-    new = set(unknown) - {row[0] for row in elsewhere}
-    bulk.insert(
-        connection,
-        table,
-        ["observable_id", "kind", "value"],
-        [(number, named[number].kind.value, named[number].value) for number in sorted(new)],
-    )
-    rows = {row[:3]: row for _, changes in compared for row in changes.rows.values()}
-    bulk.upsert(connection, schema.evidence, COLUMNS, KEY, [rows[key] for key in sorted(rows)])
-    gone = sorted((number, event.event_id, key, 0) for event, changes in compared for number, key in changes.gone)
-    bulk.update(connection, schema.evidence, KEY, ["vouches"], gone)
-    if origin is Origin.OWN_READING:
-        _vouch(connection, [event.event_id for event, _ in compared])
-    return new
+    def _frozen(self, event: Event, known: Known) -> bool:
+        """Whether an unpublished event still counts as it was: the longest grace of all rule sets is not over."""
+        if self._origin is not Origin.OWN_READING or event.counts_as_published:
+            return False
+        selections = [rules.selection for rules in self.result.plans]
+        graces = [selection.unpublished_grace for selection in selections if selection.published]
+        since = self._clock if known.unpublished_since_ms is None else known.unpublished_since_ms
+        return bool(graces) and self._clock < since + max(graces) * 1000
+
+    def write(self) -> None:
+        """Write the evidence."""
+        connection = self._connection
+        self._write_observables()
+        rows = {row[:3]: row for _, changes in self._compared for row in changes.rows.values()}
+        bulk.upsert(connection, schema.evidence, COLUMNS, KEY, [rows[key] for key in sorted(rows)])
+        gone = sorted(
+            (number, event.event_id, key, 0) for event, changes in self._compared for number, key in changes.gone
+        )
+        bulk.update(connection, schema.evidence, KEY, ["vouches"], gone)
+        if self._origin is Origin.OWN_READING:
+            _vouch(connection, [event.event_id for event, _ in self._compared])
+
+    def _write_observables(self) -> None:
+        """Those that the ledger has never seen."""
+        named: dict[int, Observable] = {}
+        for _, changes in self._compared:
+            named |= changes.named
+        stored = {row.observable_id for event in self._known.values() for rows in event.rows.values() for row in rows}
+        unknown = sorted(named.keys() - stored)
+        table = schema.observable
+        there = list(bulk.rows_by(self._connection, table.c.observable_id, unknown, table.c.kind, table.c.value))
+        no_clash(named, there)
+        self._new = set(unknown) - {row[0] for row in there}
+        bulk.insert(
+            self._connection,
+            table,
+            ["observable_id", "kind", "value"],
+            [(number, named[number].kind.value, named[number].value) for number in sorted(self._new)],
+        )
+
+    def note_views(self, *, read_later: bool) -> None:
+        """Note that the events were seen, and when they are to be read."""
+        table = schema.event
+        for view in self._views:
+            event, stored = view.event, self._known[view.event.uuid]
+            fresh = event.uuid not in self.result.stale
+            values: dict[str, object] = {"timestamp": event.timestamp} if fresh else {}
+            if self._origin is Origin.OWN_READING:
+                values |= _own_reading(event, stored, self._clock, fresh=fresh)
+            elif read_later:
+                values |= {"read_due_ms": self._clock, "read_attempts": 0}
+            if values:
+                self._connection.execute(update(table).where(table.c.event_id == stored.event_id).values(**values))
+
+    def settle(self, stores: Sequence[Store]) -> None:
+        """Find the content of all observables concerned, and bring the rows of each destination in line with it."""
+        result, connection = self.result, self._connection
+        odd = set().union(*(changes.odd for _, changes in self._compared))
+        if result.stale:
+            odd |= {self._numbers[m.indicator.observable] for plan in result.plans.values() for m in plan.merged}
+        event_ids = [event.event_id for event in self._known.values()]
+        for rules, plan in result.plans.items():
+            lost = set().union(*(changes.lost.get(rules, set()) for _, changes in self._compared))
+            merged = {self._numbers[entry.indicator.observable]: entry for entry in plan.merged}
+            others = _elsewhere(connection, merged.keys() - self._new - odd, event_ids)
+            doubtful = (odd & merged.keys()) | lost | others
+            sure = Wanted.of(rules, {number: entry for number, entry in merged.items() if number not in doubtful})
+            stored = Stored(connection, doubtful, self._base_url)
+            for store in stores:
+                if store.rules == rules:
+                    wanted = sure.and_also(stored.content(store))
+                    order = dict.fromkeys([*(number for number in merged if number in wanted.merged), *wanted.merged])
+                    placing = Placing(connection, store, wanted, lost, self._clock)
+                    settled = placing.settle([*order, *sorted(lost - order.keys())], self._new)
+                    result.settled[store.destination_id] = settled
+            result.named |= {number: entry.indicator.observable for number, entry in merged.items()}
+            result.named |= stored.named()
 
 
 def _vouch(connection: Connection, event_ids: Iterable[int]) -> None:
@@ -186,30 +241,6 @@ def _vouch(connection: Connection, event_ids: Iterable[int]) -> None:
         connection.execute(update(table).where(mine).values(origins=table.c.origins + own))
 
 
-def _note_views(
-    connection: Connection,
-    views: Iterable[View],
-    known: Mapping[str, Known],
-    origin: Origin,
-    clock: int,
-    stale: Collection[str],
-    *,
-    read_later: bool,
-) -> None:
-    table = schema.event
-    for view in views:
-        event, stored = view.event, known[view.event.uuid]
-        values: dict[str, object] = {}
-        if event.uuid not in stale:
-            values["timestamp"] = event.timestamp
-        if origin is Origin.OWN_READING:
-            values |= _own_reading(event, stored, clock, fresh=event.uuid not in stale)
-        elif read_later:
-            values |= {"read_due_ms": clock, "read_attempts": 0}
-        if values:
-            connection.execute(update(table).where(table.c.event_id == stored.event_id).values(**values))
-
-
 def _own_reading(event: Event, known: Known, clock: int, *, fresh: bool) -> dict[str, object]:
     values: dict[str, object] = {"read_ms": clock, "read_message": None, "read_attempts": 0, "missing_since_ms": None}
     if fresh:
@@ -218,39 +249,11 @@ def _own_reading(event: Event, known: Known, clock: int, *, fresh: bool) -> dict
     return values
 
 
-def _settle(
-    connection: Connection,
-    stores: Sequence[Store],
-    plans: Mapping[RuleSet, Plan],
-    compared: Sequence[tuple[Known, Changes]],
-    new: Collection[int],
-    known: Mapping[str, Known],
-    base_url: str,
-    clock: int,
-    result: Taken,
-    numbers: Numbers,
-) -> None:
-    """Find the content of all observables concerned, and bring the rows of each destination in line with it."""
-    odd = set().union(*(changes.odd for _, changes in compared))
-    if result.stale:
-        odd |= {numbers[m.indicator.observable] for plan in plans.values() for m in plan.merged}
-    event_ids = [event.event_id for event in known.values()]
-    for rules, plan in plans.items():
-        lost = set().union(*(changes.lost.get(rules, set()) for _, changes in compared))
-        merged = {numbers[entry.indicator.observable]: entry for entry in plan.merged}
-        elsewhere = _elsewhere(connection, merged.keys() - new - odd, event_ids)
-        doubtful = (odd & merged.keys()) | lost | elsewhere
-        sure = Wanted.of(rules, {number: entry for number, entry in merged.items() if number not in doubtful})
-        stored = Stored(connection, doubtful, base_url)
-        for store in stores:
-            if store.rules == rules:
-                wanted = sure.and_also(stored.content(store))
-                order = dict.fromkeys([*(number for number in merged if number in wanted.merged), *wanted.merged])
-                placing = Placing(connection, store, wanted, lost, clock)
-                settled = placing.settle([*order, *sorted(lost - order.keys())], new)
-                result.settled[store.destination_id] = settled
-        result.named |= {number: entry.indicator.observable for number, entry in merged.items()}
-        result.named |= stored.named()
+def _elsewhere(connection: Connection, observable_ids: Collection[int], event_ids: Sequence[int]) -> set[int]:
+    """Those for which other events vouch as well."""
+    table = schema.evidence
+    others = (table.c.vouches == 1) & table.c.event_id.not_in(event_ids)
+    return {row[0] for row in bulk.rows_by(connection, table.c.observable_id, sorted(observable_ids), where=others)}
 
 
 class Stored:
@@ -276,13 +279,6 @@ class Stored:
     def named(self) -> dict[int, Observable]:
         """Those for which anything ever vouched."""
         return {number: those[0].observable for number, those in self._said.items()}
-
-
-def _elsewhere(connection: Connection, observable_ids: Collection[int], event_ids: Sequence[int]) -> set[int]:
-    """Those for which other events vouch as well."""
-    table = schema.evidence
-    others = (table.c.vouches == 1) & table.c.event_id.not_in(event_ids)
-    return {row[0] for row in bulk.rows_by(connection, table.c.observable_id, sorted(observable_ids), where=others)}
 
 
 def refresh(

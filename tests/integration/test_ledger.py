@@ -157,3 +157,16 @@ def test_a_request_says_what_it_does_not_take_away(world: World) -> None:
     assert (item.outcome, item.reason) == (Outcome.SKIPPED, Reason.TO_IDS_OFF)
     assert "stays until this tool has read the event from MISP itself" in item.message
     assert len(world.patterns()) == 1
+
+
+def test_a_request_takes_nothing_from_those_it_does_not_name(world: World) -> None:
+    """A stricter marking passes where it is pushed; the other destination keeps what it had, and gets it back later."""
+    world.configure(only=("microsoft", "microsoft defender"))
+    text = world.config.read_text("utf-8").replace("[microsoft defender]\n", "[microsoft defender]\nmaxTlp = green\n")
+    world.config.write_text(text, "utf-8")
+    _push(world, _event(1, tags=["tlp:green"]))
+    stricter = replace(_event(1, tags=["tlp:amber"]), timestamp=NOW + 1)
+    _push(world, stricter, destinations=("microsoft",))
+    _drain(world)
+    assert _outcomes(_push(world, _event(1, tags=["tlp:green"]))) == [{Outcome.UNCHANGED}] * 2
+    assert len(world.defender()) == 1
