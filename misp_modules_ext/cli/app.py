@@ -10,7 +10,19 @@ import typer
 from rich.console import Console
 
 from misp_modules_ext import __version__
-from misp_modules_ext.cli import check, demo, emulator, modules, push, serve
+from misp_modules_ext.cli import (
+    check,
+    demo,
+    emulator,
+    modules,
+    push,
+    reconcile,
+    release,
+    retry,
+    serve,
+    status,
+    withdraw,
+)
 from misp_modules_ext.errors import (
     ConfigurationError,
     CredentialsRefused,
@@ -33,6 +45,11 @@ app = typer.Typer(
 )
 app.command("push")(push.push)
 app.command("check")(check.check)
+app.command("status")(status.status)
+app.command("retry")(retry.retry)
+app.command("withdraw")(withdraw.withdraw)
+app.command("release")(release.release)
+app.command("reconcile")(reconcile.reconcile)
 app.command("serve")(serve.serve)
 app.command("emulator")(emulator.emulator)
 app.command("demo")(demo.demo)

@@ -13,19 +13,21 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from misp_modules_ext.config.settings import Api, DestinationSettings
 from misp_modules_ext.delivery.journal import LedgerJournal
-from misp_modules_ext.delivery.sender import Delivered, Policy, Sender
+from misp_modules_ext.delivery.sender import TROUBLE, Delivered, Policy, Sender
+from misp_modules_ext.delivery.slots import EvictionJournal, Slots
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.destinations.limits import limiter_for
-from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.ledger import flight, holdings, lease, schema
+from misp_modules_ext.errors import DestinationError, LedgerError
+from misp_modules_ext.ledger import evictions, flight, holdings, holds, lease, manner, schema
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding, Ready
 from misp_modules_ext.ledger.intake import Stored, refresh
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.ledger import Ledger
 from misp_modules_ext.ledger.stores import Store
-from misp_modules_ext.model.indicator import Action, Due, Indicator, Observable, Severity, Stamp
+from misp_modules_ext.model.indicator import Action, Due, Indicator, Kind, Observable, Severity, Stamp
 from misp_modules_ext.model.misp import Tlp
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 
@@ -61,12 +63,14 @@ class Work:
     Attributes:
         adding: content digests by observable id, and the dues.
         leaving: the dues of what is to be withdrawn.
+        returning: those of them that are wanted again.
         outdated: rows whose stored evidence says otherwise than their digest.
     """
 
     adding: dict[int, bytes] = field(default_factory=dict)
     dues: list[Due] = field(default_factory=list)
     leaving: list[Due] = field(default_factory=list)
+    returning: set[int] = field(default_factory=set)
     outdated: set[int] = field(default_factory=set)
 
 
@@ -77,6 +81,7 @@ class Place(NamedTuple):
         holder: who drains, for people.
         base_url: address of MISP for links.
         lease_ms: how long a lease lasts without being renewed.
+        neighbours: other destinations that share its slots.
     """
 
     ledger: Ledger
@@ -86,6 +91,7 @@ class Place(NamedTuple):
     base_url: str = ""
     policy: Policy | None = None
     lease_ms: int = lease.LEASE_MS
+    neighbours: tuple[DestinationSettings, ...] = ()
 
 
 def drain(
@@ -103,9 +109,7 @@ def drain(
     pause = ledger.read(lambda connection: lease.paused(connection, store.destination_id))
     if pause is not None and (patient or pause.reason is Reason.THROTTLED):
         return _paused(pause)
-    taken = ledger.write(
-        lambda connection: lease.acquire(connection, store.destination_id, place.holder, place.lease_ms)
-    )
+    taken = ledger.write(lambda connection: _take(connection, place))
     if taken is None:
         return BUSY
     try:
@@ -114,6 +118,12 @@ def drain(
         return BUSY
     finally:
         _give_back(ledger, taken)
+
+
+def _take(connection: Connection, place: Place) -> lease.Lease | None:
+    # What goes from now on goes in today's manner.
+    manner.since_ms(connection, place.store)
+    return lease.acquire(connection, place.store.destination_id, place.holder, place.lease_ms)
 
 
 def _give_back(ledger: Ledger, taken: lease.Lease) -> None:
@@ -140,6 +150,7 @@ class _Draining:
     def __init__(self, place: Place, taken: lease.Lease) -> None:
         self._place = place
         self._lease = taken
+        self._slots = Slots(place, taken) if place.store.settings.api is Api.DEFENDER else None
         self._sent = 0
 
     def run(self, first: Mapping[int, Ready] | None, withdrawing: Collection[int]) -> Drained:
@@ -169,16 +180,46 @@ class _Draining:
         if work.outdated:
             store, base_url = self._place.store, self._place.base_url
             self._place.ledger.write(lambda connection: refresh(connection, work.outdated, [store], base_url))
-            again = self._place.ledger.read(lambda connection: self._prepare(connection, work.outdated, {}))
-            work.adding.update(again.adding)
-            work.dues.extend(again.dues)
-            work.leaving.extend(again.leaving)
+            self._add(work, work.outdated, {})
         drained = Drained(sent=self._sent)
         if work.leaving:
             drained = self._send(work.leaving, dict.fromkeys(map(_number, work.leaving), WITHDRAWING), leaving=True)
+            self._place.ledger.write(lambda connection: holds.mark(connection, self._place.store))
+        if work.returning:
+            self._add(work, work.returning, at_hand)
+        if self._slots is not None and drained.state is State.OK:
+            drained = self._within_slots(self._slots, work)
         if work.dues and drained.state is State.OK:
             drained = self._send(work.dues, work.adding, leaving=False)
         return drained
+
+    def _add(self, work: Work, numbers: Collection[int], at_hand: Mapping[int, Ready]) -> None:
+        """Add what is to be sent of these now."""
+        more = self._place.ledger.read(lambda connection: self._prepare(connection, numbers, at_hand))
+        work.adding.update(more.adding)
+        work.dues.extend(more.dues)
+        work.leaving.extend(more.leaving)
+
+    def _within_slots(self, slots: Slots, work: Work) -> Drained:
+        """Leave out what finds no slot, and finish evictions: those for this work, and any that was interrupted."""
+        try:
+            left = slots.left_out(work.adding)
+        except DestinationError as error:
+            state, reason = TROUBLE[type(error)]
+            after: float | None = getattr(error, "retry_after", None)
+            self._pause(Delivered({}, state, reason, str(error), after), [])
+            return Drained(state, reason, str(error), self._sent)
+        if left:
+            work.dues[:] = [due for due in work.dues if _number(due) not in left]
+        store = self._place.store
+        dues = self._place.ledger.read(lambda c: self._farewells(c, evictions.under_way(c, store)))
+        return self._send(dues, {}, leaving=True, evicting=True) if dues else Drained(sent=self._sent)
+
+    def _farewells(self, connection: Connection, numbers: Collection[int]) -> list[Due]:
+        rows = holdings.read(connection, self._place.store, numbers)
+        stored = Stored(connection, rows, self._place.base_url)
+        names = holdings.names(rows, connection)
+        return [_due(self._farewell(stored, number, row, names), row) for number, row in rows.items()]
 
     def _prepare(self, connection: Connection, numbers: Collection[int], at_hand: Mapping[int, Ready]) -> Work:
         """Find the content of rows that are due: at hand, or from the evidence."""
@@ -186,14 +227,17 @@ class _Draining:
         rows = holdings.read(connection, store, numbers)
         sendable = (schema.DUE, schema.SKIPPED)
         due = {n: rows[n] for n in numbers if n in rows and rows[n].state in sendable}
+        due = {n: row for n, row in due.items() if not evictions.is_evicted(row)}
         stored = Stored(connection, [n for n in due if n not in at_hand], self._place.base_url)
         content = stored.content(store)
-        names = stored.named()
+        names = holdings.names([n for n, row in due.items() if flight.leaves(row)], connection)
         now = now_ms(connection) // 1000
         work = Work()
         for number, row in due.items():
             ready = at_hand.get(number)
-            if row.due_hash is None:
+            if flight.leaves(row):
+                if row.due_hash is not None:
+                    work.returning.add(number)
                 if row.maybe_there:
                     work.leaving.append(_due(self._farewell(stored, number, row, names), row))
                 continue
@@ -209,13 +253,14 @@ class _Draining:
                 work.dues.append(_due(ready.indicator, row))
         return work
 
-    def _farewell(self, stored: Stored, number: int, row: Holding, names: Mapping[int, Observable]) -> Indicator:
+    def _farewell(self, stored: Stored, number: int, row: Holding, names: Mapping[int, tuple[str, str]]) -> Indicator:
         """The content of a withdrawal: what was last said, else no more than the value."""
         said = stored.farewell(number, self._place.store.rules)
         if said is not None:
             return said.indicator
         start = (row.created_ms or 0) // 1000
-        observable = names[number]
+        kind, value = names[number]
+        observable = Observable(Kind(kind), value)
         return Indicator(
             observable,
             observable.value,
@@ -231,10 +276,11 @@ class _Draining:
             max(row.valid_until or 0, start + 1),
         )
 
-    def _send(self, dues: list[Due], digests: dict[int, bytes], *, leaving: bool) -> Drained:
+    def _send(self, dues: list[Due], digests: dict[int, bytes], *, leaving: bool, evicting: bool = False) -> Drained:
         place = self._place
         live = place.ledger.read(lambda c: flight.live_count(c, place.store)) if leaving else None
-        journal = LedgerJournal(place.ledger, place.store, self._lease, digests, live=live, withdrawing=leaving)
+        book = EvictionJournal if evicting else LedgerJournal
+        journal = book(place.ledger, place.store, self._lease, digests, live=live, withdrawing=leaving)
         limiter = limiter_for(place.store.settings, place.destination.limit) if place.destination.limit else None
         sender = Sender(place.destination, limiter, None, place.policy, journal, withdrawing=leaving)
         sender.start(dues)
@@ -245,11 +291,19 @@ class _Draining:
 
     def _note(self, delivered: Delivered, sender: Sender, *, leaving: bool) -> None:
         ledger, store = self._place.ledger, self._place.store
+        if self._slots is not None and any(r.reason is Reason.CAPACITY for r in delivered.results.values()):
+            self._slots.forget()
         if delivered.state is State.OK:
             if any(result.outcome is Outcome.ACCEPTED for result in delivered.results.values()):
                 ledger.write(lambda connection: lease.resume(connection, store.destination_id))
             return
-        wrongly = [] if leaving else [observable_id(observable) for observable in sender.wrongly_rejected()]
+        self._pause(
+            delivered, [] if leaving else [observable_id(observable) for observable in sender.wrongly_rejected()]
+        )
+
+    def _pause(self, delivered: Delivered, wrongly: Collection[int]) -> None:
+        """Pause the destination; what was wrongly rejected is due again."""
+        ledger, store = self._place.ledger, self._place.store
 
         def pause(connection: Connection) -> None:
             if wrongly:

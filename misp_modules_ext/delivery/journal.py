@@ -104,4 +104,4 @@ def _stamped(due: Due, begun: flight.Begun) -> Due:
 
 def _answer(due: Due, result: ItemResult) -> flight.Answer:
     accepted = None if result.outcome is Outcome.PENDING else result.outcome is Outcome.ACCEPTED
-    return flight.Answer(_number(due), accepted, result.reason, result.message, result.remote_id)
+    return flight.Answer(_number(due), accepted, result.reason, result.message, result.remote_id, due.unanswered)

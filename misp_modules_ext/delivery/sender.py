@@ -286,7 +286,8 @@ class Sender:
         def record(part: Sequence[Due], results: Sequence[ItemResult]) -> None:
             for due in part:
                 open_.pop(due.stamp.stix_id, None)
-            self._journal.record(part, results)
+            in_doubt = [due._replace(unanswered=due.unanswered or due.stamp.stix_id in self._doubtful) for due in part]
+            self._journal.record(in_doubt, results)
             self._keep(part, results)
 
         try:

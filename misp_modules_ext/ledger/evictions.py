@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from misp_modules_ext.ledger import bulk, flight, schema
 from misp_modules_ext.ledger.engine import now_ms
@@ -23,6 +23,8 @@ from misp_modules_ext.model.outcome import Reason
 EVICTED = "Its slot went to an indicator of a higher class; it goes again when there is room."
 _ROW = schema.holding
 _MAYBE_THERE = or_(_ROW.c.sent_hash.is_not(None), _ROW.c.flight_hash.is_not(None))
+#: Rows that have to give their slot away, and still hold it.
+EVICTING = (_ROW.c.state == schema.SKIPPED) & (_ROW.c.reason == Reason.CAPACITY.code) & _MAYBE_THERE
 
 
 @dataclass(slots=True)
@@ -58,7 +60,9 @@ def crowd(connection: Connection, store: Store) -> Crowd:
     clock = now_ms(connection)
     wanting = _ROW.c.state.in_((schema.DUE, schema.SKIPPED)) & _ROW.c.due_hash.is_not(None)
     columns = (_ROW.c.observable_id, _ROW.c.state, _ROW.c.due_hash, _ROW.c.sent_hash, _ROW.c.flight_hash, _ROW.c.grade)
-    here = _at(store) & or_(_MAYBE_THERE, wanting & (_ROW.c.due_ms <= clock))
+    # Defender itself removes what is over, also before the row says so.
+    over = (_ROW.c.state == schema.SETTLED) & (func.coalesce(_ROW.c.valid_until, clock) <= clock // 1000)
+    here = _at(store) & ~over & or_(_MAYBE_THERE, wanting & (_ROW.c.due_ms <= clock))
     found = Crowd()
     for number, state, due, sent, flown, grade in connection.execute(select(*columns).where(here)):
         if sent is None and flown is None:
@@ -130,10 +134,7 @@ def is_evicted(row: Holding) -> bool:
 
 def under_way(connection: Connection, store: Store) -> list[int]:
     """Ids of those that have to give their slots away, and still hold them."""
-    return list(connection.execute(select(_ROW.c.observable_id).where(_at(store), _EVICTED)).scalars())
-
-
-_EVICTED = (_ROW.c.state == schema.SKIPPED) & (_ROW.c.reason == Reason.CAPACITY.code) & _MAYBE_THERE
+    return list(connection.execute(select(_ROW.c.observable_id).where(_at(store), EVICTING)).scalars())
 
 
 def begin(connection: Connection, store: Store, lease: Lease, numbers: Collection[int]) -> list[Begun]:

@@ -60,6 +60,7 @@ class Answer(NamedTuple):
     Attributes:
         accepted: `None` when it is not known.
         remote_id: Microsoft's id, `""` when it gave none.
+        in_doubt: an earlier request for it may have arrived, whatever became of this one.
     """
 
     observable_id: int
@@ -67,6 +68,7 @@ class Answer(NamedTuple):
     reason: Reason | None = None
     message: str = ""
     remote_id: str = ""
+    in_doubt: bool = False
 
 
 def due_rows(connection: Connection, store: Store, clock: int, most: int) -> list[DueRow]:
@@ -153,7 +155,16 @@ def _locked(connection: Connection, store: Store, wanted: Iterable[int]) -> list
 def _still_so(row: Holding, digest: bytes) -> bool:
     if row.state not in (schema.DUE, schema.SKIPPED):
         return False
-    return row.due_hash is None if digest == WITHDRAWING else row.due_hash == digest
+    return leaves(row) if digest == WITHDRAWING else row.due_hash == digest and not leaves(row)
+
+
+def leaves(row: Holding) -> bool:
+    """Whether a withdrawal is what has to go now.
+
+    Also when content is due again after one without an answer: it may have arrived, and then the id is gone for good
+    (STIX 2.1 section 3.2), so it is repeated, and the content goes under the next id.
+    """
+    return row.due_hash is None or row.flight_hash == WITHDRAWING
 
 
 def _within_brakes(
@@ -306,13 +317,17 @@ def _ordered(connection: Connection, store: Store, answers: Sequence[Answer], va
 
 
 def _record_refused(connection: Connection, store: Store, answer: Answer, clock: int, *, withdrawn: bool) -> None:
-    """Its own fault, or no place for it: it stays so until its content or the configuration changes."""
+    """Its own fault, or no place for it: it stays so until its content or the configuration changes.
+
+    What was in doubt before stays in doubt: that this request was refused says nothing of an earlier one.
+    """
     table = schema.holding
     values: dict[str, object] = {"reason": answer.reason.code if answer.reason else None, "message": answer.message}
     if withdrawn and answer.reason is Reason.ALREADY_THERE:
         # Ours is gone, and what is there now is somebody else's.
         gone = (table.c.state == schema.DUE) & table.c.due_hash.is_(None)
         values = {"state": case((gone, schema.SETTLED), else_=table.c.state), "sent_hash": None, "remote_id": None}
+        values |= {"flight_hash": None}
     elif withdrawn:
         values |= {"due_ms": clock + LOOK_AGAIN_MS}
     else:
@@ -323,7 +338,9 @@ def _record_refused(connection: Connection, store: Store, answer: Answer, clock:
             values |= {"due_ms": case((current, clock + DAY_MS), else_=table.c.due_ms)}
             # In this order: MariaDB sees the new value of a column in those that follow.
             values = {"due_ms": values.pop("due_ms"), **values}
-    _ordered(connection, store, [answer], values | {"flight_hash": None})
+    if not answer.in_doubt:
+        values |= {"flight_hash": None}
+    _ordered(connection, store, [answer], values)
 
 
 def _record_unknown(connection: Connection, store: Store, answer: Answer, clock: int) -> None:

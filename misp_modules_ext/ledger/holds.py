@@ -94,7 +94,7 @@ def of_event(connection: Connection, uuid: str, store: Store, base_url: str) -> 
         return None
     table = schema.evidence
     vouching = select(table.c.observable_id).where(table.c.event_id == event_id, table.c.vouches == 1).distinct()
-    numbers = {row[0] for row in connection.execute(vouching)}
+    numbers = set(connection.execute(vouching).scalars())
     said = by_observable(connection, numbers)
     audience = audiences(connection, said).get(store.destination_id, frozenset())
     if event_id not in audience:
@@ -108,22 +108,31 @@ def kept_at(connection: Connection, store: Store) -> set[int]:
     table = schema.holding
     anything = table.c.due_hash.is_not(None) | table.c.sent_hash.is_not(None) | table.c.flight_hash.is_not(None)
     here = (table.c.destination_id == store.destination_id) & (table.c.state != schema.ON_HOLD)
-    return {row[0] for row in connection.execute(select(table.c.observable_id).where(here, anything))}
+    return set(connection.execute(select(table.c.observable_id).where(here, anything)).scalars())
 
 
-def put(connection: Connection, numbers: Iterable[int], destination_id: int, hold: Hold) -> None:
+def put(connection: Connection, holds: Mapping[int, Hold], destination_id: int) -> None:
     """Put values on hold; a hold that is there already takes the new words.
 
     Args:
         connection: in a transaction.
-        numbers: ids of the observables.
+        holds: who and why, by observable id.
         destination_id: where; `schema.EVERYWHERE` for all destinations, also later ones.
-        hold: who and why.
     """
     since = now_ms(connection)
     columns = ["observable_id", "destination_id", "since_ms", "who", "why"]
-    rows = [(number, destination_id, since, _unicode(hold.who)[:_LONGEST_NAME], _unicode(hold.why)) for number in sorted(numbers)]
+    rows = [
+        (number, destination_id, since, _unicode(hold.who)[:_LONGEST_NAME], _unicode(hold.why))
+        for number, hold in sorted(holds.items())
+    ]
     bulk.upsert(connection, schema.hold, columns, columns[:2], rows)
+
+
+def all_at(connection: Connection, store: Store) -> set[int]:
+    """Ids of everything that is on hold at a destination, or everywhere."""
+    table = schema.hold
+    here = table.c.destination_id.in_((schema.EVERYWHERE, store.destination_id))
+    return set(connection.execute(select(table.c.observable_id).where(here)).scalars())
 
 
 def take_back(connection: Connection, store: Store, numbers: Collection[int], *, lifted: bool) -> set[int]:
@@ -156,13 +165,10 @@ def take_back(connection: Connection, store: Store, numbers: Collection[int], *,
 
 def mark(connection: Connection, store: Store) -> None:
     """Say `ON_HOLD` of what is on hold and has been withdrawn."""
-    table = schema.hold
-    here = table.c.destination_id.in_((schema.EVERYWHERE, store.destination_id))
-    numbers = sorted({row[0] for row in connection.execute(select(table.c.observable_id).where(here))})
     row = schema.holding
     gone = (row.c.state == schema.SETTLED) & row.c.due_hash.is_(None) & row.c.sent_hash.is_(None)
     gone &= (row.c.destination_id == store.destination_id) & row.c.flight_hash.is_(None)
-    for chunk in bulk.chunks(numbers):
+    for chunk in bulk.chunks(sorted(all_at(connection, store))):
         held = row.c.observable_id.in_(chunk)
         connection.execute(update(row).where(gone, held).values(state=schema.ON_HOLD))
 
@@ -223,7 +229,7 @@ def _within(holds: Mapping[int, Mapping[int, Hold]], places: Collection[int]) ->
 
 def _spread(connection: Connection, holds: Mapping[int, Mapping[int, Hold]]) -> None:
     """Put holds of all destinations on each of them instead, so that one of them can be ended."""
-    ids = [row[0] for row in connection.execute(select(schema.destination.c.destination_id))]
+    ids = list(connection.execute(select(schema.destination.c.destination_id)).scalars())
     rows = []
     for number, by_place in sorted(holds.items()):
         hold = by_place[schema.EVERYWHERE]

@@ -218,7 +218,9 @@ class _Taking:
             lost = set().union(*(changes.lost.get(rules, set()) for _, changes in self._compared))
             merged = {self._numbers[entry.indicator.observable]: entry for entry in plan.merged}
             others = _elsewhere(connection, merged.keys() - self._new - odd, event_ids)
-            doubtful = (odd & merged.keys()) | lost | others
+            # A request may have named fewer destinations than the event goes to: our own reading brings all in line.
+            concerned = odd if self._origin is Origin.OWN_READING else odd & merged.keys()
+            doubtful = concerned | lost | others
             sure = Wanted.of(rules, {number: entry for number, entry in merged.items() if number not in doubtful})
             stored = Stored(connection, doubtful, self._base_url)
             for store in stores:

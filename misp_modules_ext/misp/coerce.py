@@ -11,7 +11,6 @@ from misp_modules_ext.model.indicator import NAMESPACE
 _TRUE = frozenset({"1", "true", "yes"})
 _FALSE = frozenset({"0", "false", "no", ""})
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
-_MOST_DIGITS = 20
 #: Later than this no timestamp of MISP's can be seconds (year 5138): it is milliseconds or microseconds.
 _LAST_SECOND = 100_000_000_000
 
@@ -37,10 +36,10 @@ def integer(value: object) -> int | None:
 
 
 def _integer(written: str) -> int | None:
-    digits = written.strip().removeprefix("-")
+    digits = written.strip()
     # Longer ones are no numbers of MISP's, and Python refuses to convert them past 4,300 digits.
-    if len(digits) <= _MOST_DIGITS and digits.isascii() and digits.isdigit():
-        return int(written)
+    if len(digits) <= 20 and digits.isascii() and digits.removeprefix("-").isdigit():
+        return int(digits)
     return None
 
 

@@ -46,6 +46,7 @@ def parse_event(raw: object, *, only: object = None) -> Event:
     creator = _first_mapping(sources, "Orgc")
     published = flag(header.get("published"))
     tags, tag_problem = read_tags(*((source, EVENT_TAGS) for source in sources))
+    sharing, sharing_problem = _sharing(*sources)
     return Event(
         uuid=event_uuid,
         id=text(header.get("id")),
@@ -58,13 +59,13 @@ def parse_event(raw: object, *, only: object = None) -> Event:
         threat_level=integer(header.get("threat_level_id")),
         creator_uuid=uuid_or_none(creator.get("uuid")),
         creator_name=text(creator.get("name")),
-        sharing=_sharing(header, *sources),
+        sharing=sharing,
         tags=tags,
         attribute_count=count,
         complete=count is not None and count == sum(1 for a in every if not _gone(a)),
         attributes=shown,
         kept_out=() if only is None else every,
-        problem=tag_problem or _distribution_problem(header),
+        problem=tag_problem or sharing_problem,
         notes=tuple(notes),
     )
 
@@ -90,7 +91,11 @@ def parse_events(entries: Iterable[object], where: str) -> tuple[list[Event], li
 
 
 def _first_mapping(sources: Iterable[Raw], key: str) -> Raw:
-    return next((found for source in sources if (found := mapping(source.get(key)))), {})
+    for source in sources:
+        found = mapping(source.get(key))
+        if found:
+            return found
+    return {}
 
 
 def _looks_like_event(header: Raw) -> bool:
@@ -110,7 +115,7 @@ def _attributes(body: Raw, event_uuid: str) -> Iterator[Attribute]:
             # No object at all: as a malformed attribute it is accounted for.
             yield _attribute(raw_object, event_uuid, None)
             continue
-        context, problem = _object(holder, event_uuid), _distribution_problem(holder)
+        context, problem = _object(holder, event_uuid)
         for raw in listed(holder.get("Attribute")):
             yield _attribute(raw, event_uuid, context, problem)
 
@@ -129,6 +134,7 @@ def _attribute(raw: object, event_uuid: str, context: ObjectContext | None, prob
     source = mapping(raw)
     kind, value = text(source.get("type")), text(source.get("value"))
     tags, tag_problem = read_tags((source, ATTRIBUTE_TAGS))
+    sharing, sharing_problem = _sharing(source)
     return Attribute(
         uuid=identity(source.get("uuid"), event_uuid, kind, value),
         type=kind,
@@ -140,11 +146,11 @@ def _attribute(raw: object, event_uuid: str, context: ObjectContext | None, prob
         timestamp=seconds(source.get("timestamp")) or 0,
         first_seen=seconds(source.get("first_seen")),
         last_seen=seconds(source.get("last_seen")),
-        sharing=_sharing(source, source),
+        sharing=sharing,
         tags=tags,
         warninglists=_warninglists(source),
         object=context,
-        problem=_problem(raw, source) or tag_problem or _distribution_problem(source) or problem,
+        problem=_problem(raw, source) or tag_problem or sharing_problem or problem,
     )
 
 
@@ -160,26 +166,21 @@ def _problem(raw: object, source: Raw) -> str:
     return ""
 
 
-def _distribution_problem(source: Raw) -> str:
-    """A distribution that cannot be read might be the narrowest: nothing may go by it."""
-    written = source.get("distribution")
-    if written in (None, "") or integer(written) is not None:
-        return ""
-    return f"Its distribution, {text(written)[:40]!r}, is no number."
-
-
-def _object(raw: Raw, event_uuid: str) -> ObjectContext:
+def _object(raw: Raw, event_uuid: str) -> tuple[ObjectContext, str]:
+    """What an object's attributes need of it, and why they cannot be judged by it (`""` when they can)."""
     name = text(raw.get("name"))
     inner = [mapping(entry) for entry in listed(raw.get("Attribute"))]
     told = ((text(e.get("object_relation")), text(e.get("value"))) for e in inner if _may_be_told(e))
-    return ObjectContext(
+    sharing, problem = _sharing(raw)
+    context = ObjectContext(
         uuid=identity(raw.get("uuid"), event_uuid, name, *(text(entry.get("uuid")) for entry in inner)),
         name=name,
         comment=text(raw.get("comment")),
         deleted=flag(raw.get("deleted")) is True,
-        sharing=_sharing(raw, raw),
+        sharing=sharing,
         siblings=tuple(islice(dict.fromkeys(told), MOST_SIBLINGS)),
     )
+    return context, problem
 
 
 def _may_be_told(sibling: Raw) -> bool:
@@ -192,9 +193,22 @@ def _may_be_told(sibling: Raw) -> bool:
     return flag(sibling.get("deleted")) is not True and inherits and not tags and not unreadable
 
 
-def _sharing(source: Raw, *beside: Raw) -> Sharing:
+def _sharing(source: Raw, *beside: Raw) -> tuple[Sharing, str]:
+    """Who may see an element, and why that cannot be judged (`""` when it can).
+
+    A distribution that cannot be read might be the narrowest: nothing may go by it.
+
+    Args:
+        source: the element.
+        beside: where else its sharing group may stand.
+    """
+    written = source.get("distribution")
+    distribution = integer(written)
     group = _first_mapping((source, *beside), "SharingGroup")
-    return Sharing(distribution=integer(source.get("distribution")), group=uuid_or_none(group.get("uuid")))
+    sharing = Sharing(distribution, uuid_or_none(group.get("uuid")) if group else None)
+    if distribution is not None or written in (None, ""):
+        return sharing, ""
+    return sharing, f"Its distribution, {text(written)[:40]!r}, is no number."
 
 
 def _warninglists(source: Raw) -> tuple[str, ...] | None:

@@ -85,8 +85,7 @@ class Marks(NamedTuple):
 class EventMarks:
     """The marks of an event's tags together with those of each of its attributes.
 
-    An event may have hundreds of tags and tens of thousands of attributes, and attributes few different sets of tags:
-    each set is read once. Equal ones share one answer, which saves memory too.
+    An event may have hundreds of tags and tens of thousands of attributes: its own are read once.
     """
 
     def __init__(self, tags: tuple[Tag, ...], default: Tlp, configured: tuple[str, ...] = ()) -> None:
@@ -100,16 +99,10 @@ class EventMarks:
         self._readings = _readings(tags)
         self._default = default
         self._configured = configured
-        self._found: dict[tuple[Tag, ...], Marks] = {}
 
     def of(self, tags: tuple[Tag, ...]) -> Marks:
         """The marks of an attribute with these tags of its own."""
-        found = self._found.get(tags)
-        if found is None:
-            found = self._found[tags] = self._together([*self._readings, *_readings(tags)])
-        return found
-
-    def _together(self, readings: list[tuple[Tag, Reading]]) -> Marks:
+        readings = [*self._readings, *_readings(tags)]
         tlp = max((reading.tlp for _, reading in readings if reading.tlp is not None), default=self._default)
         pap = max((reading.pap for _, reading in readings if reading.pap is not None), default=None)
         labels = {reading.label for tag, reading in readings if tag.exportable and not tag.local}

@@ -23,8 +23,9 @@ def _emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def world(_emulator: Emulator, tmp_path: Path) -> World:
-    """An empty Microsoft with a configuration for it."""
+def world(_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """An empty Microsoft with a configuration for it, and no ledger yet."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     _emulator.clear_faults()
     _emulator.reset()
     made = World(_emulator, tmp_path / "rh-isac.conf")

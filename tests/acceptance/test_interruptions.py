@@ -6,18 +6,25 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from misp_modules_ext.delivery.places import LEASE_VARIABLE
 from tests.support.recordings import recording
 from tests.support.world import World
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
+#: A killed process keeps its lease until it is over; a minute is too long for a test.
+SHORT_LEASE = {LEASE_VARIABLE: "6000"}
 
 
 @pytest.fixture
@@ -30,20 +37,54 @@ def event_file(tmp_path: Path) -> Path:
     return path
 
 
-def _start(*arguments: object, **streams: object) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "misp_modules_ext", *map(str, arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, **streams)  # type: ignore[call-overload, no-any-return]
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start `misp-microsoft`; what still runs when the test ends is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def _start(*arguments: object, stdout: object = subprocess.PIPE, **environment: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "misp_modules_ext", *map(str, arguments)]
+        process = subprocess.Popen(
+            command,
+            stdout=stdout,  # type: ignore[call-overload] # a file, a descriptor, or PIPE
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environment},
+        )
+        started.append(process)
+        return process  # type: ignore[no-any-return]
+
+    yield _start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def _until_it_sends(world: World, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a request has reached Microsoft, whose answer is awaited now."""
+    end = time.monotonic() + 60
+    while not world.uploads():
+        assert process.poll() is None, "it has ended already"
+        assert time.monotonic() < end, "it sends nothing"
+        time.sleep(0.05)
+
+
+def _rows(world: World, query: str) -> list[tuple[object, ...]]:
+    """What the ledger holds, looked at from outside."""
+    path = world.ledger.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, timeout=30)) as connection:
+        return list(connection.execute(query))
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_a_reader_that_goes_early_changes_nothing(
-    world: World, event_file: Path, tmp_path: Path, form: list[str]
+    world: World, event_file: Path, tmp_path: Path, start: Start, form: list[str]
 ) -> None:
     """As with `| true`: everything is sent, the report is written, the exit code is that of the push."""
     reading, writing = os.pipe()
     os.close(reading)
     report = tmp_path / "r.html"
-    process = _start("push", event_file, "--config", world.config, "--report", report, *form, stdout=writing)
+    process = start("push", event_file, "--config", world.config, "--report", report, *form, stdout=writing)
     os.close(writing)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors.decode()
@@ -53,12 +94,12 @@ def test_a_reader_that_goes_early_changes_nothing(
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_a_full_disk_behind_standard_output(world: World, event_file: Path, form: list[str]) -> None:
+def test_a_full_disk_behind_standard_output(world: World, event_file: Path, start: Start, form: list[str]) -> None:
     """A sentence and exit code 2, after everything is sent."""
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     with Path("/dev/full").open("wb") as full:
-        process = _start("push", event_file, "--config", world.config, *form, stdout=full)
+        process = start("push", event_file, "--config", world.config, *form, stdout=full)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert b"No space left" in errors
@@ -79,55 +120,65 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(run: Run, world: Wor
     missing = run("push", event_file, "--config", world.config, "--report", folder / "nowhere" / "r.html")
     assert missing.returncode == 2
     assert b"cannot be written" in missing.stderr
-    assert b"accepted" in missing.stdout
+    assert b"unchanged 18" in missing.stdout
 
 
-def test_an_interrupted_push_says_how_to_go_on(world: World, event_file: Path) -> None:
-    """Ctrl-C while Microsoft hangs: a sentence, exit code 130, and a repeat finishes it."""
+def test_an_interrupted_push_says_how_to_go_on(world: World, event_file: Path, start: Start) -> None:
+    """Ctrl-C while Microsoft hangs: a sentence, exit code 130; what was taken is kept, and a repeat finishes it."""
     world.emulator.fault(api="sentinel", delay=30)
-    process = _start("push", event_file, "--config", world.config, "-d", "microsoft", stdout=subprocess.PIPE)
-    end = time.monotonic() + 30
-    while not world.uploads() and time.monotonic() < end:
-        time.sleep(0.1)
+    push = ("push", event_file, "--config", world.config, "-d", "microsoft")
+    process = start(*push, **SHORT_LEASE)
+    _until_it_sends(world, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert b"Repeat" in errors
+    assert b"ledger" in errors
+    assert b"next push" in errors
     assert b"Traceback" not in errors
+    assert _rows(world, "SELECT count(*) FROM holding WHERE flight_hash IS NOT NULL AND sent_hash IS NULL") == [(18,)]
     world.emulator.clear_faults()
-    process = _start("push", event_file, "--config", world.config, "-d", "microsoft", stdout=subprocess.PIPE)
+    process = start(*push, **SHORT_LEASE)
     process.communicate(timeout=60)
     assert process.returncode == 0
     assert len(world.patterns()) == len(set(world.patterns())) == 18
 
 
-def test_killed_in_the_middle_and_repeated(world: World, event_file: Path) -> None:
-    """SIGKILL while an answer is awaited: the repeat leaves each indicator once."""
-    world.emulator.fault(api="sentinel", delay=20, times=1)
-    process = _start("push", event_file, "--config", world.config, stdout=subprocess.PIPE)
-    end = time.monotonic() + 30
-    while not world.uploads() and time.monotonic() < end:
-        time.sleep(0.1)
+def test_killed_in_the_middle_and_repeated(world: World, event_file: Path, start: Start) -> None:
+    """SIGKILL while an answer is awaited: nothing is lost, and only what has no answer goes once more, as it was."""
+    world.emulator.fault(api="sentinel", delay=3, times=1)
+    process = start("push", event_file, "--config", world.config, **SHORT_LEASE)
+    _until_it_sends(world, process)
     process.kill()
     process.communicate(timeout=30)
-    process = _start("push", event_file, "--config", world.config, stdout=subprocess.PIPE)
-    process.communicate(timeout=60)
+    stamps = "SELECT destination_id, observable_id, modified_ms FROM holding"
+    begun = set(_rows(world, f"{stamps} WHERE flight_hash IS NOT NULL"))
+    assert begun
+    answered = set(_rows(world, f"{stamps} WHERE sent_hash IS NOT NULL"))
+    process = start("push", event_file, "--config", world.config, "--json", **SHORT_LEASE)
+    output, _ = process.communicate(timeout=90)
     assert process.returncode == 0
     assert len(world.patterns()) == len(set(world.patterns())) == 18
     assert len(world.graph()) == 18
+    assert len(world.defender()) == 16
+    # What had its answer before the kill is unchanged now.
+    counts = Counter(i["outcome"] for d in json.loads(output)["destinations"] for i in d["items"])
+    assert counts["unchanged"] == len(answered)
+    assert counts["accepted"] == 18 + 16 + 18 - len(answered)
+    assert _rows(world, "SELECT count(*) FROM holding WHERE flight_hash IS NOT NULL") == [(0,)]
+    assert begun | answered <= set(_rows(world, stamps))
 
 
-def test_two_pushes_at_once(world: World, event_file: Path) -> None:
-    """Both succeed, and each indicator is there once at Sentinel and Defender."""
+def test_two_pushes_at_once(world: World, event_file: Path, start: Start) -> None:
+    """Both succeed, each indicator is there once at Sentinel and Defender, and none was sent twice."""
     started = [
-        _start("push", event_file, "--config", world.config, "-d", name, "-d", "microsoft", stdout=subprocess.PIPE)
-        for name in ("defender", "defender")
+        start("push", event_file, "--config", world.config, "-d", "defender", "-d", "microsoft") for _ in range(2)
     ]
     for process in started:
-        process.communicate(timeout=60)
+        process.communicate(timeout=90)
     assert [process.returncode for process in started] == [0, 0]
     assert len(world.patterns()) == 18
     assert len(world.defender()) == len(set(world.defender())) == 16
+    assert sum(request["objects"] for request in world.uploads()) == 18 + 16
 
 
 def test_a_port_in_use_is_a_sentence(run: Run, world: World) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.support import misp_views as views
 from tests.support.misp_world import Attribute, Event, World
@@ -22,8 +22,10 @@ TYPES = {
 }
 #: So few values of each type that events share them.
 VALUES = 14
+#: What carries this tag must not leave.
+SECRET = "tlp:red"
 #: An event with more attributes only loses some.
-MOST = 12
+MOST = 20
 
 
 def value(type_: str, number: int) -> str:
@@ -54,17 +56,24 @@ class Model:
     sentinel: dict[str, set[str]] = field(default_factory=dict)
     defender: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, attribute: Attribute) -> None:
-        """An attribute that counts."""
-        told = {attribute.comment}
-        self.sentinel.setdefault(pattern(attribute.type, attribute.value), set()).update(told)
-        if TYPES[attribute.type][1]:
-            self.defender.setdefault(attribute.value, set()).update(told)
+    def add(self, told: Told) -> None:
+        """Something that counts."""
+        self.sentinel.setdefault(pattern(told.type, told.value), set()).add(told.comment)
+        if TYPES[told.type][1]:
+            self.defender.setdefault(told.value, set()).add(told.comment)
+
+
+class Told(NamedTuple):
+    """An attribute as it was when its event was published."""
+
+    type: str
+    value: str
+    comment: str
 
 
 def counts(attribute: Attribute) -> bool:
-    """Whether an attribute of a published event should be at Microsoft."""
-    return attribute.to_ids and not attribute.deleted
+    """Whether an attribute of an event that is published now should be at Microsoft."""
+    return attribute.to_ids and not attribute.deleted and SECRET not in attribute.tags
 
 
 class Analysts:
@@ -75,12 +84,13 @@ class Analysts:
         lock: held while the world changes, so that nobody reads half of a change.
 
     Attributes:
-        changes: how often each value was touched, by `pattern`.
+        changes: how often each value was touched, by API and what that knows it by.
     """
 
     def __init__(self, world: World, lock: threading.RLock) -> None:
         self.world = world
-        self.changes: dict[str, int] = {}
+        self.changes: dict[tuple[str, str], int] = {}
+        self._told: dict[str, dict[str, Told]] = {}
         self._lock = lock
         self._revisions = itertools.count(1)
 
@@ -92,15 +102,16 @@ class Analysts:
     def work(self, uuid: str, random: Random) -> Any:
         """Change an event a little; what MISP sends to the action module when it is published then."""
         with self._lock:
-            event = self.world.events[uuid]
-            for _ in range(random.randint(1, 4)):
-                chosen = random.choices([change for change, _ in _CHANGES], [weight for _, weight in _CHANGES])[0]
-                if len(event.attributes) > MOST:
-                    chosen = Analysts._delete
-                if not event.attributes:
-                    chosen = Analysts._add
-                chosen(self, event, random)
+            self.change(uuid, random, _CHANGES)
             return self.request(uuid)
+
+    def change(self, uuid: str, random: Random, changes: Sequence[Change]) -> None:
+        """Change an event a little, each way as often as it is in `changes`."""
+        with self._lock:
+            event = self.world.events[uuid]
+            for _ in range(random.randint(2, 8)):
+                chosen = random.choice(changes) if len(event.attributes) <= MOST else Analysts._delete
+                (chosen if event.attributes else Analysts._add)(self, event, random)
 
     def request(self, uuid: str) -> Any:
         """What MISP sends to the action module when an event is published."""
@@ -111,14 +122,22 @@ class Analysts:
         """What MISP does once the workflow has run."""
         with self._lock:
             self.world.publish(uuid)
+            event = self.world.events[uuid]
+            self._told[uuid] = {a.uuid: Told(a.type, a.value, a.comment) for a in event.attributes if counts(a)}
+
+    def export(self, uuid: str) -> Any:
+        """What MISP sends when somebody presses "Download as…"."""
+        with self._lock:
+            return views.export_request(self.world, uuid, self.world.users[0])
 
     def model(self) -> Model:
-        """What should be at Microsoft when every event is published."""
+        """What should be at Microsoft: what was published, without what was switched off or deleted since."""
         made = Model()
         with self._lock:
-            for event in self.world.events.values():
-                for attribute in filter(counts, event.attributes):
-                    made.add(attribute)
+            for uuid, told in self._told.items():
+                left = {a.uuid for a in self.world.events[uuid].attributes if a.to_ids and not a.deleted}
+                for attribute in told.keys() & left:
+                    made.add(told[attribute])
         return made
 
     def _add(self, event: Event, random: Random) -> None:
@@ -154,20 +173,27 @@ class Analysts:
             self._touch(attribute.type, attribute.value)
         self.world.edit(event.uuid, info=f"Campaign {self._fact()}")
 
+    def _hide(self, event: Event, random: Random) -> None:
+        attribute = random.choice(event.attributes)
+        self._touch(attribute.type, attribute.value)
+        (self.world.untag if SECRET in attribute.tags else self.world.tag)(attribute.uuid, SECRET)
+
     def _touch(self, type_: str, text: str) -> None:
-        key = pattern(type_, text)
-        self.changes[key] = self.changes.get(key, 0) + 1
+        for key in (("sentinel", pattern(type_, text)), ("defender", text)):
+            self.changes[key] = self.changes.get(key, 0) + 1
 
     def _fact(self) -> str:
         return f"revision-{next(self._revisions)}."
 
 
-#: How events change, and how often in comparison.
-_CHANGES: Sequence[tuple[Callable[[Analysts, Event, Random], None], int]] = (
-    (Analysts._add, 5),
-    (Analysts._comment, 2),
-    (Analysts._flip, 3),
-    (Analysts._revalue, 2),
-    (Analysts._delete, 2),
-    (Analysts._rename, 1),
+Change = Callable[[Analysts, Event, Random], None]
+#: What people do to an event that stays unpublished, where the old version goes on to count; the more often the more.
+UNPUBLISHED: Sequence[Change] = (
+    *[Analysts._add] * 4,
+    *[Analysts._comment] * 2,
+    *[Analysts._flip] * 3,
+    *[Analysts._delete] * 2,
+    Analysts._rename,
+    Analysts._hide,
 )
+_CHANGES = (*UNPUBLISHED, *[Analysts._revalue] * 2)

@@ -70,13 +70,13 @@ def needless(carried: Sequence[Carried], killed: Sequence[float]) -> list[str]:
     ]
 
 
-def too_often(carried: Sequence[Carried], changes: Mapping[str, int]) -> list[str]:
-    """Values whose content changed at Sentinel more often than anybody touched them."""
+def too_often(carried: Sequence[Carried], changes: Mapping[tuple[str, str], int]) -> list[str]:
+    """Values whose content changed more often than anybody touched them."""
     found = []
-    for (api, value), items in by_value(carried).items():
+    for key, items in by_value(carried).items():
         turns = 1 + sum(one.content != two.content for one, two in pairwise(items))
-        if api == "sentinel" and turns > changes[value]:
-            found.append(f"{value}: {turns} contents for {changes[value]} changes")
+        if turns > changes[key]:
+            found.append(f"{key}: {turns} contents for {changes[key]} changes: {[i.content for i in items]}")
     return found
 
 
@@ -105,7 +105,9 @@ def remarks(requests: Iterable[Mapping[str, Any]]) -> list[str]:
     return [note for request in requests for note in request["notes"] if "dropped" not in note]
 
 
-def differences(sentinel: Iterable[Mapping[str, Any]], defender: Iterable[Mapping[str, Any]], model: Model) -> list[str]:
+def differences(
+    sentinel: Iterable[Mapping[str, Any]], defender: Iterable[Mapping[str, Any]], model: Model
+) -> list[str]:
     """Where Microsoft's side is not what the model says."""
     live = [item for item in sentinel if not item.get("revoked")]
     entries = list(defender)

@@ -1,8 +1,8 @@
 """Starts misp-modules services and workers by forking, with all imports done: a start then takes no seconds of work.
 
 What it starts is what `misp-microsoft serve` and a worker run, in processes of their own. Commands come as lines of
-JSON on standard input, answers go to standard output the same way: `["service", port, log]` and `["worker", log]` are
-answered with a process id, `["kill", id, signal]` when that process is gone.
+JSON on standard input, answers go to standard output the same way: `["service", environment, log, port]` and
+`["worker", environment, log]` are answered with a process id, `["end", id, signal]` when that process is gone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def serve(port: int) -> None:
     server.main()
 
 
-def start(work: Callable[[], None], log: str) -> int:
+def start(work: Callable[[], None], environment: Mapping[str, str], log: str) -> int:
     """Fork; the process's id."""
     pid = os.fork()
     if pid:
@@ -53,6 +54,7 @@ def start(work: Callable[[], None], log: str) -> int:
         for stream in (1, 2):
             os.dup2(output, stream)
         os.close(0)
+        os.environ.update(environment)
         work()
         code = 0
     except SystemExit as end:
@@ -82,11 +84,11 @@ def main() -> None:
     print(json.dumps("ready"), file=answers)
     for line in sys.stdin:
         match json.loads(line):
-            case ["service", port, log]:
-                answer: object = start(lambda port=port: serve(port), log)
-            case ["worker", log]:
-                answer = start(worker.main, log)
-            case ["kill", pid, number]:
+            case ["service", environment, log, port]:
+                answer: object = start(partial(serve, port), environment, log)
+            case ["worker", environment, log]:
+                answer = start(worker.main, environment, log)
+            case ["end", pid, number]:
                 answer = end(pid, number)
         print(json.dumps(answer), file=answers)
 

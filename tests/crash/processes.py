@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -19,33 +18,29 @@ from typing import Any
 import requests
 
 ROOT = Path(__file__).parents[2]
-#: Seconds for a service to answer after its start.
-START_LIMIT = 60.0
+#: Seconds until a service answers, with all that may come in between.
+PATIENCE = 60.0
 
 
 class Nursery:
     """Starts and ends processes; see `tests.crash.nursery`.
 
     Args:
-        folder: for logs.
-        environment: what to add to the environment of all.
+        log: file for what it prints itself.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self._folder = folder
-        self._environment = dict(environment)
-        self._numbers = itertools.count(1)
+    def __init__(self, log: Path) -> None:
+        self._log = log
         self._lock = threading.Lock()
 
     def __enter__(self) -> Nursery:
-        with (self._folder / "nursery.log").open("wb") as log:
+        with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.crash.nursery"],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, **self._environment},
                 text=True,
             )
         assert self._answer() == "ready"
@@ -56,29 +51,8 @@ class Nursery:
     ) -> None:
         self._process.communicate()
 
-    def service(self) -> tuple[int, str]:
-        """Start a service; its process and address. It need not answer yet."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        return self._command("service", port, self._log("service")), f"http://127.0.0.1:{port}"
-
-    def worker(self) -> int:
-        """Start a worker; its process."""
-        return self._command("worker", self._log("worker"))
-
-    def end(self, pid: int, number: int = signal.SIGKILL) -> None:
-        """Send a signal; returns when the process is gone."""
-        self._command("kill", pid, number)
-
-    def logs(self) -> dict[str, str]:
-        """What all of them printed, by name."""
-        return {path.name: path.read_text(errors="replace") for path in sorted(self._folder.glob("*.log"))}
-
-    def _log(self, name: str) -> str:
-        return str(self._folder / f"{next(self._numbers):03}-{name}.log")
-
-    def _command(self, *words: object) -> Any:
+    def command(self, *words: object) -> Any:
+        """Give a command; its answer."""
         with self._lock:
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps(words) + "\n")
@@ -88,7 +62,7 @@ class Nursery:
     def _answer(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line, (self._folder / "nursery.log").read_text(errors="replace")
+        assert line, self._log.read_text(errors="replace")
         return json.loads(line)
 
 
@@ -97,19 +71,24 @@ class Replaceable:
 
     Args:
         nursery: starts them.
-        role: `service` or `worker`.
+        environment: what to add to theirs.
+        folder: for what they print.
+        role: `service` or `worker`, with a number where there are several.
 
     Attributes:
         url: the service's address.
         killed: `time.monotonic()` of each kill.
     """
 
-    def __init__(self, nursery: Nursery, role: str) -> None:
+    def __init__(self, nursery: Nursery, environment: Mapping[str, str], folder: Path, role: str) -> None:
         self.killed: list[float] = []
         self.url = ""
+        self.pid = 0
         self._nursery = nursery
+        self._environment = dict(environment)
+        self._folder = folder
         self._role = role
-        self._pid = 0
+        self._lives = itertools.count(1)
 
     def __enter__(self) -> Replaceable:
         self.start()
@@ -118,23 +97,26 @@ class Replaceable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pid:
-            self.kill()
+        if self.pid:
+            self.end()
 
     def start(self) -> None:
         """Start one; returns at once."""
-        if self._role == "worker":
-            self._pid = self._nursery.worker()
+        log = str(self._folder / f"{self._role}-{next(self._lives):03}.log")
+        if self._role.startswith("worker"):
+            self.pid = self._nursery.command("worker", self._environment, log)
         else:
-            self._pid, self.url = self._nursery.service()
+            port = _free_port()
+            self.url = f"http://127.0.0.1:{port}"
+            self.pid = self._nursery.command("service", self._environment, log, port)
 
-    def kill(self) -> None:
-        """SIGKILL."""
-        pid, self._pid = self._pid, 0
-        self._nursery.end(pid)
+    def end(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal; returns when the process is gone."""
+        pid, self.pid = self.pid, 0
+        self._nursery.command("end", pid, number)
         self.killed.append(time.monotonic())
 
-    def ask(self, body: object, patience: float = START_LIMIT) -> Any:
+    def ask(self, body: object, patience: float = PATIENCE) -> Any:
         """Send a request until one is answered, as people press the button again.
 
         Raises:
@@ -147,3 +129,20 @@ class Replaceable:
             except requests.RequestException:
                 time.sleep(0.05)
         raise TimeoutError("the service answers nobody")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def complaints(folder: Path) -> list[str]:
+    """What processes printed that nobody wants to read: tracebacks, and words of databases that got stuck."""
+    wrong = ("Traceback", "unexpected error", "stumbled", "locked", "eadlock")
+    return [
+        f"{path.name}: {line}"
+        for path in sorted(folder.glob("*.log"))
+        for line in path.read_text(errors="replace").splitlines()
+        if any(word in line for word in wrong)
+    ]

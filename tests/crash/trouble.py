@@ -34,9 +34,7 @@ class Trouble:
         self._emulator = emulator
         self._misp = misp
         self._over = threading.Event()
-        killers = [
-            threading.Thread(target=self._kill, args=(*victim, Random(random.random()))) for victim in victims
-        ]
+        killers = [threading.Thread(target=self._kill, args=(*victim, Random(random.random()))) for victim in victims]
         self._threads = [*killers, threading.Thread(target=self._break, args=(random,))]
 
     def __enter__(self) -> None:
@@ -56,7 +54,7 @@ class Trouble:
 
     def _kill(self, victim: Replaceable, longest: float, random: Random) -> None:
         while not self._over.wait(random.uniform(0.3, longest)):
-            victim.kill()
+            victim.end()
             victim.start()
 
     def _break(self, random: Random) -> None:

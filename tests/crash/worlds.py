@@ -4,46 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
 from misp_modules_ext.delivery.places import LEASE_VARIABLE
+from misp_modules_ext.emulator import Emulator
 from misp_modules_ext.ledger import Ledger, schema
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.stores import make_due
+from tests.crash import checks
+from tests.crash.analyst import Model
 from tests.support.misp_server import MispServer, error
 from tests.support.misp_world import World as Misp
-from tests.support.world import World
+from tests.support.world import TENANT, WORKSPACE, World
 
 KEY = "k" * 40
-
-
-@dataclass(frozen=True)
-class Stage(World):
-    """As `World`, with the ledger at any address."""
-
-    address: str = ""
-
-    @property
-    def ledger(self) -> str:
-        """The address of the ledger."""
-        return self.address
-
-    def at(self, misp: MispServer, **every: str) -> None:
-        """Write a configuration with Sentinel and Defender for a MISP."""
-        keys = {"maxWithdraw": "1000000"} | every
-        self.configure(only=("microsoft", "microsoft defender"), wipe=False, misp={"url": misp.url, "key": KEY}, **keys)
-
-
-def environment(stage: Stage, lease_ms: int) -> dict[str, str]:
-    """What processes need to know."""
-    return {
-        "RH_ISAC_CONF": str(stage.config),
-        "XDG_STATE_HOME": str(stage.config.with_name("state")),
-        LEASE_VARIABLE: str(lease_ms),
-    }
+#: Milliseconds: longer than anything waits but graces.
+SOON_MS = 3_600_000
 
 
 class StillMisp(MispServer):
@@ -60,6 +42,49 @@ class StillMisp(MispServer):
             return 400, error("Bad Request", path)
         with self.lock:
             return super().answer(path, body, key)
+
+
+@dataclass(frozen=True)
+class Stage(World):
+    """As `World`, with a MISP beside it, and the ledger at any address."""
+
+    misp: StillMisp
+    address: str
+
+    @property
+    def ledger(self) -> str:
+        """The address of the ledger."""
+        return self.address
+
+    def environment(self, lease_ms: int) -> dict[str, str]:
+        """What processes need to know."""
+        return {
+            "RH_ISAC_CONF": str(self.config),
+            "XDG_STATE_HOME": str(self.config.with_name("state")),
+            LEASE_VARIABLE: str(lease_ms),
+        }
+
+    def differences(self, model: Model) -> list[str]:
+        """Where Microsoft's side is not what the model says."""
+        state = self.emulator.state()
+        sentinel = state["sentinel"].get(WORKSPACE, {}).values()
+        return checks.differences(sentinel, state["defender"].get(TENANT, []), model)
+
+
+@contextmanager
+def theatre(folder: Path, address: str) -> Iterator[Stage]:
+    """MISP and Microsoft, both empty, and a configuration for them.
+
+    The ledger is made here: on MariaDB, which commits each table by itself, it would not survive a kill at that time.
+    """
+    misp = StillMisp(Misp(lambda: int(time.time())))
+    misp.world.add_user(KEY, misp.world.add_org("Ours"))
+    Ledger(address).close()
+    with Emulator(state=folder / "emulator", rates=False) as emulator, misp:
+        stage = Stage(emulator, folder / "rh-isac.conf", misp, address)
+        asks = {"url": misp.url, "key": KEY}
+        stage.configure(only=("microsoft", "microsoft defender"), wipe=False, misp=asks, maxWithdraw="1000000")
+        yield stage
 
 
 def settle(address: str, patience: float = 60) -> None:
@@ -86,13 +111,15 @@ def _retry(connection: Connection) -> None:
 
 
 def _let_time_pass(connection: Connection) -> None:
-    """End every wait that ends by itself: pauses, next attempts, readings that a dead process had taken up.
+    """End every wait that ends by itself soon: pauses, next attempts, readings that a dead process had taken up.
 
-    Leases are not among them: these are really waited for.
+    Leases are not among them: these are really waited for. Nor are graces, which take days.
     """
     event, holding, destination = schema.event, schema.holding, schema.destination
     clock = now_ms(connection)
-    connection.execute(update(event).where(event.c.read_due_ms > clock).values(read_due_ms=clock))
+    connection.execute(
+        update(event).where(event.c.read_due_ms.between(clock, clock + SOON_MS)).values(read_due_ms=clock)
+    )
     connection.execute(update(holding).where(holding.c.due_ms > clock).values(due_ms=clock))
     connection.execute(update(destination).values(paused_until_ms=None, failures=0))
 
@@ -102,7 +129,7 @@ def _left(connection: Connection) -> dict[str, int]:
     holding, event, destination = schema.holding, schema.event, schema.destination
     states = select(holding.c.state, func.count()).where(holding.c.state != schema.SETTLED).group_by(holding.c.state)
     found = {f"state {state}": number for state, number in connection.execute(states)}
-    reads = select(func.count()).select_from(event).where(event.c.read_due_ms.is_not(None))
+    reads = select(func.count()).select_from(event).where(event.c.read_due_ms < now_ms(connection) + SOON_MS)
     leases = select(func.count()).select_from(destination).where(destination.c.lease_until_ms > now_ms(connection))
     found |= {"readings": connection.execute(reads).scalar_one(), "leases": connection.execute(leases).scalar_one()}
     return {name: number for name, number in found.items() if number}

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from misp_modules_ext.misp.requests import read_action, read_export
 from misp_modules_ext.model.account import Account
-from tests.machine.model import POOL, DEFAULT_TLP, TLP, Model, Observable, Place, View, read_view, stix_id
+from tests.machine.model import DAY, POOL, Model, Observable, Place, View, read_view, stix_id
 from tests.machine.stage import DEFENDER, KEY, SENTINEL, Stage, seconds
 from tests.support import misp_views as views
 from tests.support.misp_world import Attribute, User
@@ -20,7 +20,11 @@ DEFENDER_KINDS = SENTINEL_KINDS - {"email-addr"}
 WHICH = st.integers(0, 5)
 VALUES = st.sampled_from(sorted(POOL))
 TAGS = st.sampled_from(["tlp:clear", "tlp:green", "tlp:amber", "tlp:red", "campaign:x", "microsoft:push"])
+TITLES = st.sampled_from(["Loader", "Phish"])
 PLACES = st.sampled_from([(), ("microsoft",), ("defender",)])
+
+
+STATS: list[Any] = []
 
 
 class Machine(RuleBasedStateMachine):
@@ -41,8 +45,9 @@ class Machine(RuleBasedStateMachine):
     @initialize(
         limits=st.sampled_from([("green", "amber+strict"), ("amber+strict", "green")]),
         deleted=st.sampled_from(["shown", "asked", "hidden"]),
+        events=st.lists(st.lists(VALUES, min_size=1, max_size=3), min_size=1, max_size=2),
     )
-    def begin(self, limits: tuple[str, str], deleted: Any) -> None:
+    def begin(self, limits: tuple[str, str], deleted: Any, events: list[list[tuple[str, str]]]) -> None:
         self.key.deleted_rows = deleted
         self.stage.configure({SENTINEL: {"maxTlp": limits[0]}, DEFENDER: {"maxTlp": limits[1]}})
         places = {
@@ -50,8 +55,8 @@ class Machine(RuleBasedStateMachine):
             DEFENDER: Place(f"tlp:{limits[1]}", DEFENDER_KINDS),
         }
         self.model = Model(places)
-        for number in range(2):
-            self.world.add_event(self.ours, f"Campaign {number}", threat_level=1 + number)
+        for number, values in enumerate(events):
+            self.new_event(f"Campaign {number}", 1 + number, ours=True, values=values)
 
     # -- MISP ----------------------------------------------------------------------------------------------------
 
@@ -68,40 +73,66 @@ class Machine(RuleBasedStateMachine):
         self.clock.now += 1
 
     @precondition(lambda self: len(self.world.events) < 4)
-    @rule(title=st.sampled_from(["Loader", "Phish"]), level=st.integers(1, 4), ours=st.booleans())
-    def new_event(self, title: str, level: int, ours: bool) -> None:
+    @rule(title=TITLES, level=st.integers(1, 4), ours=st.booleans(), values=st.lists(VALUES, max_size=3))
+    def new_event(self, title: str, level: int, ours: bool, values: list[tuple[str, str]]) -> None:
         self._tick()
-        self.world.add_event(self.ours if ours else self.others, title, threat_level=level)
+        event = self.world.add_event(self.ours if ours else self.others, title, threat_level=level)
+        for value in values:
+            self.world.add_attribute(event, *value)
 
-    @precondition(lambda self: self.world.events and len(self._attributes()) < 8)
+    @precondition(lambda self: self.world.events and len(self._attributes()) < 10)
     @rule(event=WHICH, value=VALUES, hidden=st.booleans())
     def add(self, event: int, value: tuple[str, str], hidden: bool) -> None:
         self._tick()
         self.world.add_attribute(self._event(event), *value, distribution=0 if hidden else 5)
 
     @precondition(lambda self: self._attributes())
-    @rule(attribute=WHICH, value=VALUES)
-    def change_value(self, attribute: int, value: tuple[str, str]) -> None:
+    @rule(
+        attribute=WHICH,
+        change=st.one_of(
+            st.tuples(st.just("value"), VALUES),
+            st.tuples(st.just("to_ids"), st.booleans()),
+            st.tuples(st.just("tag"), TAGS),
+            st.tuples(st.just("delete"), st.booleans()),
+        ),
+        again=st.booleans(),
+    )
+    def edit(self, attribute: int, change: tuple[str, Any], again: bool) -> None:
         self._tick()
-        self.world.edit(self._attribute(attribute).uuid, type=value[0], value=value[1])
-
-    @precondition(lambda self: self._attributes())
-    @rule(attribute=WHICH, on=st.booleans())
-    def to_ids(self, attribute: int, on: bool) -> None:
-        self._tick()
-        self.world.set_to_ids(self._attribute(attribute).uuid, on)
-
-    @precondition(lambda self: self._attributes())
-    @rule(attribute=WHICH, tag=TAGS)
-    def tag(self, attribute: int, tag: str) -> None:
-        self._tick()
-        self._toggle(self._attribute(attribute).uuid, tag)
+        row, (what, how) = self._attribute(attribute), change
+        if what == "value":
+            self.world.edit(row.uuid, type=how[0], value=how[1])
+        elif what == "to_ids":
+            self.world.set_to_ids(row.uuid, how)
+        elif what == "tag":
+            self._toggle(row.uuid, how)
+        else:
+            self.world.delete_attribute(row.uuid, hard=how)
+        if again:
+            self._publish(row.event.uuid, ())
 
     @precondition(lambda self: self.world.events)
-    @rule(event=WHICH, tag=TAGS)
-    def tag_event(self, event: int, tag: str) -> None:
+    @rule(
+        event=WHICH,
+        change=st.one_of(
+            st.tuples(st.just("title"), TITLES),
+            st.tuples(st.just("tag"), TAGS),
+            st.tuples(st.just("tag"), TAGS),
+            st.tuples(st.just("unpublish"), st.none()),
+            st.tuples(st.just("delete"), st.integers(0, 3)),
+        ),
+    )
+    def edit_event(self, event: int, change: tuple[str, Any]) -> None:
         self._tick()
-        self._toggle(self._event(event), tag)
+        uuid, (what, how) = self._event(event), change
+        if what == "title":
+            self.world.edit(uuid, info=how)
+        elif what == "tag":
+            self._toggle(uuid, how)
+        elif what == "unpublish":
+            self.world.unpublish(uuid)
+        elif how == 0:
+            self.world.delete_event(uuid)
 
     def _toggle(self, uuid: str, tag: str) -> None:
         if tag in self.world.row(uuid).tags:
@@ -109,29 +140,15 @@ class Machine(RuleBasedStateMachine):
         else:
             self.world.tag(uuid, tag)
 
-    @precondition(lambda self: self._attributes())
-    @rule(attribute=WHICH, hard=st.booleans())
-    def delete(self, attribute: int, hard: bool) -> None:
-        self._tick()
-        self.world.delete_attribute(self._attribute(attribute).uuid, hard=hard)
-
-    @precondition(lambda self: self.world.events)
-    @rule(event=WHICH)
-    def delete_event(self, event: int) -> None:
-        self.world.delete_event(self._event(event))
-
-    @precondition(lambda self: self.world.events)
-    @rule(event=WHICH)
-    def unpublish(self, event: int) -> None:
-        self.world.unpublish(self._event(event))
-
     # -- requests ------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.world.events)
     @rule(event=WHICH, places=PLACES)
     def publish(self, event: int, places: tuple[str, ...]) -> None:
         self._tick()
-        uuid = self._event(event)
+        self._publish(self._event(event), places)
+
+    def _publish(self, uuid: str, places: tuple[str, ...]) -> None:
         self._act(views.action_request(self.world, uuid), places)
         self.world.publish(uuid)
 
@@ -158,6 +175,7 @@ class Machine(RuleBasedStateMachine):
         read = read_action if door == "action" else read_export
         account = self.stage.push(door, read(json.dumps(body)), places)
         self._check_account(account, view)
+        self._check_history()
 
     def _check_account(self, account: Account, view: View) -> None:
         for destination in account.destinations:
@@ -167,7 +185,7 @@ class Machine(RuleBasedStateMachine):
 
     # -- time and the background ---------------------------------------------------------------------------------
 
-    @rule(step=st.sampled_from([60, 3600, 86_400, 5 * 86_400, 15 * 86_400, 130 * 86_400]))
+    @rule(step=st.sampled_from([1, 60, 60, 3600, 3600, DAY, DAY, 5 * DAY, 15 * DAY, 130 * DAY]))
     def wait(self, step: int) -> None:
         self.clock.now += step
 
@@ -185,11 +203,11 @@ class Machine(RuleBasedStateMachine):
                 said = views.core_event(self.world, uuid, self.key, deleted=shown, all_tags=True)
                 self.model.own_reading(read_view(said, published=event.published), self.clock.now)
         self.stage.drain()
+        self._check_history()
 
     # -- what must hold ------------------------------------------------------------------------------------------
 
-    @invariant()
-    def sentinel_history(self) -> None:
+    def _check_history(self) -> None:
         """Times never go back, and what was revoked never lives again."""
         rows = self.stage.history()
         modified: dict[str, str] = {}
@@ -200,8 +218,6 @@ class Machine(RuleBasedStateMachine):
             modified[row["id"]] = row["modified"]
             if row.get("revoked"):
                 revoked.add(row["id"])
-        if not hasattr(self, "model"):
-            return
         wanted = {pattern(o) for o in self.model.wanted(SENTINEL, self.clock.now)}
         for row in rows[self.seen_rows :]:
             assert not (row.get("revoked") and row["pattern"] in wanted), row
@@ -233,6 +249,7 @@ class Machine(RuleBasedStateMachine):
             event.read_at = self.clock.now
 
     def _compare(self) -> None:
+        STATS.append((len(self.stage.history()), len(self.model.wanted(SENTINEL, self.clock.now)), len(self.model.wanted(DEFENDER, self.clock.now))))
         wanted = self.model.wanted(SENTINEL, self.clock.now)
         held = {o["pattern"]: o for o in self.stage.sentinel().values()}
         assert sorted(held) == sorted(map(pattern, wanted))

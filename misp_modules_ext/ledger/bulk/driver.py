@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, UniqueConstraint
+from sqlalchemy import Column, Connection, Select, Table, UniqueConstraint
 from sqlalchemy.exc import DBAPIError
 
 
@@ -23,14 +23,39 @@ def cursor(connection: Connection, doing: str) -> Iterator[Any]:
     """
     if not connection.in_transaction():
         connection.begin()
-    base: type[Exception] = connection.dialect.loaded_dbapi.Error
     made = connection.connection.cursor()
     try:
-        yield made
-    except base as error:
-        raise DBAPIError.instance(doing, None, error, base, dialect=connection.dialect) from error
+        with _errors(connection, doing):
+            yield made
     finally:
         made.close()
+
+
+def tuples(
+    connection: Connection, wanted: Select[Any], keys: dict[str, str] | None = None
+) -> Sequence[tuple[Any, ...]]:
+    """The rows of a query as the driver makes them, without what Core puts around each.
+
+    Args:
+        connection: in a transaction.
+        wanted: the query.
+        keys: its parameters. Without, it holds the keys itself: it is never seen again, and a cache of such would take
+            much memory.
+    """
+    options = {} if keys else {"compiled_cache": None}
+    found = connection.execute(wanted, keys, execution_options=options).cursor
+    with _errors(connection, "SELECT"):
+        rows: Sequence[tuple[Any, ...]] = found.fetchall() if found else ()
+    return rows
+
+
+@contextmanager
+def _errors(connection: Connection, doing: str) -> Iterator[None]:
+    base: type[Exception] = connection.dialect.loaded_dbapi.Error
+    try:
+        yield
+    except base as error:
+        raise DBAPIError.instance(doing, None, error, base, dialect=connection.dialect) from error
 
 
 def table_name(connection: Connection, table: Table) -> str:
@@ -46,6 +71,11 @@ def names(connection: Connection, columns: Sequence[Column[Any]]) -> list[str]:
 def quoted(connection: Connection, name: str) -> str:
     """A column's name, quoted when it must be."""
     return connection.dialect.identifier_preparer.quote(name)
+
+
+def full_name(connection: Connection, column: Column[Any]) -> str:
+    """A column's name with its table's."""
+    return f"{table_name(connection, column.table)}.{quoted(connection, column.name)}"
 
 
 def unique_key(table: Table, columns: Sequence[Column[Any]]) -> list[str]:

@@ -6,19 +6,17 @@ nothing in it can end a literal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column, select
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.bulk import driver
-from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check, chunks, kind
+from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check_keys, chunks, kind
 
 #: Rows of one statement, unless they are large.
-_ROWS = 5000
-#: Rows of one update, whose values become a table in the server's memory.
-_UPDATED = 2000
+_ROWS = 2000
 #: Keys of one statement. Of more than 1000 the server makes a table of its own, which is quick for integers; for
 #: others it would have to compare what has its own rules of comparison.
 _KEYS = 5000
@@ -33,7 +31,7 @@ def insert(connection: Connection, table: Table, columns: Sequence[Column[Any]],
 def insert_missing(connection: Connection, table: Table, columns: Sequence[Column[Any]], rows: Iterable[Row]) -> None:
     """See `bulk.insert_missing`."""
     # Not INSERT IGNORE, which makes warnings of all errors. This sets a column to what it is.
-    same = f"{driver.table_name(connection, table)}.{driver.quoted(connection, columns[0].name)}"
+    same = driver.full_name(connection, columns[0])
     _insert(connection, table, columns, rows, f" ON DUPLICATE KEY UPDATE {same} = {same}")
 
 
@@ -56,11 +54,10 @@ def _insert(
     name = driver.table_name(connection, table)
     head = f"INSERT INTO {name} ({', '.join(driver.names(connection, columns))}) VALUES "  # noqa: S608 - our own names
     with driver.cursor(connection, f"INSERT INTO {name}") as cursor:
-        limit = _packet(connection, cursor)
+        room = _packet(connection, cursor) - len(head + tail)
         for chunk in chunks(rows, _ROWS):
-            texts = _texts(_literals(columns, by_column(columns, chunk)))
-            for statement in _fitting(lambda some: f"{head}{','.join(some)}{tail}", texts, limit, name):
-                cursor.execute(statement)
+            for texts in _fitting(_texts(_literals(columns, by_column(columns, chunk))), room, name):
+                cursor.execute(f"{head}{','.join(texts)}{tail}")
 
 
 def update(
@@ -75,12 +72,12 @@ def update(
     both = [*key, *columns]
     row = "" if getattr(connection.dialect, "is_mariadb", False) else "ROW"  # as MySQL wants it
     with driver.cursor(connection, f"UPDATE {name}") as cursor:
-        limit = _packet(connection, cursor)
-        for chunk in chunks(rows, _UPDATED):
+        packet = _packet(connection, cursor)
+        for chunk in chunks(rows, _ROWS):
             literals = _literals(both, by_column(both, chunk))
-            write = _Update(name, driver.names(connection, both), len(key), literals, row)
-            for statement in _fitting(write.statement, write.texts, limit, name):
-                cursor.execute(statement)
+            writing = _Update(name, driver.names(connection, both), len(key), literals, row)
+            for texts in _fitting(writing.texts, packet - len(writing.statement(())), name):
+                cursor.execute(writing.statement(texts))
 
 
 class _Update:
@@ -112,13 +109,11 @@ def rows_by(
 ) -> Iterator[tuple[Any, ...]]:
     """See `bulk.rows_by`; the keys are those of the first column."""
     column = columns[0]
-    name = f"{driver.table_name(connection, column.table)}.{driver.quoted(connection, column.name)}"
+    wanted = select(*columns) if where is None else select(*columns).where(where)
     for chunk in chunks(keys, _KEYS if kind(column) is int else _OTHER_KEYS):
-        check(column, chunk)
-        among: ColumnElement[bool] = literal_column(f"{name} IN ({','.join(_of_column(column, chunk))})")
-        wanted = select(*columns).where(among) if where is None else select(*columns).where(among, where)
-        # A statement with its keys is never seen again, and a cache of such would take much memory.
-        yield from connection.execute(wanted, execution_options={"compiled_cache": None}).cursor.fetchall()
+        check_keys(column, chunk)
+        among = f"{driver.full_name(connection, column)} IN ({','.join(_of_column(column, chunk))})"
+        yield from driver.tuples(connection, wanted.where(literal_column(among)))
 
 
 def _literals(columns: Sequence[Column[Any]], values: Sequence[Values]) -> list[list[str]]:
@@ -140,23 +135,23 @@ def _texts(literals: Sequence[Sequence[str]]) -> list[str]:
     return list(map(one.__mod__, zip(*literals, strict=True)))
 
 
-def _fitting(write: Callable[[Sequence[str]], str], texts: Sequence[str], limit: int, name: str) -> Iterator[str]:
-    """Statements for all rows, each below what the server takes at once.
+def _fitting(texts: Sequence[str], room: int, name: str) -> Iterator[Sequence[str]]:
+    """All rows in pieces of at most so many bytes, with what stands between them.
 
     Raises:
         LedgerError: one row alone is too large.
     """
-    statement = write(texts)  # of ASCII characters only
-    if len(statement) < limit:
-        yield statement
+    size = sum(map(len, texts)) + len(",ROW") * len(texts)  # of ASCII characters only
+    if size <= room:
+        yield texts
     elif len(texts) > 1:
         half = len(texts) // 2
-        yield from _fitting(write, texts[:half], limit, name)
-        yield from _fitting(write, texts[half:], limit, name)
+        yield from _fitting(texts[:half], room, name)
+        yield from _fitting(texts[half:], room, name)
     else:
         raise LedgerError(
-            f"A row for {name} takes {len(statement)} bytes, but the database's max_allowed_packet is {limit}. "
-            "Nothing was kept. Raise max_allowed_packet in the database's configuration; then repeat."
+            f"A row for {name} takes {size} bytes, but the database's max_allowed_packet leaves {room}. Nothing was "
+            "kept. Raise max_allowed_packet in the database's configuration; then repeat."
         )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import psycopg
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -30,12 +29,14 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from misp_modules_ext.ledger.bulk import driver
-from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check, chunks, kind
+from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check_keys, chunks, kind
 
-#: Rows or keys of one statement.
-_ROWS = 10_000
+#: Rows or keys of one statement. With many more the planner thinks a statement worth being compiled, which it is not.
+_ROWS = 5000
 #: Up to so many rows, one statement is quicker than looking keys up first.
 _FEW = 200
+#: SQLSTATE of a key that is there.
+_TAKEN = "23505"
 
 #: Not VARCHAR(n): a cast to it would cut a long text off, where putting it into the column is an error.
 _ARRAYS = {int: "BIGINT[]", str: "TEXT[]", bytes: "BYTEA[]"}
@@ -86,6 +87,7 @@ class _Adding:
         key: Sequence[str],
         conflict: str,
     ) -> None:
+        self._dbapi: Any = connection.dialect.loaded_dbapi
         self._columns = columns
         self._key = [number for number, column in enumerate(columns) if column.name in key]
         self._copying = _copying(connection, table, columns)
@@ -126,7 +128,9 @@ class _Adding:
         cursor.execute("SAVEPOINT before_copy")
         try:
             _copy(cursor, self._copying, rows)
-        except psycopg.errors.UniqueViolation:
+        except self._dbapi.IntegrityError as error:
+            if error.sqlstate != _TAKEN:
+                raise
             cursor.execute("ROLLBACK TO SAVEPOINT before_copy")
             self._insert(cursor, rows)
         cursor.execute("RELEASE SAVEPOINT before_copy")
@@ -179,8 +183,8 @@ def rows_by(
     found = of_key.offset(0).lateral("found")
     wanted = select(found).select_from(given.join(found, true()))
     for chunk in chunks(keys, _ROWS):
-        check(column, chunk)
-        yield from connection.execute(wanted, {"keys_of_rows": _array(kind(column), chunk)}).cursor.fetchall()
+        check_keys(column, chunk)
+        yield from driver.tuples(connection, wanted, {"keys_of_rows": _array(kind(column), chunk)})
 
 
 def _copying(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> str:

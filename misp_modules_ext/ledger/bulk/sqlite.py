@@ -11,10 +11,12 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column,
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.bulk import driver
-from misp_modules_ext.ledger.bulk.values import Row, Value, by_column, check, chunks, kind
+from misp_modules_ext.ledger.bulk.values import Row, Value, by_column, check_keys, chunks, kind
 
 #: Parameters of one statement: what every build of SQLite takes. More is not faster.
 _PARAMETERS = 999
+#: Integers of one statement that are no parameters.
+_NUMBERS = 5000
 
 
 def insert(connection: Connection, table: Table, columns: Sequence[Column[Any]], rows: Iterable[Row]) -> None:
@@ -63,12 +65,14 @@ def update(
 ) -> None:
     """See `bulk.update`. `UPDATE … FROM` would need SQLite 3.33, and systems that are still in use have older ones."""
     name = driver.table_name(connection, table)
-    marks = [f"{column} = ?{number}" for number, column in enumerate(driver.names(connection, [*key, *columns]), 1)]
-    setting, found = ", ".join(marks[len(key) :]), " AND ".join(marks[: len(key)])
+    setting = ", ".join(f"{column} = ?" for column in driver.names(connection, columns))
+    found = " AND ".join(f"{column} = ?" for column in driver.names(connection, key))
+    statement = f"UPDATE {name} SET {setting} WHERE {found}"  # noqa: S608 - our own names
+    keys = len(key)
     with _cursor(connection, f"UPDATE {name}") as cursor:
         for chunk in chunks(rows):
             by_column([*key, *columns], chunk)
-            cursor.executemany(f"UPDATE {name} SET {setting} WHERE {found}", chunk)  # noqa: S608 - our own names
+            cursor.executemany(statement, [(*row[keys:], *row[:keys]) for row in chunk])
 
 
 def rows_by(
@@ -76,15 +80,17 @@ def rows_by(
 ) -> Iterator[tuple[Any, ...]]:
     """See `bulk.rows_by`; the keys are those of the first column."""
     column = columns[0]
-    name = f"{driver.table_name(connection, column.table)}.{driver.quoted(connection, column.name)}"
+    numbers = kind(column) is int
     wanted = select(*columns) if where is None else select(*columns).where(where)
-    for chunk in chunks(keys, _PARAMETERS - 99):  # the rest is for `where`
-        check(column, chunk)
-        among: ColumnElement[bool] = column.in_(chunk)
-        if kind(column) is int:  # as digits: Core takes as long for many parameters as SQLite for the rows
-            among = literal_column(f"{name} IN ({','.join(map(str, chunk))})")
-        # A statement with its keys is never seen again, and a cache of such would take much memory.
-        yield from connection.execute(wanted.where(among), execution_options={"compiled_cache": None}).cursor.fetchall()
+    for chunk in chunks(keys, _NUMBERS if numbers else _PARAMETERS - 99):  # the rest is for `where`
+        check_keys(column, chunk)
+        among = _among_numbers(connection, column, chunk) if numbers else column.in_(chunk)
+        yield from driver.tuples(connection, wanted.where(among))
+
+
+def _among_numbers(connection: Connection, column: Column[Any], numbers: Sequence[Value]) -> ColumnElement[bool]:
+    """As digits: Core takes as long for many parameters as SQLite for the rows."""
+    return literal_column(f"{driver.full_name(connection, column)} IN ({','.join(map(str, numbers))})")
 
 
 @contextmanager

@@ -78,6 +78,17 @@ def check(column: Column[Any], values: Values) -> None:
         _check_text(column, "".join(filter(None, values)))
 
 
+def check_keys(column: Column[Any], keys: Values) -> None:
+    """Look at values of a column that are searched for: none of them is None.
+
+    Raises:
+        TypeError, LedgerError: as for those that are written.
+    """
+    check(column, keys)
+    if None in keys:
+        raise TypeError(f"nothing is found by {column} None")
+
+
 def _check_text(column: Column[Any], text: str) -> None:
     # PostgreSQL keeps no U+0000 in a text, and none of them half of a surrogate pair.
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from misp_modules_ext.config.settings import DestinationSettings, LedgerSettings, Selection, Settings
 from misp_modules_ext.delivery.submit import LEAST, Order, _with_time_to_write, choose, keep, problem_account, submit
@@ -104,9 +104,9 @@ def test_a_preview_is_the_difference_to_what_is_known(here: Path) -> None:
     known = event(attribute("domain", "due.evil.example", timestamp=_now()))
     ledger = open_ledger(settings.ledger.url.get_secret_value())
 
-    def take_it(connection: object) -> None:
-        stores = register(connection, [(SENTINEL, lambda _: None)])  # type: ignore[arg-type]
-        take(connection, [known], Origin.REQUEST, stores, "")  # type: ignore[arg-type]
+    def take_it(connection: Connection) -> None:
+        stores = register(connection, [(SENTINEL, lambda _: None)])
+        take(connection, [known], Origin.REQUEST, stores, "")
 
     ledger.write(take_it)
     before = _rows(settings)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from misp_modules_ext.config.settings import Selection
-from misp_modules_ext.misp.selection import View, carries, exists, may_go, picks
+from misp_modules_ext.misp.selection import Gates, carries, exists, picks
 from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Pap, Sharing, Tag, Tlp
 from misp_modules_ext.model.outcome import Reason
 from tests.support.build import attribute, event
@@ -20,13 +20,13 @@ def _reason(
     attribute_: Attribute | None = None,
     event_: Event | None = None,
     rule: Selection | None = None,
-    **view: Any,
+    tlp: Tlp = Tlp.AMBER,
+    pap: Pap | None = None,
+    some_picked: bool = False,
 ) -> Reason | None:
     chosen = attribute_ or attribute()
-    made = View(
-        event_ or event(chosen), chosen, view.pop("tlp", Tlp.AMBER), view.pop("pap", None), view.pop("picked", None)
-    )
-    closed = may_go(made, rule or Selection())
+    gates = Gates(event_ or event(chosen), rule or Selection(), some_picked)
+    closed = gates.first_closed(chosen, gates.of_tags(chosen.tags, tlp, pap))
     return closed.reason if closed else None
 
 
@@ -89,8 +89,8 @@ def test_picking_needs_an_attribute_of_its_own() -> None:
     assert not picks(event(attribute(), tags=["microsoft:push"]), "microsoft:push")
     assert picks(event(attribute(), kept_out=(attribute(tags=["microsoft:push"]),)), "microsoft:push")
     assert not picks(event(attribute(tags=["microsoft:push"], deleted=True)), "microsoft:push")
-    assert _reason(picked=False) is Reason.NOT_PICKED
-    assert _reason(picked=True) is None
+    assert _reason(some_picked=True) is Reason.NOT_PICKED
+    assert _reason(attribute(tags=["microsoft:push"]), some_picked=True) is None
 
 
 @pytest.mark.parametrize("limit", list(Tlp))
@@ -194,5 +194,52 @@ def test_only_named_warninglists_refuse() -> None:
 def test_what_exists(fields: dict[str, Any], reason: Reason | None) -> None:
     """Deleted attributes, attributes of deleted objects and unreadable ones are settled before anything else."""
     chosen = attribute(**fields)
-    closed = exists(View(event(chosen), chosen, Tlp.AMBER, None))
+    closed = exists(event(chosen), chosen)
     assert (closed.reason if closed else None) is reason
+
+
+_ORDER = [
+    Reason.TO_IDS_OFF,
+    Reason.UNPUBLISHED,
+    Reason.TYPE_NOT_SELECTED,
+    Reason.TAG_MISSING,
+    Reason.TAG_EXCLUDED,
+    Reason.NOT_PICKED,
+    Reason.TLP,
+    Reason.PAP,
+    Reason.DISTRIBUTION,
+    Reason.ORGANISATION,
+    Reason.WARNINGLIST,
+]
+
+
+@pytest.mark.parametrize("opened", range(len(_ORDER) + 1))
+def test_of_several_closed_gates_the_first_gives_the_reason(opened: int) -> None:
+    """In one order, whether a gate is asked for the event, for a set of tags or for each attribute."""
+    open_ = set(_ORDER[:opened])
+    rule = Selection(
+        types=frozenset({"url"}),
+        tags=frozenset({"wanted"}),
+        exclude_tags=frozenset({"unwanted"}),
+        min_distribution=1,
+        orgs=frozenset({ORG}),
+        warninglists=frozenset({"a list"}),
+    )
+    tags = {"wanted": Reason.TAG_MISSING in open_, "unwanted": Reason.TAG_EXCLUDED not in open_}
+    tags["microsoft:push"] = Reason.NOT_PICKED in open_
+    chosen = attribute(
+        "url" if Reason.TYPE_NOT_SELECTED in open_ else "domain",
+        to_ids=Reason.TO_IDS_OFF in open_,
+        tags=[tag for tag, there in tags.items() if there],
+        warninglists=() if Reason.WARNINGLIST in open_ else ("a list",),
+    )
+    holder = event(
+        chosen,
+        published=Reason.UNPUBLISHED in open_,
+        sharing=Sharing(3 if Reason.DISTRIBUTION in open_ else 0),
+        creator_uuid=ORG if Reason.ORGANISATION in open_ else GROUP,
+    )
+    tlp = Tlp.AMBER if Reason.TLP in open_ else Tlp.RED
+    pap = Pap.AMBER if Reason.PAP in open_ else Pap.RED
+    expected = _ORDER[opened] if opened < len(_ORDER) else None
+    assert _reason(chosen, holder, rule, tlp=tlp, pap=pap, some_picked=True) is expected

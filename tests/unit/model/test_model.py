@@ -7,13 +7,14 @@ import subprocess
 import sys
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from misp_modules_ext.model.account import worst
-from misp_modules_ext.model.indicator import NAMESPACE, Kind, Observable
+from misp_modules_ext.model.indicator import NAMESPACE, Kind, Observable, Reference
 from misp_modules_ext.model.misp import Pap, Tlp
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import indicator
@@ -77,6 +78,30 @@ def test_peers_16_ids_and_hashes_are_the_same_in_every_process() -> None:
 def test_any_change_of_content_changes_the_hash(change: dict[str, object]) -> None:
     """What is unchanged is not sent, so nothing that matters may be left out of the hash."""
     assert replace(indicator(), **change).content_hash() != indicator().content_hash()  # type: ignore[arg-type]
+
+
+CONTENT = st.fixed_dictionaries(
+    {
+        "title": st.text(st.characters(), max_size=3),
+        "confidence": st.integers(0, 2) | st.just(2**70),
+        "labels": st.lists(st.text(st.sampled_from(',"[]\\é\ud83d\ude00😀'), max_size=2), max_size=2).map(tuple),
+        "facts": st.lists(st.text(st.sampled_from(',"[]\\'), max_size=2), max_size=2).map(tuple),
+        "references": st.lists(st.just(Reference("a", "b", "c")), max_size=2).map(tuple),
+    }
+)
+
+
+@given(CONTENT, CONTENT)
+def test_equal_hashes_are_equal_content(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Also with text that no encoding holds, and with what looks like the writing itself."""
+    first, second = indicator(**one), indicator(**other)
+    assert (first.content_hash() == second.content_hash()) is (first == second)
+
+
+def test_text_that_no_encoding_holds_has_hashes_of_its_own() -> None:
+    """Two halves of a surrogate pair are not the character."""
+    titles = ["\ud83d\ude00", "😀", "\ud83d", "\\ud83d", "?"]
+    assert len({indicator(title=title).content_hash() for title in titles}) == len(titles)
 
 
 def test_the_worst_outcome_counts() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from misp_modules_ext.config.settings import DAY, IndicatorRules, Selection
 from misp_modules_ext.misp.selection import picks
-from misp_modules_ext.model.misp import Attribute, Event
+from misp_modules_ext.model.misp import Attribute, Event, Sharing, Tlp
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import Plan, RuleSet, judge, make_plan, parts_evidence
 from misp_modules_ext.translate import merge
@@ -85,20 +87,52 @@ def test_what_the_ledger_has_not_taken_yet_is_taken_now() -> None:
     assert [m.indicator.valid_until - NOW for m in plan.merged] == [119 * DAY, 120 * DAY]
 
 
-@pytest.mark.parametrize("pick", [[], ["microsoft:push"]])
-def test_one_attribute_alone_is_judged_as_in_its_event(pick: list[str]) -> None:
-    """The ledger judges stored attributes one by one, with an event that holds none of the others."""
-    shown = event(
-        attribute("domain|ip", "c2.evil.example|10.0.0.1", tags=pick, comment="C2"),
-        attribute("hostname", "C2.evil.example.", tags=["tlp:green"]),
-        attribute("sha256", "abc"),
-        tags=["type:OSINT"],
-    )
-    whole = make_plan([shown], RULES, BASE_URL, {}, NOW)
-    header, some_picked = replace(shown, attributes=()), picks(shown, RULES.selection.pick_tag)
-    alone = [judge(header, a, RULES, BASE_URL, NOW, some_picked) for a in shown.attributes]
-    assert [replace(planned, event=shown) for planned in alone] == list(whole.attributes)
-    assert tuple(merge(e for planned in alone for e in parts_evidence(planned))) == whole.merged
+_TAGS = st.lists(
+    st.sampled_from(["tlp:green", "tlp:red", "PAP:RED", "tlp:rainbow", "type:OSINT", "microsoft:push"]), max_size=3
+)
+_VALUES = st.sampled_from(
+    [
+        ("domain", "c2.evil.example"),
+        ("hostname", "C2.evil.example."),
+        ("domain|ip", "c2.evil.example|10.0.0.1"),
+        ("ip-dst", "198.51.100.1"),
+        ("sha256", "abc"),
+        ("comment", "see ticket"),
+    ]
+)
+_ATTRIBUTES = st.builds(
+    lambda value, **fields: attribute(*value, **fields),
+    _VALUES,
+    tags=_TAGS,
+    to_ids=st.booleans(),
+    deleted=st.booleans(),
+    comment=st.sampled_from(["", "C2"]),
+    timestamp=st.sampled_from([0, NOW - DAY, NOW]),
+    last_seen=st.sampled_from([None, NOW - DAY]),
+    sharing=st.builds(Sharing, st.sampled_from([None, 0, 3, 5])),
+)
+_RULES = st.sampled_from(
+    [
+        RULES,
+        RuleSet(
+            Selection(tags=frozenset({"type:OSINT"}), min_distribution=1, max_tlp=Tlp.RED),
+            IndicatorRules(window_by_tlp=((Tlp.RED, DAY),), labels=("ours",)),
+        ),
+    ]
+)
+
+
+@given(st.lists(_ATTRIBUTES, max_size=6), _TAGS, _RULES)
+def test_one_attribute_alone_is_judged_as_in_its_event(
+    given_: list[Attribute], tags: list[str], rules: RuleSet
+) -> None:
+    """What is worked out once for many is what it is for one: the ledger judges attributes one by one."""
+    shown = event(*given_, tags=tags)
+    whole = make_plan([shown], rules, BASE_URL, {}, NOW)
+    header, some_picked = replace(shown, attributes=()), picks(shown, rules.selection.pick_tag)
+    alone = [judge(header, a, rules, BASE_URL, NOW, some_picked) for a in given_]
+    assert [planned._replace(event=shown) for planned in alone] == list(whole.attributes)
+    assert tuple(merge(parts_evidence(alone))) == whole.merged
 
 
 def test_one_value_in_two_events_is_one_indicator() -> None:

@@ -10,6 +10,7 @@ from misp_modules_ext.model.account import Account, DestinationAccount, Item, Re
 from misp_modules_ext.model.indicator import Kind
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from misp_modules_ext.report import Level, verdict
+from misp_modules_ext.report.attributes import NO_ROOM
 from tests.unit.report import samples
 
 GONE = Removed("domain-name", "gone.example", "", Outcome.WITHDRAWN)
@@ -164,8 +165,9 @@ def test_nothing_selected_names_the_reasons() -> None:
 def test_more_steps_than_fit_are_counted() -> None:
     """A long list ends with how many are left and where they stand."""
     steps = verdict(samples.every_outcome()).steps
+    pressing = [r for r in Reason if r.outcome in (Outcome.PENDING, Outcome.REJECTED) or r in NO_ROOM]
     assert len(steps) == 7
-    assert steps[-1].startswith("5 more steps: ")
+    assert steps[-1] == f"{len(pressing) - 6} more steps: see the destinations and reasons."
 
 
 def test_hostile_names_stay_on_one_visible_line() -> None:

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from misp_modules_ext.config.settings import DAY, IndicatorRules
 from misp_modules_ext.model.indicator import Kind
 from misp_modules_ext.model.misp import Tlp
+from misp_modules_ext.translate import evidence, observe
 from misp_modules_ext.translate.lifetime import (
     LAST_SECOND,
     base_of,
     tenth_of_window,
     valid_from,
-    valid_until,
+    window_of,
 )
 from tests.support.build import NOW, attribute, event
 
@@ -42,7 +43,7 @@ def test_no_clock_is_read() -> None:
     """The same for the same facts, whenever: a date far ahead counts as it is written, up to the calendar's end."""
     ahead = attribute(timestamp=NOW + 10**9)
     assert base_of(event(), ahead, NOW) == (NOW + 10**9, True)
-    assert base_of(event(), attribute(last_seen=10**15), NOW) == (LAST_SECOND, True)
+    assert base_of(event(), attribute(last_seen=10**15), NOW) == (LAST_SECOND - 1, True)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_a_special_window_replaces_the_general_one(
         window_by_kind=tuple((kind, days * DAY) for kind, days in by_kind),
         window_by_tlp=tuple((tlp, days * DAY) for tlp, days in by_tlp),
     )
-    assert valid_until(NOW, rules, Kind.URL, Tlp.AMBER) == NOW + window * DAY
+    assert window_of(rules, Kind.URL, Tlp.AMBER) == window * DAY
     assert tenth_of_window(rules, Kind.URL, Tlp.AMBER) == window * DAY // 10
 
 
@@ -93,14 +94,12 @@ def test_a_special_window_replaces_the_general_one(
 def test_it_counts_from_first_seen_when_that_can_be_true(first_seen: int | None, start: int) -> None:
     """A first sighting in the future or before 1970 is a slip; then the attribute's timestamp counts."""
     given_ = attribute(first_seen=first_seen, timestamp=NOW - 60)
-    assert valid_from(given_, NOW, NOW + DAY) == start
+    assert valid_from(given_, NOW) == start
 
 
 @given(ANY_TIME, ANY_TIME, ANY_TIME, ANY_TIME, st.integers(1, 10**15), st.integers(1, 10**9))
 def test_odd_times_never_leave_the_calendar(a: int, b: int, c: int, d: int, taken: int, window: int) -> None:
     """Whatever numbers MISP holds, the lifetime can be written, begins before it ends, and nothing raises."""
     odd = attribute(timestamp=a, first_seen=b, last_seen=c)
-    base, _ = base_of(event(publish_timestamp=d), odd, taken)
-    until = valid_until(base, IndicatorRules(window=window), Kind.URL, Tlp.RED)
-    start = valid_from(odd, base, until)
-    assert 0 <= start < until <= LAST_SECOND
+    (made,) = evidence(event(publish_timestamp=d), odd, observe(odd), IndicatorRules(window=window), "", taken)
+    assert 0 < made.valid_from < made.valid_until <= LAST_SECOND

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from misp_modules_ext.model.misp import Pap, Tag, Tlp
-from misp_modules_ext.translate import pap_of, tlp_of, unknown_markings
-from misp_modules_ext.translate.markings import marks_of
-from tests.support.build import attribute, event
+from misp_modules_ext.translate import Marks
+from misp_modules_ext.translate.markings import EventMarks
+
+
+def _marks(event: Iterable[str | Tag], attribute: Iterable[str | Tag] = (), default: Tlp = Tlp.AMBER) -> Marks:
+    """What an event's tags and an attribute's say together; tags may be names."""
+    return EventMarks(_tags(event), default).of(_tags(attribute))
+
+
+def _tags(given: Iterable[str | Tag]) -> tuple[Tag, ...]:
+    return tuple(Tag(tag) if isinstance(tag, str) else tag for tag in given)
 
 
 @pytest.mark.parametrize(
@@ -28,29 +38,29 @@ from tests.support.build import attribute, event
 def test_every_tlp_tag_is_read_in_any_case(tag: str, tlp: Tlp) -> None:
     """Whatever the default, a tag that we know counts."""
     for default in Tlp:
-        assert tlp_of(event(tags=[tag]), attribute(), default) is tlp
-        assert tlp_of(event(), attribute(tags=[tag]), default) is tlp
+        assert _marks([tag], default=default).tlp is tlp
+        assert _marks([], [tag], default=default).tlp is tlp
 
 
 def test_the_strictest_tlp_of_event_and_attribute_counts() -> None:
     """A mild attribute in a strict event is strict, and the other way round."""
-    assert tlp_of(event(tags=["tlp:green"]), attribute(tags=["tlp:red"]), Tlp.AMBER) is Tlp.RED
-    assert tlp_of(event(tags=["tlp:amber+strict"]), attribute(tags=["tlp:white"]), Tlp.AMBER) is Tlp.AMBER_STRICT
-    assert tlp_of(event(tags=["tlp:clear", "tlp:green"]), attribute(), Tlp.AMBER) is Tlp.GREEN
+    assert _marks(["tlp:green"], ["tlp:red"]).tlp is Tlp.RED
+    assert _marks(["tlp:amber+strict"], ["tlp:white"]).tlp is Tlp.AMBER_STRICT
+    assert _marks(["tlp:clear", "tlp:green"]).tlp is Tlp.GREEN
 
 
 def test_without_a_tlp_the_default_counts() -> None:
     """No tag never means clear."""
-    assert tlp_of(event(), attribute(), Tlp.AMBER) is Tlp.AMBER
-    assert tlp_of(event(tags=["type:OSINT", "nottlp:red"]), attribute(), Tlp.GREEN) is Tlp.GREEN
+    assert _marks([]).tlp is Tlp.AMBER
+    assert _marks(["type:OSINT", "nottlp:red"], default=Tlp.GREEN).tlp is Tlp.GREEN
 
 
 @pytest.mark.parametrize("tag", ["tlp:rainbow", "tlp:ex:chr", "TLP:UNCLEAR", "tlp:"])
 def test_an_unknown_tlp_counts_as_none_and_is_named(tag: str) -> None:
     """The default holds, unless a marking that we know stands beside it."""
-    assert tlp_of(event(tags=[tag]), attribute(), Tlp.AMBER) is Tlp.AMBER
-    assert tlp_of(event(tags=[tag]), attribute(tags=["tlp:clear"]), Tlp.AMBER) is Tlp.CLEAR
-    assert unknown_markings(event(tags=[tag]), attribute(tags=[tag, "tlp:red"])) == (tag,)
+    assert _marks([tag]).tlp is Tlp.AMBER
+    assert _marks([tag], ["tlp:clear"]).tlp is Tlp.CLEAR
+    assert _marks([tag], [tag, "tlp:red"]).unknown == (tag,)
 
 
 @pytest.mark.parametrize(
@@ -65,22 +75,22 @@ def test_an_unknown_tlp_counts_as_none_and_is_named(tag: str) -> None:
 )
 def test_every_pap_tag_is_read_in_any_case(tag: str, pap: Pap) -> None:
     """Of event or attribute."""
-    assert pap_of(event(tags=[tag]), attribute()) is pap
-    assert pap_of(event(), attribute(tags=[tag])) is pap
+    assert _marks([tag]).pap is pap
+    assert _marks([], [tag]).pap is pap
 
 
 def test_the_strictest_pap_counts_and_none_is_none() -> None:
     """No PAP tag is no statement; an unknown one neither, but it is named."""
-    assert pap_of(event(tags=["PAP:GREEN"]), attribute(tags=["PAP:RED"])) is Pap.RED
-    assert pap_of(event(), attribute()) is None
-    assert pap_of(event(tags=["PAP:PURPLE"]), attribute()) is None
-    assert unknown_markings(event(tags=["PAP:PURPLE"]), attribute()) == ("PAP:PURPLE",)
+    assert _marks(["PAP:GREEN"], ["PAP:RED"]).pap is Pap.RED
+    assert _marks([]).pap is None
+    assert _marks(["PAP:PURPLE"]).pap is None
+    assert _marks(["PAP:PURPLE"]).unknown == ("PAP:PURPLE",)
 
 
 def test_tlp_and_pap_are_not_confused() -> None:
     """`PAP:AMBER+STRICT` does not exist, and a PAP says nothing about the TLP."""
-    assert tlp_of(event(tags=["PAP:RED"]), attribute(), Tlp.GREEN) is Tlp.GREEN
-    assert unknown_markings(event(tags=["PAP:AMBER+STRICT"]), attribute()) == ("PAP:AMBER+STRICT",)
+    assert _marks(["PAP:RED"], default=Tlp.GREEN).tlp is Tlp.GREEN
+    assert _marks(["PAP:AMBER+STRICT"]).unknown == ("PAP:AMBER+STRICT",)
 
 
 def test_labels_are_exportable_tags_that_are_neither_local_nor_ours_nor_tlp() -> None:
@@ -94,12 +104,12 @@ def test_labels_are_exportable_tags_that_are_neither_local_nor_ours_nor_tlp() ->
         Tag('microsoft:push="sentinel"'),
         Tag("tlp:amber"),
     )
-    marks = marks_of(tags, (Tag("type:OSINT"), Tag("two\nlines")), ("configured", ""))
+    marks = EventMarks(tags, Tlp.AMBER, ("configured", "")).of((Tag("type:OSINT"), Tag("two\nlines")))
     assert marks.labels == ("configured", "two lines", "type:OSINT")
 
 
 def test_a_marking_that_is_local_or_not_exportable_still_binds() -> None:
     """Strictness does not depend on who may see the tag."""
     tags = [Tag("tlp:red", local=True), Tag("PAP:RED", exportable=False)]
-    assert tlp_of(event(tags=tags), attribute(), Tlp.CLEAR) is Tlp.RED
-    assert pap_of(event(tags=tags), attribute()) is Pap.RED
+    assert _marks(tags, default=Tlp.CLEAR).tlp is Tlp.RED
+    assert _marks(tags).pap is Pap.RED

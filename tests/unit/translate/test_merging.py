@@ -129,6 +129,13 @@ def test_the_same_evidence_twice_changes_nothing() -> None:
     assert once.indicator.content_hash() == twice.indicator.content_hash()
 
 
+@given(SOME)
+def test_one_piece_of_evidence_is_merged_as_several_are(items: list[Evidence]) -> None:
+    """The short way for one gives what the way for several gives."""
+    for item in items:
+        assert merge([item])[0].indicator == merge([item, item])[0].indicator
+
+
 @given(SOME, st.randoms(use_true_random=False))
 def test_the_order_of_the_evidence_does_not_matter(items: list[Evidence], chance: random.Random) -> None:
     """Content and the order of the evidence are a pure function of the set."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from misp_modules_ext.model.indicator import Kind, Observable
-from misp_modules_ext.translate.text import NotValid
-from misp_modules_ext.translate.types import PARSERS, Found
+from misp_modules_ext.translate.text import MAX_LENGTH, NotValid
+from misp_modules_ext.translate.types import PARSERS, PLAIN, Found
 
 MD5, SHA1, SHA256 = "0a" * 16, "0b" * 20, "0c" * 32
 DOMAIN = Observable(Kind.DOMAIN_NAME, "evil.example")
@@ -173,3 +175,46 @@ def test_an_address_goes_without_a_port_that_is_none(value: str, note: str) -> N
 def test_an_ipv6_address_without_a_port_keeps_its_last_group() -> None:
     """What looks like `:port` may be the end of the address."""
     assert PARSERS["ip-dst|port"]("2001:db8::1:443").observables == (Observable(Kind.IPV6_ADDR, "2001:db8::1:443"),)
+
+
+# Near to what the short ways look for, and just beside it.
+NEARLY = st.one_of(
+    st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", fullmatch=True),
+    st.from_regex(r"[a-f0-9]{31,33}|[a-f0-9]{39,41}|[a-f0-9]{63,65}", fullmatch=True),
+    st.from_regex(r"[a-z0-9_.-]{1,20}", fullmatch=True),
+    st.from_regex(r"(https?|ftp|HTTP)://[a-z0-9_.\[\]-]{1,12}(:[0-9]{1,6})?([/?#\\][!-~ é]{0,6})?", fullmatch=True),
+    st.text(st.characters(), max_size=9),
+)
+
+
+@given(st.sampled_from(sorted(PLAIN)), NEARLY, st.sampled_from(["", " ", "\n", "\u200b", "."]))
+@example("domain", "a" * 64 + ".example", "")
+@example("domain", ".".join(["a" * 63] * 4), "")
+@example("domain", "evil.1", "")
+@example("url", "https://evil.example/" + "a" * MAX_LENGTH, "")
+@example("url", "https://evil.example:65536", "/")
+@example("ip-dst", "01.2.3.4", "")
+def test_the_short_way_finds_what_the_parser_finds(type_: str, value: str, after: str) -> None:
+    """Where it finds anything: the same observable, and nothing to note."""
+    plain = PLAIN[type_]
+    if plain.holds(value + after):
+        assert PARSERS[type_](value + after) == Found((Observable(plain.kind, value + after),))
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("ip-src", "192.0.2.1"),
+        ("ip-dst", "255.255.255.255"),
+        ("domain", "evil.example"),
+        ("hostname", "_dmarc.c2.evil.example"),
+        ("onion-address", "abcdefghijklmnop.onion"),
+        ("url", "https://evil.example:8443/a?b#c"),
+        ("md5", MD5),
+        ("sha1", SHA1),
+        ("sha256", SHA256),
+    ],
+)
+def test_ordinary_values_go_the_short_way(type_: str, value: str) -> None:
+    """Otherwise nothing would be gained."""
+    assert PLAIN[type_].holds(value)

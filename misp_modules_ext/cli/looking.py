@@ -1,0 +1,90 @@
+"""What the commands that only look at the ledger share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from misp_modules_ext.config import Settings
+from misp_modules_ext.config.settings import DestinationSettings
+from misp_modules_ext.delivery.rounds import ALIVE_MS
+from misp_modules_ext.delivery.submit import choose
+from misp_modules_ext.destinations import create
+from misp_modules_ext.ledger import Ledger, Store, queries
+from misp_modules_ext.ledger.stores import key_of
+from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.planning import RuleSet
+
+#: What to say when nothing sends in the background.
+NO_DRAIN = (
+    "No drain is alive: run `misp-microsoft serve` or `misp-microsoft worker`, else what waits goes with the next push."
+)
+NO_KEY = (
+    "[misp] has no key, so events are not read from MISP: there are additions and updates only, and nothing is "
+    "withdrawn. Add `key` to [misp]."
+)
+READS = "Events are read with the key of [misp]: what MISP no longer says is withdrawn."
+
+#: The first of these that holds is the exit code (DESIGN.md 6).
+_PRECEDENCE = (2, 4, 5, 3, 1)
+_PAUSES = {Reason.CREDENTIALS_REFUSED: 4, Reason.PERMISSION_REFUSED: 4, Reason.NOT_FOUND: 2}
+
+
+class Place(NamedTuple):
+    """A destination in the ledger, with its settings when the configuration still has them.
+
+    Attributes:
+        known: `None` when nothing was ever sent to it.
+    """
+
+    known: queries.Destination | None
+    settings: DestinationSettings | None
+
+    @property
+    def name(self) -> str:
+        """The section's name."""
+        return self.settings.name if self.settings is not None else self.known.label if self.known is not None else ""
+
+    @property
+    def store(self) -> Store | None:
+        """The destination, when it is both in the ledger and in the configuration."""
+        if self.known is None or self.settings is None:
+            return None
+        refuses = create(self.settings).refuses
+        return Store(self.known.destination_id, self.settings, RuleSet.of(self.settings), refuses)
+
+
+def places(ledger: Ledger, settings: Settings, names: Sequence[str]) -> list[Place]:
+    """The destinations of the configuration that are named, and unless some are named those that it no longer has.
+
+    Raises:
+        UsageError: there is no such destination.
+    """
+    chosen = choose(settings, names)
+    known = {found.store: found for found in ledger.read(queries.destinations)}
+    found = [Place(known.get(key_of(destination)), destination) for destination in chosen]
+    if not names:
+        configured = {key_of(destination) for destination in settings.destinations}
+        found += [Place(row, None) for row in known.values() if row.store not in configured]
+    return found
+
+
+def reads_misp(settings: Settings) -> bool:
+    """Whether events can be read from MISP."""
+    key = settings.misp.key if settings.misp is not None else None
+    return key is not None and bool(key.get_secret_value().strip())
+
+
+def is_alive(drain: queries.Drain) -> bool:
+    """Whether a drain has been heard of lately."""
+    return drain.seen * 1000 < ALIVE_MS
+
+
+def pause_code(pause_reason: Reason | None) -> int:
+    """The exit code that a pause means."""
+    return _PAUSES.get(pause_reason, 3) if pause_reason is not None else 3
+
+
+def first_code(codes: Collection[int]) -> int:
+    """The exit code of several."""
+    return next((code for code in _PRECEDENCE if code in codes), 0)

@@ -1,0 +1,113 @@
+"""Frozen records in, content hashes out: plain, with every gate of today's on, a million, and beside misp-stix."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+
+from misp_modules_ext.config.settings import DAY, IndicatorRules, Selection
+from misp_modules_ext.delivery.collector import paused
+from misp_modules_ext.model.indicator import Kind
+from misp_modules_ext.model.misp import Event, Tlp
+from misp_modules_ext.planning import RuleSet, make_plan
+from misp_modules_ext.translate import PARSERS
+from tests.bench.event import ORGANISATION, document, parsed
+from tests.bench.line import Line, Size, Timed, median, timed
+
+PLAIN = RuleSet(Selection(), IndicatorRules())
+#: Every gate has something to look at, and lets the event pass.
+STRICT = RuleSet(
+    Selection(
+        types=frozenset(PARSERS),
+        tags=frozenset({'workflow:state="complete"', "rhisac: vetted"}),
+        exclude_tags=frozenset({"internal", "false-positive"}),
+        max_tlp=Tlp.AMBER,
+        min_distribution=1,
+        sharing_groups=frozenset({"0b3a7c52-93f4-4f4f-8d0a-6f0f0c9d7e11"}),
+        orgs=frozenset({ORGANISATION}),
+        exclude_orgs=frozenset({"7d1f4a60-2f3e-4f0e-9a55-1c2d3e4f5a6b"}),
+    ),
+    IndicatorRules(
+        window_by_kind=((Kind.IPV4_ADDR, 30 * DAY), (Kind.URL, 60 * DAY)),
+        window_by_tlp=((Tlp.GREEN, 90 * DAY),),
+        labels=("misp",),
+    ),
+)
+#: Attributes that count on MISP's warninglists: one of so many has a hit.
+HIT_EVERY = 100
+WANTED, WANTED_STRICT = 50_000, 30_000
+#: misp-stix's speed does not depend on the size of the event, so that a tenth of it says enough.
+PEERS_PART = 10
+TIMES_THE_PEER = 50
+#: A million is this many such events in one; its speed may be so much less than that of one.
+PARTS_OF_A_MILLION = 20
+LINEAR = 0.8
+
+
+def lines(size: Size, _kinds: Sequence[str], _folder: Path) -> Iterator[Line]:
+    """The lines on translation."""
+    event = parsed(size.attributes)
+    plain = _translated(event, PLAIN, size)
+    yield _line("translation", event, plain, WANTED)
+    yield _line("translation, every gate", _with_hits(event), _translated(_with_hits(event), STRICT, size), WANTED_STRICT)
+    yield _beside_the_peer(size, len(event.attributes) / plain.wall)
+    yield _linear(size, len(event.attributes) / plain.wall)
+
+
+def _line(what: str, event: Event, took: Timed, wanted: int) -> Line:
+    speed = len(event.attributes) / took.wall
+    return Line(what, f"{_rate(speed)} in {took}", f">= {_rate(wanted)}", met=speed >= wanted)
+
+
+def _rate(speed: float) -> str:
+    return f"{speed:,.0f} attributes/s"
+
+
+def _translated(event: Event, rules: RuleSet, size: Size) -> Timed:
+    now = int(time.time())
+
+    def work() -> None:
+        with paused(len(event.attributes)):
+            merged = make_plan([event], rules, "https://misp.example", {}, now).merged
+            hashes = {entry.indicator.content_hash() for entry in merged}
+        assert len(hashes) == len(merged) > 0.9 * len(event.attributes)
+
+    return median(timed(work) for _ in range(size.repetitions))
+
+
+def _with_hits(event: Event) -> Event:
+    """The event as MISP sends it when it was asked for the hits of its warninglists."""
+    hit = ("List of known Office 365 URLs",)
+    attributes = (
+        replace(attribute, warninglists=() if number % HIT_EVERY else hit)
+        for number, attribute in enumerate(event.attributes)
+    )
+    return replace(event, attributes=tuple(attributes))
+
+
+def _beside_the_peer(size: Size, ours: float) -> Line:
+    what, wanted = "translation beside misp-stix", f">= {TIMES_THE_PEER} times"
+    if find_spec("misp_stix_converter") is None:
+        return Line(what, "not measured: misp-stix is not installed (extra `bench`)", wanted, met=True)
+    from misp_stix_converter import MISPtoSTIX21Parser
+
+    event = document(size.attributes // PEERS_PART)
+    parser = MISPtoSTIX21Parser()
+    took = timed(lambda: parser.parse_misp_event(event))
+    assert len(parser.stix_objects) > size.attributes // PEERS_PART
+    theirs = size.attributes // PEERS_PART / took.wall
+    return Line(
+        what, f"{ours / theirs:.0f} times its {_rate(theirs)}", wanted, met=ours / theirs >= TIMES_THE_PEER
+    )
+
+
+def _linear(size: Size, speed_of_one: float) -> Line:
+    parts = [parsed(size.attributes, seed) for seed in range(1, PARTS_OF_A_MILLION + 1)]
+    event = replace(parts[0], attributes=tuple(chain.from_iterable(part.attributes for part in parts)))
+    speed = len(event.attributes) / _translated(event, PLAIN, replace(size, repetitions=1)).wall
+    reached = f"{_rate(speed)}, {speed / speed_of_one:.0%} of the above"
+    return Line(f"translation of {len(event.attributes):,}", reached, f">= {LINEAR:.0%}", met=speed / speed_of_one >= LINEAR)

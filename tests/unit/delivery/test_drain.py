@@ -1,0 +1,397 @@
+"""Draining a destination: what is due goes, what comes of it is in the ledger, and nothing goes twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from misp_modules_ext.delivery.drain import BUSY, Drained, drain
+from misp_modules_ext.destinations.interface import ItemResult
+from misp_modules_ext.errors import (
+    CredentialsRefused,
+    DestinationError,
+    NotFound,
+    PermissionRefused,
+    Retired,
+    Throttled,
+    Unavailable,
+)
+from misp_modules_ext.ledger import lease, schema
+from misp_modules_ext.ledger.holdings import WITHDRAWING
+from misp_modules_ext.model.indicator import Due
+from misp_modules_ext.model.misp import Tlp
+from misp_modules_ext.model.outcome import Outcome, Reason, State
+from tests.unit.delivery.shelf import Shelf, Shelved, domain, nothing, shelf_in
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    """An empty ledger with one destination."""
+    made = shelf_in(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def test_what_is_due_goes_and_is_settled(shelf: Shelf) -> None:
+    """Everything once, in full batches."""
+    shelf.take(*shelf.attributes(*range(5)))
+    assert shelf.drain() == Drained(sent=5)
+    assert sorted(shelf.destination.requests) == [1, 2, 2]
+    assert set(shelf.destination.held) == {domain(n).value for n in range(5)}
+    assert shelf.states(*range(5)) == [schema.SETTLED] * 5
+    row = shelf.row(0)
+    assert row.sent_hash == row.due_hash == shelf.destination.held["host0.example"].content_hash()
+    assert row.flight_hash is None
+    assert row.created_ms is not None
+    assert row.created_ms == row.modified_ms
+
+
+def test_the_second_time_nothing_goes(shelf: Shelf) -> None:
+    """Rule 7."""
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.drain()
+    shelf.take(*shelf.attributes(0, 1))
+    assert shelf.drain() == Drained()
+    assert shelf.destination.requests == [2]
+
+
+def test_only_what_is_at_hand_goes_when_that_is_asked_for(shelf: Shelf) -> None:
+    """A door sends its own event, not what waits from others."""
+    shelf.take(*shelf.attributes(0, 1))
+    store = shelf.ledger.write(shelf.store)
+    taken = shelf.take(*shelf.attributes(2))
+    assert drain(shelf.place(), taken.ready(store)).sent == 1
+    assert set(shelf.destination.held) == {"host2.example"}
+    assert shelf.states(0, 1, 2) == [schema.DUE, schema.DUE, schema.SETTLED]
+
+
+def test_who_has_no_lease_sends_nothing(shelf: Shelf) -> None:
+    """One holder at a time; when the lease is over, the next one may."""
+    shelf.take(*shelf.attributes(0))
+    place = shelf.place()
+    taken = shelf.ledger.write(lambda c: lease.acquire(c, place.store.destination_id, "other"))
+    assert taken is not None
+    assert drain(place) is BUSY
+    assert shelf.destination.requests == []
+    shelf.ledger.write(lambda c: lease.release(c, taken))
+    assert drain(place).sent == 1
+
+
+def test_the_lease_is_given_back(shelf: Shelf) -> None:
+    """Also when Microsoft did not take it."""
+    shelf.take(*shelf.attributes(0))
+    shelf.fail_with(PermissionRefused("no"))
+    shelf.drain()
+    place = shelf.place()
+    assert shelf.ledger.write(lambda c: lease.acquire(c, place.store.destination_id, "next")) is not None
+
+
+def test_an_answer_after_the_lease_is_lost_is_not_written(shelf: Shelf) -> None:
+    """The other one repeats the request under its own epoch; the content goes again with the same `modified`."""
+    shelf.take(*shelf.attributes(0))
+    place = shelf.place(lease_ms=50)
+    stolen: list[lease.Lease] = []
+
+    def hang(_: int) -> None:
+        time.sleep(0.2)
+        taken = shelf.ledger.write(lambda c: lease.acquire(c, place.store.destination_id, "other"))
+        assert taken is not None
+        stolen.append(taken)
+
+    shelf.before = hang
+    assert drain(place).sent == 0
+    row = shelf.row(0)
+    assert (row.state, row.sent_hash, row.flight_hash) == (schema.DUE, None, row.due_hash)
+    shelf.ledger.write(lambda c: lease.release(c, stolen[0]))
+    shelf.before = nothing
+    assert shelf.drain().sent == 1
+    assert shelf.row(0).modified_ms == row.modified_ms
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (CredentialsRefused("no"), State.REFUSED, Reason.CREDENTIALS_REFUSED),
+        (PermissionRefused("no"), State.REFUSED, Reason.PERMISSION_REFUSED),
+        (NotFound("no"), State.MISCONFIGURED, Reason.NOT_FOUND),
+        (Retired("no"), State.RETIRED, Reason.RETIRED),
+        (Throttled("no", 0.0), State.THROTTLED, Reason.THROTTLED),
+        (Unavailable("no"), State.UNREACHABLE, Reason.UNREACHABLE),
+    ],
+)
+def test_a_destination_that_does_not_take_it_pauses(
+    shelf: Shelf, error: DestinationError, state: State, reason: Reason
+) -> None:
+    """Everything stays due; the drain leaves it alone until the pause is over, and says why in the same words."""
+    shelf.take(*shelf.attributes(0, 1, 2))
+    shelf.fail_with(error)
+    failed = Drained(state, reason, "no", 0)
+    assert shelf.drain() == failed
+    assert shelf.states(0, 1, 2) == [schema.DUE] * 3
+    pause = shelf.pause()
+    assert pause is not None
+    assert (pause.reason, pause.message) == (reason, "no")
+    requests = len(shelf.destination.requests)
+    assert shelf.drain() == failed
+    assert len(shelf.destination.requests) == requests
+
+
+def test_a_person_who_pushes_is_not_put_off_by_a_pause(shelf: Shelf) -> None:
+    """They have just mended the cause; only what Microsoft itself asked for is respected."""
+    shelf.take(*shelf.attributes(0))
+    shelf.fail_with(PermissionRefused("no"))
+    shelf.drain()
+    shelf.before = nothing
+    assert shelf.drain(patient=False).sent == 1
+    assert shelf.pause() is None
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.fail_with(Throttled("slow down", 3.0))
+    shelf.drain()
+    shelf.before = nothing
+    waits = shelf.drain(patient=False)
+    assert (waits.state, waits.message) == (State.THROTTLED, "slow down")
+    assert shelf.states(1) == [schema.DUE]
+
+
+def test_pauses_grow_and_end_with_the_first_success(shelf: Shelf) -> None:
+    """Each failure in a row makes the next pause longer; Microsoft's own time is the least."""
+    shelf.take(*shelf.attributes(0))
+    lengths = []
+    for retry_after in (0.0, 0.0, 120.0):
+        shelf.fail_with(Throttled("slow", retry_after))
+        shelf.drain()
+        pause = shelf.pause()
+        assert pause is not None
+        lengths.append(pause.until_ms / 1000 - time.time())
+        shelf.end_pause()
+    assert lengths[0] < lengths[1] < lengths[2]
+    assert lengths[2] > 110
+    shelf.before = nothing
+    shelf.drain()
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.fail_with(Throttled("slow", 0.0))
+    shelf.drain()
+    again = shelf.pause()
+    assert again is not None
+    assert again.until_ms / 1000 - time.time() <= lengths[0] + 1
+
+
+def test_without_an_answer_it_stays_in_doubt_and_is_repeated_as_it_was(shelf: Shelf) -> None:
+    """It may be there: the row says so, and the repetition has the same `modified`."""
+    shelf.take(*shelf.attributes(0))
+    shelf.fail_with(Unavailable("broken"))
+    shelf.drain()
+    row = shelf.row(0)
+    assert row.flight_hash == row.due_hash
+    assert row.maybe_there
+    shelf.before = nothing
+    assert shelf.drain(patient=False).sent == 1
+    assert (shelf.row(0).modified_ms, shelf.row(0).state) == (row.modified_ms, schema.SETTLED)
+
+
+def test_a_clear_no_leaves_no_doubt(shelf: Shelf) -> None:
+    """It is not there."""
+    shelf.take(*shelf.attributes(0))
+    shelf.fail_with(PermissionRefused("no"))
+    shelf.drain()
+    assert not shelf.row(0).maybe_there
+
+
+def test_new_content_moves_modified_and_keeps_created(shelf: Shelf) -> None:
+    """Rule 3."""
+    shelf.take(*shelf.attributes(0))
+    shelf.drain()
+    first = shelf.row(0)
+    shelf.take(*shelf.attributes(0, comment="C2", timestamp=shelf.moment))
+    shelf.drain()
+    second = shelf.row(0)
+    assert second.created_ms == first.created_ms
+    assert first.modified_ms is not None
+    assert second.modified_ms is not None
+    assert second.modified_ms > first.modified_ms
+    assert second.sent_hash != first.sent_hash
+
+
+def test_what_our_own_reading_sees_gone_is_taken_back(shelf: Shelf) -> None:
+    """And comes again under a new id, since a revocation is permanent."""
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.drain()
+    shelf.take(*shelf.attributes(1), own=True)
+    assert shelf.drain() == Drained(sent=1)
+    assert set(shelf.destination.held) == {"host1.example"}
+    row = shelf.row(0)
+    assert (row.state, row.due_hash, row.sent_hash, row.generation) == (schema.SETTLED, None, None, 1)
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.drain()
+    ids = {entry.observable: entry.stix_id for entry in shelf.destination.entries(1)}
+    assert ids[domain(0)] == domain(0).stix_id(1)
+    assert ids[domain(1)] == domain(1).stix_id()
+
+
+def test_a_withdrawal_without_an_answer_stays_in_doubt(shelf: Shelf) -> None:
+    """It is not gone before Microsoft said so."""
+    shelf.take(*shelf.attributes(0))
+    shelf.drain()
+    shelf.take(own=True)
+    shelf.fail_with(Unavailable("broken"))
+    assert shelf.drain().state is State.UNREACHABLE
+    row = shelf.row(0)
+    assert (row.state, row.flight_hash, row.generation) == (schema.DUE, WITHDRAWING, 0)
+    assert row.sent_hash is not None
+
+
+def test_withdrawals_go_before_additions(shelf: Shelf) -> None:
+    """They make room, and they are what people wait for."""
+    order: list[str] = []
+    shelf.take(*shelf.attributes(0))
+    shelf.drain()
+    shelf.before = lambda _: order.append("withdrawal" if shelf.destination.withdrawals else "addition")
+    shelf.take(*shelf.attributes(1), own=True)
+    shelf.drain()
+    assert order == ["withdrawal", "withdrawal"]
+    assert (shelf.destination.withdrawals, set(shelf.destination.held)) == ([1], {"host1.example"})
+
+
+def test_the_brake_on_withdrawals_holds_the_rest_back(shelf: Shelf) -> None:
+    """`maxWithdraw`: what is beyond it waits with its reason, and the drain ends instead of turning in circles."""
+    shelf = shelf.under(max_withdraw=1)
+    shelf.take(*shelf.attributes(0, 1, 2))
+    shelf.drain()
+    shelf.take(own=True)
+    assert shelf.drain().state is State.OK
+    assert len(shelf.destination.held) == 2
+    waiting = [shelf.row(n) for n in range(3) if shelf.row(n).state == schema.DUE]
+    assert [Reason.of(row.reason) for row in waiting] == [Reason.WITHDRAWAL_CAP] * 2
+
+
+def test_the_brake_on_new_ones_holds_the_rest_back(shelf: Shelf) -> None:
+    """`maxPerDay` counts new indicators, not changes."""
+    shelf = shelf.under(max_per_day=2)
+    shelf.take(*shelf.attributes(0, 1, 2))
+    shelf.drain()
+    assert len(shelf.destination.held) == 2
+    (waiting,) = [n for n in range(3) if shelf.row(n).state == schema.DUE]
+    assert Reason.of(shelf.row(waiting).reason) is Reason.MAX_PER_DAY
+    there = [n for n in range(3) if n != waiting]
+    shelf.take(*shelf.attributes(*there, comment="C2", timestamp=shelf.moment), *shelf.attributes(waiting))
+    assert shelf.drain().sent == 2
+    assert all("C2" in str(one.facts) for one in shelf.destination.held.values())
+
+
+def test_a_guilty_one_is_rejected_until_its_content_changes(tmp_path: Path) -> None:
+    """Rule 8: the same again is not sent, other content is."""
+    shelf = shelf_in(tmp_path, guilty={"host1.example": "the pattern is wrong"})
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.drain()
+    row = shelf.row(1)
+    assert (row.state, Reason.of(row.reason), row.maybe_there) == (schema.REJECTED, Reason.REJECTED, False)
+    assert "the pattern is wrong" in (row.message or "")
+    requests = len(shelf.destination.requests)
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.drain()
+    assert len(shelf.destination.requests) == requests
+    shelf.take(*shelf.attributes(0), *shelf.attributes(1, comment="C2", timestamp=shelf.moment))
+    shelf.drain()
+    assert len(shelf.destination.requests) == requests + 1
+
+
+def test_a_guilty_one_is_tried_again_under_another_configuration(tmp_path: Path) -> None:
+    """Whoever changed it wants to know whether it helped."""
+    shelf = shelf_in(tmp_path, guilty={"host1.example": "the workspace is not ready"})
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.drain()
+    assert shelf.states(0, 1) == [schema.SETTLED, schema.REJECTED]
+    other = replace(shelf.under(max_per_day=7), traits={})
+    assert other.drain().sent == 1
+    assert other.states(0, 1) == [schema.SETTLED, schema.SETTLED]
+
+
+def test_a_refusal_of_everything_leaves_nothing_rejected(tmp_path: Path) -> None:
+    """Also not the one that went first in a batch of its own: what was blamed wrongly is due again."""
+    guilty = {domain(n).value: "not today" for n in range(9)}
+    shelf = shelf_in(tmp_path, guilty=guilty, size=8)
+    shelf.take(*shelf.attributes(*range(9)))
+    drained = shelf.drain()
+    assert (drained.state, drained.reason) == (State.PAUSED, Reason.PAUSED)
+    assert shelf.states(*range(9)) == [schema.DUE] * 9
+    assert not any(shelf.row(n).maybe_there for n in range(9))
+    pause = shelf.pause()
+    assert pause is not None
+    assert pause.reason is Reason.PAUSED
+
+
+def test_what_somebody_else_put_there_is_skipped_and_not_tried_every_time(tmp_path: Path) -> None:
+    """`already there`, with the destination's words."""
+    shelf = shelf_in(tmp_path, foreign={"host1.example"})
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.drain()
+    row = shelf.row(1)
+    assert (row.state, Reason.of(row.reason), row.message) == (schema.SKIPPED, Reason.ALREADY_THERE, "someone else's")
+    assert not row.maybe_there
+    assert shelf.drain() == Drained()
+
+
+def test_a_row_that_the_evidence_has_overtaken_goes_as_it_is_now(shelf: Shelf) -> None:
+    """Its digest says one thing and the evidence another: it is worked out anew before it is sent."""
+    shelf.take(*shelf.attributes(0))
+    shelf.change(0, due_hash=b"x" * 32)
+    assert shelf.drain().sent == 1
+    row = shelf.row(0)
+    assert row.sent_hash == row.due_hash == shelf.destination.held["host0.example"].content_hash()
+
+
+def test_what_waits_goes_as_todays_rules_want_it(shelf: Shelf) -> None:
+    """A changed rule: what was not sent yet is cancelled, what is there stays."""
+    shelf.take(*shelf.attributes(0))
+    shelf.drain()
+    shelf.take(*shelf.attributes(0, 1))
+    strict = shelf.under(selection=shelf.settings.selection.model_copy(update={"max_tlp": Tlp.GREEN}))
+    assert strict.drain().sent == 0
+    assert set(strict.destination.held) == {"host0.example"}
+    assert strict.states(0, 1) == [schema.SETTLED, schema.SETTLED]
+    assert (strict.row(1).due_hash, strict.row(1).maybe_there) == (None, False)
+
+
+def test_what_is_over_is_marked_and_nothing_is_sent(shelf: Shelf) -> None:
+    """Expiry is the destination's own business; the ledger knows."""
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.drain()
+    shelf.change(0, valid_until=int(time.time()) - 1)
+    assert shelf.drain() == Drained()
+    assert shelf.states(0, 1) == [schema.EXPIRED, schema.SETTLED]
+    assert shelf.destination.withdrawals == []
+
+
+def test_many_rows_go_in_portions(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory stays flat however much waits; nothing is forgotten between two portions."""
+    monkeypatch.setattr("misp_modules_ext.delivery.drain.PORTION", 4)
+    shelf.take(*shelf.attributes(*range(10)))
+    assert shelf.drain() == Drained(sent=10)
+    assert len(shelf.destination.held) == 10
+    assert sum(shelf.destination.requests) == 10
+
+
+def test_what_failed_without_the_destinations_fault_waits_before_it_is_tried_again(shelf: Shelf) -> None:
+    """No answer for one value in a good answer: the others are settled, that one waits and the drain ends."""
+
+    class Forgetful(Shelved):
+        """Says nothing of the first one."""
+
+        def send(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
+            results = super().send(batch, timeout)
+            return [ItemResult(Outcome.PENDING, Reason.UNREACHABLE, "no word of it"), *results[1:]]
+
+    shelf.destination = Forgetful(nothing, settings=shelf.settings)
+    shelf.take(*shelf.attributes(0, 1))
+    shelf.drain()
+    states = sorted(shelf.states(0, 1))
+    assert states == sorted([schema.DUE, schema.SETTLED])
+    (waiting,) = [row for row in map(shelf.row, (0, 1)) if row.state == schema.DUE]
+    assert (Reason.of(waiting.reason), waiting.message) == (Reason.UNREACHABLE, "no word of it")
+    assert waiting.due_ms > time.time() * 1000
+    assert waiting.maybe_there
+    assert len(shelf.destination.requests) == 1
