@@ -18,10 +18,13 @@ from misp_modules_ext.cli import (
     push,
     reconcile,
     release,
+    report_command,
     retry,
     serve,
+    show,
     status,
     withdraw,
+    worker,
 )
 from misp_modules_ext.errors import (
     ConfigurationError,
@@ -46,11 +49,14 @@ app = typer.Typer(
 app.command("push")(push.push)
 app.command("check")(check.check)
 app.command("status")(status.status)
+app.command("show")(show.show)
+app.command("report")(report_command.report)
 app.command("retry")(retry.retry)
 app.command("withdraw")(withdraw.withdraw)
 app.command("release")(release.release)
 app.command("reconcile")(reconcile.reconcile)
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
 app.command("emulator")(emulator.emulator)
 app.command("demo")(demo.demo)
 app.command("modules-path")(modules.modules_path)

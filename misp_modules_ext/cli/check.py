@@ -1,50 +1,121 @@
-"""`misp-microsoft check`: configuration, hosts, tokens and permissions, without changing a thing."""
+"""`misp-microsoft check`: configuration, hosts, tokens, permissions, ledger and MISP, without changing a thing."""
 
 from __future__ import annotations
 
-import sys
+from typing import Any, NamedTuple
 
-import orjson
 import typer
 
+from misp_modules_ext.cli import looking
+from misp_modules_ext.cli.acted import print_json
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, console
+from misp_modules_ext.cli.looking import first_code
 from misp_modules_ext.cli.output import standard_output
+from misp_modules_ext.cli.tables import line
 from misp_modules_ext.config import Settings, load
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.delivery.submit import choose
 from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.interface import Finding
+from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispRefused
+from misp_modules_ext.ledger import open_ledger, queries
+from misp_modules_ext.misp.client import MispClient
+
+#: No event has this UUID: that MISP says so shows that it answers our key.
+_NO_EVENT = "00000000-0000-4000-8000-000000000000"
+#: Seconds for each answer of MISP's.
+_PATIENCE = 20.0
+
+
+class Checked(NamedTuple):
+    """One thing of the installation that was tried.
+
+    Attributes:
+        ok: it works; also where something is left out on purpose, which `answer` then says.
+        remedy: what to do, `""` for nothing.
+        code: the exit code that it means.
+    """
+
+    what: str
+    ok: bool
+    answer: str
+    remedy: str = ""
+    code: int = 0
 
 
 def check(config: ConfigOption = None, destination: DestinationOption = None, as_json: JsonOption = False) -> None:
     """Try everything that a push needs and say what to do about each failure.
 
-    Exit code 0: all is well; 2: the configuration is wrong; 4: credentials or permission refused; 3: not reachable.
+    Exit code 0: all is well; 2: the configuration is wrong, or the ledger cannot be used; 4: credentials or permission
+    refused; 5: MISP does not answer; 3: Microsoft is not reachable.
     """
     settings = load(config)
     chosen = choose(settings, tuple(destination or ()))
     findings = {d.name: create(d).check() for d in chosen}
     hosts = sorted({host for d in chosen for host in create(d).hosts()})
+    ours = [*_ledger(settings), _misp(settings)]
     with standard_output():
         if as_json:
-            _print_json(settings, chosen, findings, hosts)
+            print_json(_document(settings, chosen, findings, ours, hosts))
         else:
-            _print_list(settings, chosen, findings, hosts)
-    raise typer.Exit(_exit_code([finding for group in findings.values() for finding in group]))
+            _print_list(settings, chosen, findings, ours, hosts)
+    codes = {_code(finding) for group in findings.values() for finding in group}
+    raise typer.Exit(first_code(codes.union(checked.code for checked in ours)))
 
 
-def _exit_code(findings: list[Finding]) -> int:
-    if any(finding.misconfigured for finding in findings):
+def _code(finding: Finding) -> int:
+    if finding.misconfigured:
         return 2
-    if any(finding.refused for finding in findings):
+    if finding.refused:
         return 4
-    return 0 if all(finding.ok for finding in findings) else 3
+    return 0 if finding.ok else 3
 
 
-def _print_json(
-    settings: Settings, chosen: tuple[DestinationSettings, ...], findings: dict[str, list[Finding]], hosts: list[str]
-) -> None:
-    document = {
+def _ledger(settings: Settings) -> list[Checked]:
+    """Where the ledger is, and who drains it."""
+    try:
+        ledger = open_ledger(settings.ledger.url.get_secret_value())
+        revision, drains = ledger.read(lambda connection: (queries.revision(connection), queries.drains(connection)))
+    except LedgerError as error:
+        return [Checked("ledger", False, str(error), "Nothing is taken or sent until it can be used.", 2)]
+    where = f"{ledger.where}, identity {ledger.identity}, tables {revision}."
+    return [Checked("ledger", True, where), _drain([drain for drain in drains if looking.is_alive(drain)])]
+
+
+def _drain(alive: list[queries.Drain]) -> Checked:
+    if not alive:
+        return Checked("drain", True, "none is alive.", looking.NO_DRAIN)
+    told = (f"{drain.kind} on {drain.host}, process {drain.pid}, heard of {drain.seen:.0f} s ago" for drain in alive)
+    return Checked("drain", True, "; ".join(told) + ".")
+
+
+def _misp(settings: Settings) -> Checked:
+    """Whether events can be read from MISP."""
+    misp = settings.misp
+    if misp is None or not looking.reads_misp(settings):
+        return Checked("MISP", True, "events are not read: additions and updates only.", looking.NO_KEY)
+    try:
+        MispClient(misp, timeout=_PATIENCE).read_event(_NO_EVENT)
+    except EventNotFound:
+        return Checked("MISP", True, f"{misp.url} answers the key of [misp]. {looking.READS}")
+    except MispRefused as error:
+        return Checked("MISP", False, str(error), _UNREAD, 4)
+    except MispError as error:
+        return Checked("MISP", False, str(error), _UNREAD, 5)
+    return Checked("MISP", False, f"{misp.url} shows an event that nobody has: it is no MISP.", _UNREAD, 5)
+
+
+_UNREAD = "Until then events are not read, and nothing is withdrawn."
+
+
+def _document(
+    settings: Settings,
+    chosen: tuple[DestinationSettings, ...],
+    findings: dict[str, list[Finding]],
+    ours: list[Checked],
+    hosts: list[str],
+) -> dict[str, Any]:
+    return {
         "configuration": str(settings.path),
         "warnings": list(settings.warnings),
         "destinations": [
@@ -56,13 +127,17 @@ def _print_json(
             }
             for d in chosen
         ],
+        "installation": [{"what": c.what, "ok": c.ok, "answer": c.answer, "remedy": c.remedy or None} for c in ours],
         "hosts": hosts,
     }
-    sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def _print_list(
-    settings: Settings, chosen: tuple[DestinationSettings, ...], findings: dict[str, list[Finding]], hosts: list[str]
+    settings: Settings,
+    chosen: tuple[DestinationSettings, ...],
+    findings: dict[str, list[Finding]],
+    ours: list[Checked],
+    hosts: list[str],
 ) -> None:
     out = console()
     out.print(f"Configuration: {settings.path}")
@@ -73,8 +148,17 @@ def _print_list(
         out.print(f"[{d.name}] {d.product}, API {d.api}")
         for finding in findings[d.name]:
             number += 1
-            out.print(f"  {number}. {'ok    ' if finding.ok else 'FAILED'} {finding.what}: {finding.answer}")
+            out.print(f"  {number}. {_mark(finding.ok)} {finding.what}: {finding.answer}")
             if finding.remedy:
                 out.print(f"     What to do: {finding.remedy}")
+    out.print("This installation")
+    for checked in ours:
+        number += 1
+        line(out, f"{number}. {_mark(checked.ok)} {checked.what}: {checked.answer}", indent=2)
+        if checked.remedy:
+            line(out, f"What to do: {checked.remedy}", indent=5)
     out.print("Hosts to open in a firewall: " + ", ".join(hosts))
-    out.print("MISP itself is not asked yet: these modules add and update only, and withdraw nothing.")
+
+
+def _mark(ok: bool) -> str:
+    return "ok    " if ok else "FAILED"

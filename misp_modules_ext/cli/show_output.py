@@ -155,7 +155,8 @@ def _rules(told: Told, place: Place) -> Iterator[str]:
             yield f"  today's rules: it goes, {indicator.tlp.tag}, valid until {iso(indicator.valid_until)}"
         return
     for uuid, why in _why_not(told, place):
-        yield f"  today's rules: not by attribute {uuid}: {_sentence(why)}"
+        code = f"{why.reason.code}: " if why.reason is not None else ""
+        yield f"  today's rules: not by attribute {uuid}: {code}{_sentence(why)}"
 
 
 def _why_not(told: Told, place: Place) -> Iterator[tuple[str, Closed]]:
@@ -170,9 +171,7 @@ def _why_not(told: Told, place: Place) -> Iterator[tuple[str, Closed]]:
 
 
 def _sentence(why: Closed) -> str:
-    if why.reason is None:
-        return why.message
-    return f"{why.reason.code}: {why.message or why.reason.meaning}"
+    return why.message or (why.reason.meaning if why.reason is not None else "")
 
 
 def _document(told: Told) -> dict[str, Any]:

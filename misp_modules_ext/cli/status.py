@@ -17,7 +17,8 @@ from misp_modules_ext.cli.status_output import Against, At, Status, show
 from misp_modules_ext.config import Settings, load
 from misp_modules_ext.delivery.places import base_url_of
 from misp_modules_ext.ledger import Ledger, Store, open_ledger, queries, schema, submissions
-from misp_modules_ext.ledger.story import against_rules
+from misp_modules_ext.ledger.story import Closed, against_rules
+from misp_modules_ext.model.indicator import Observable
 
 #: Submissions that are shown, and events that could not be read.
 LATEST = 10
@@ -89,7 +90,7 @@ def _against(ledger: Ledger, place: Place, base_url: str) -> Against | None:
     return Against(reasons.total(), dict(reasons.most_common()), tuple(examples))
 
 
-def _page(ledger: Ledger, store: Store, base_url: str, after: int) -> tuple[int | None, dict[object, object]]:
+def _page(ledger: Ledger, store: Store, base_url: str, after: int) -> tuple[int | None, dict[Observable, Closed]]:
     return ledger.read(lambda connection: against_rules(connection, store, base_url, after))
 
 

@@ -38,11 +38,12 @@ class Against(NamedTuple):
     """What a destination holds that today's rules would not let go.
 
     Attributes:
+        total: how many.
         reasons: how many for each reason code, the most frequent first; `""` where no rule is the cause.
         examples: kind and value of the first ones.
     """
 
-    count: int
+    total: int
     reasons: dict[str, int]
     examples: tuple[tuple[str, str], ...]
 
@@ -189,7 +190,7 @@ def _waits(at: At) -> Counter[tuple[Outcome, str]]:
     found: Counter[tuple[Outcome, str]] = Counter()
     for row in at.counts.alike:
         if row.state in _WAITING:
-            found[_WAITING[row.state], row.reason or ""] += row.count
+            found[_WAITING[row.state], row.reason or ""] += row.rows
     exact = at.counts.whole
     return Counter({key: count if exact else queries.rounded(count) for key, count in found.most_common()})
 
@@ -202,11 +203,11 @@ def _why(code: str) -> str:
 
 
 def _rule_remarks(name: str, against: Against) -> Iterator[str]:
-    if not against.count:
+    if not against.total:
         yield f"{name}: today's rules would let everything go that is there."
         return
     yield (
-        f"{name}: {plural(against.count, 'indicator')} there that today's rules would not let go. "
+        f"{name}: {plural(against.total, 'indicator')} there that today's rules would not let go. "
         "`misp-microsoft reconcile --apply` withdraws what is against the rules."
     )
     for code, count in against.reasons.items():
@@ -280,7 +281,7 @@ def _destination(at: At) -> dict[str, Any]:
         "againstRules": None
         if at.against is None
         else {
-            "count": at.against.count,
+            "count": at.against.total,
             "reasons": at.against.reasons,
             "examples": [{"kind": kind, "value": value} for kind, value in at.against.examples],
         },

@@ -44,10 +44,10 @@ class Crew:
         self._tasks.put((name, task))
         return True
 
-    def wait(self) -> None:
-        """Wait until all is done."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until all is done, or so many seconds are over; whether all is done."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._under_way)
+            return self._changed.wait_for(lambda: not self._under_way, seconds)
 
     def _work(self) -> None:
         while True:

@@ -17,6 +17,7 @@ from misp_modules_ext.config.settings import Api, DestinationSettings
 from misp_modules_ext.delivery.journal import LedgerJournal
 from misp_modules_ext.delivery.sender import TROUBLE, Delivered, Policy, Sender
 from misp_modules_ext.delivery.slots import EvictionJournal, Slots
+from misp_modules_ext.delivery.stopping import Stopping
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.destinations.limits import limiter_for
 from misp_modules_ext.errors import DestinationError, LedgerError
@@ -35,6 +36,8 @@ log = logging.getLogger("misp_modules_ext")
 
 #: Rows that are taken up at once.
 PORTION = 2_000
+#: Of those who drain until nothing is due.
+NEVER = Stopping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Place(NamedTuple):
         base_url: address of MISP for links.
         lease_ms: how long a lease lasts without being renewed.
         neighbours: other destinations that share its slots.
+        stopping: when it begins, what is under way is finished and nothing else begins.
     """
 
     ledger: Ledger
@@ -92,6 +96,7 @@ class Place(NamedTuple):
     policy: Policy | None = None
     lease_ms: int = lease.LEASE_MS
     neighbours: tuple[DestinationSettings, ...] = ()
+    stopping: Stopping = NEVER
 
 
 def drain(
@@ -106,6 +111,8 @@ def drain(
         patient: respect a pause; else only one that Microsoft asked for.
     """
     ledger, store = place.ledger, place.store
+    if place.stopping.begun:
+        return Drained()
     pause = ledger.read(lambda connection: lease.paused(connection, store.destination_id))
     if pause is not None and (patient or pause.reason is Reason.THROTTLED):
         return _paused(pause)
@@ -160,7 +167,7 @@ class _Draining:
         ledger.write(lambda connection: holdings.expire(connection, store, now_ms(connection)))
         while True:
             due = ledger.read(lambda connection: flight.due_rows(connection, store, now_ms(connection), PORTION))
-            if not due:
+            if not due or self._place.stopping.begun:
                 return Drained(sent=self._sent)
             before = self._sent
             drained = self._once([row.observable_id for row in due], {})
@@ -283,8 +290,9 @@ class _Draining:
         journal = book(place.ledger, place.store, self._lease, digests, live=live, withdrawing=leaving)
         limiter = limiter_for(place.store.settings, place.destination.limit) if place.destination.limit else None
         sender = Sender(place.destination, limiter, None, place.policy, journal, withdrawing=leaving)
-        sender.start(dues)
-        delivered = sender.wait()
+        with place.stopping.telling(sender.stop):
+            sender.start(dues)
+            delivered = sender.wait()
         self._sent += sender.answered
         self._note(delivered, sender, leaving=leaving)
         return Drained(delivered.state, delivered.reason, delivered.message, self._sent)

@@ -7,6 +7,7 @@ or missing, when its grace is over.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
@@ -73,6 +74,7 @@ def read_one(ledger: Ledger, misp: MispSettings, stores: list[Store]) -> bool:
             _done(connection, found, stores)
 
         ledger.write(settle)
+        log.info("The event %s was read from MISP.", found.uuid)
     return True
 
 
@@ -100,15 +102,33 @@ def _repeat_later(connection: Connection, found: Claim, message: str) -> None:
 def _done(connection: Connection, found: Claim, stores: list[Store]) -> None:
     """Read it again when a grace is over, else not before somebody pushes it."""
     table = schema.event
+    mine = (table.c.event_id == found.event_id) & (table.c.read_due_ms == found.marker)
+    again = _grace_over(connection, found.event_id, stores)
+    connection.execute(update(table).where(mine).values(read_due_ms=again, read_attempts=0))
+
+
+def _grace_over(connection: Connection, event_id: int, stores: Sequence[Store]) -> int | None:
+    """When a grace that is running is over; `None` when none is: one that was over at this reading is acted on."""
+    table = schema.event
     columns = (table.c.unpublished_since_ms, table.c.missing_since_ms)
-    unpublished, missing = connection.execute(select(*columns).where(table.c.event_id == found.event_id)).one()
+    unpublished, missing = connection.execute(select(*columns).where(table.c.event_id == event_id)).one()
     again = None
     if missing is not None:
         again = missing + max((s.rules.selection.missing_grace for s in stores), default=0) * 1000
     elif unpublished is not None:
         again = unpublished + max((s.rules.selection.unpublished_grace for s in stores), default=0) * 1000
-    clock = now_ms(connection)
-    mine = (table.c.event_id == found.event_id) & (table.c.read_due_ms == found.marker)
-    # A grace that was over at this reading has been acted on.
-    due = again if again is not None and again > clock else None
-    connection.execute(update(table).where(mine).values(read_due_ms=due, read_attempts=0))
+    return again if again is not None and again > now_ms(connection) else None
+
+
+def read_again(connection: Connection, uuid: str, stores: Sequence[Store]) -> None:
+    """An event was read because a person asked for it: read it again when a grace is over, or as it was to be."""
+    table = schema.event
+    event_id = connection.execute(select(table.c.event_id).where(table.c.uuid == uuid)).scalar_one()
+    idle = (table.c.event_id == event_id) & table.c.read_due_ms.is_(None)
+    connection.execute(update(table).where(idle).values(read_due_ms=_grace_over(connection, event_id, stores)))
+
+
+def read_soon(connection: Connection, uuid: str) -> None:
+    """An event that the ledger knows is to be read at once."""
+    table = schema.event
+    connection.execute(update(table).where(table.c.uuid == uuid).values(read_due_ms=now_ms(connection)))

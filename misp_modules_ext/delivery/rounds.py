@@ -12,15 +12,17 @@ from sqlalchemy import Connection, delete
 
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.crew import Crew
-from misp_modules_ext.delivery.drain import Place, drain
+from misp_modules_ext.delivery.drain import Drained, Place, drain
 from misp_modules_ext.delivery.places import place_of
 from misp_modules_ext.delivery.reading import read_one
 from misp_modules_ext.delivery.sender import Policy
+from misp_modules_ext.delivery.stopping import Stopping
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import Ledger, Store, bulk, flight, open_ledger, register, schema, submissions
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.marks import mark
+from misp_modules_ext.model.outcome import State
 
 log = logging.getLogger("misp_modules_ext")
 
@@ -38,16 +40,24 @@ class Rounds:
         kind: `service` or `worker`.
         policy: how patiently to send.
         changed: called when our own reading may have made something due.
+        at_once: destinations that are drained at once.
     """
 
     def __init__(
-        self, who: str, kind: str, policy: Policy | None = None, changed: Callable[[], object] = lambda: None
+        self,
+        who: str,
+        kind: str,
+        policy: Policy | None = None,
+        changed: Callable[[], object] = lambda: None,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._who = who
         self._kind = kind
         self._policy = policy
         self._changed = changed
-        self._crew = Crew(AT_ONCE + 1)
+        self._crew = Crew(at_once + 1)
+        self._stopping = Stopping()
+        self._said: dict[int, Drained] = {}
 
     def go(self, settings: Settings, *, wait: bool = False) -> None:
         """Begin one round.
@@ -67,9 +77,38 @@ class Rounds:
             # What our own reading makes due belongs to this round.
             self._crew.wait()
         for store in ledger.read(lambda connection: [s for s in mine if flight.has_work(connection, s)]):
-            self._crew.start(store.destination_id, partial(drain, self._place(ledger, store, settings)))
+            self._crew.start(store.destination_id, partial(self._drain, self._place(ledger, store, settings)))
         if wait:
             self._crew.wait()
+
+    def end(self, settings: Settings, patience: float) -> bool:
+        """Begin nothing more, let what is under way finish, and say that this drain is gone.
+
+        Args:
+            settings: the configuration.
+            patience: seconds to wait for what is under way.
+
+        Returns:
+            Whether all is finished; else leases end by themselves.
+        """
+        self._stopping.begin()
+        done = self._crew.wait(patience)
+        mine = delete(schema.drain).where(schema.drain.c.holder == self._who)
+        open_ledger(settings.ledger.url.get_secret_value()).write(lambda connection: connection.execute(mine).rowcount)
+        return done
+
+    def _drain(self, place: Place) -> None:
+        """Drain a destination, and log what is new about it."""
+        drained = drain(place)
+        number, name = place.store.destination_id, place.store.settings.name
+        if drained.sent:
+            log.info("[%s] %d answered by Microsoft.", name, drained.sent)
+        before = self._said.get(number, Drained())
+        self._said[number] = drained
+        if drained.state is not State.OK and (drained.state, drained.message) != (before.state, before.message):
+            log.warning("[%s] %s: %s", name, drained.state, drained.message)
+        elif drained.state is State.OK is not before.state:
+            log.info("[%s] goes again.", name)
 
     def _begin(self, connection: Connection, settings: Settings) -> list[Store]:
         """Note that this drain lives, and find the destinations."""
@@ -85,11 +124,12 @@ class Rounds:
         misp = settings.misp
         if misp is None or misp.key is None:
             return
-        while read_one(ledger, misp, stores):
+        while not self._stopping.begun and read_one(ledger, misp, stores):
             self._changed()
 
     def _place(self, ledger: Ledger, store: Store, settings: Settings) -> Place:
-        return place_of(ledger, store, settings, self._who, self._policy)
+        place = place_of(ledger, store, settings, self._who, self._policy)
+        return place._replace(stopping=self._stopping)
 
 
 def _is_ours(settings: Settings, store: Store, ledger: Ledger) -> bool:

@@ -177,6 +177,10 @@ class Sender:
         self._thread = threading.Thread(target=self._run, args=(list(dues),), daemon=True, name="misp-microsoft-send")
         self._thread.start()
 
+    def stop(self) -> None:
+        """Begin no further request; those under way are finished and written down."""
+        self._stopped.set()
+
     @property
     def busy(self) -> bool:
         """Whether it still sends."""

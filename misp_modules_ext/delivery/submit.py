@@ -15,12 +15,14 @@ from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
 from misp_modules_ext.delivery.accounting import Result, account_for
+from misp_modules_ext.delivery.changes import changes, with_changes
 from misp_modules_ext.delivery.collector import paused
 from misp_modules_ext.delivery.courier import Courier
 from misp_modules_ext.delivery.drain import Drained, Place
 from misp_modules_ext.delivery.places import base_url_of, holder, place_of
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.delivery.standing import Withdrawals, results
+from misp_modules_ext.delivery.taking import take_read
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import LedgerError, UsageError
 from misp_modules_ext.ledger import Ledger, Origin, Store, Taken, open_ledger, register, submissions, take
@@ -101,7 +103,9 @@ def submit(
     for courier in couriers.values():
         courier.wait()
     with paused(attributes):
-        accounts = tuple(_account(settings, order, destination, stores, taken, couriers) for destination in chosen)
+        accounts = tuple(
+            _account(ledger, settings, order, destination, stores, taken, couriers) for destination in chosen
+        )
     return Account(
         submission=submission,
         door=order.door,
@@ -127,14 +131,18 @@ def _take(
     base_url = base_url_of(settings)
     open_ = [destination for destination in chosen if order.door in destination.doors]
     for destination in open_:
-        mark(settings, destination, ledger)
+        mark(settings, destination, ledger, keep=not order.preview)
 
     named = {destination.name for destination in open_}
     elsewhere = list(dict.fromkeys(RuleSet.of(d) for d in settings.destinations if d.name not in named))
 
     def work(connection: Connection) -> tuple[list[Store], Taken]:
-        stores = register(connection, [(d, create(d).refuses) for d in open_])
         submissions.begin(connection, submission, order.door)
+        if order.origin is Origin.OWN_READING:
+            every = register(connection, [(d, create(d).refuses) for d in settings.destinations])
+            stores = [store for store in every if store.settings.name in named]
+            return stores, take_read(connection, events, every, {store.destination_id for store in stores}, base_url)
+        stores = register(connection, [(d, create(d).refuses) for d in open_])
         taken = take(
             connection, events, order.origin, stores, base_url, read_later=order.read_later, elsewhere=elsewhere
         )
@@ -176,6 +184,7 @@ def _couriers(
 
 
 def _account(
+    ledger: Ledger,
     settings: Settings,
     order: Order,
     destination: DestinationSettings,
@@ -198,6 +207,8 @@ def _account(
     found = results(settled, rows, taken.named, drained)
     withdrawals = Withdrawals(taken.lost_by, settled, rows, drained, taken.kept)
     items = account_for(plan, found, Result(Outcome.PENDING, Reason.NOT_IN_TIME), withdrawals.of)
+    if order.preview:
+        items = with_changes(items, changes(ledger, store, settled, base_url_of(settings)))
     shown = drained or Drained(message="" if order.preview else _NOTHING)
     return DestinationAccount(
         destination.name,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from misp_modules_ext.config import cached
 from misp_modules_ext.config.settings import Settings
-from misp_modules_ext.delivery import embedded
+from misp_modules_ext.delivery import embedded, queue
 from misp_modules_ext.delivery.submit import LEAST, Order, keep, problem_account, submit
 from misp_modules_ext.errors import ConfigurationError, LedgerError, UsageError
 from misp_modules_ext.misp.coerce import flag
@@ -60,6 +60,7 @@ def run(
         account = submit(request.events, settings, order)
         account = replace(account, warnings=(*account.warnings, *request.refused))
         embedded.wake()
+        queue.wake(settings)
         _keep(settings, account)
     except ConfigurationError as error:
         account = problem_account(door, str(error), "configuration", started)

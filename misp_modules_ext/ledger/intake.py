@@ -65,6 +65,7 @@ def take(
     *,
     read_later: bool = False,
     elsewhere: Iterable[RuleSet] = (),
+    asked: Collection[int] = (),
 ) -> Taken:
     """Take views into the ledger.
 
@@ -77,12 +78,13 @@ def take(
         base_url: address of MISP for links.
         read_later: have our own reading settle the events.
         elsewhere: rule sets of destinations that a request does not name: it takes nothing away from them either.
+        asked: ids of the destinations that a person asks for with our own reading.
     """
     alone(connection)
     clock = now_ms(connection)
     views = [prepared(event, clock // 1000) for event in events]
     known = {uuid: open_event(connection, uuid) for uuid in sorted({v.event.uuid for v in views})}
-    stores = _asked_for(connection, stores, [event.event_id for event in known.values()], origin)
+    stores = _asked_for(connection, stores, [event.event_id for event in known.values()], origin, asked)
     taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere))
     taking.plan(views, known, stores)
     taking.compare()
@@ -93,13 +95,19 @@ def take(
 
 
 def _asked_for(
-    connection: Connection, stores: Sequence[Store], event_ids: Sequence[int], origin: Origin
+    connection: Connection,
+    stores: Sequence[Store],
+    event_ids: Sequence[int],
+    origin: Origin,
+    named: Collection[int] = (),
 ) -> Sequence[Store]:
-    """Note who is asked for these events; our own reading asks for nobody, and learns who was."""
+    """Note who is asked for these events; our own reading asks for nobody but those `named`, and learns who was."""
     table = schema.audience
     if origin is Origin.REQUEST:
-        pairs = sorted((event_id, store.destination_id) for event_id in event_ids for store in stores)
-        bulk.insert_missing(connection, table, ["event_id", "destination_id"], pairs)
+        named = [store.destination_id for store in stores]
+    pairs = sorted((event_id, destination_id) for event_id in event_ids for destination_id in named)
+    bulk.insert_missing(connection, table, ["event_id", "destination_id"], pairs)
+    if origin is Origin.REQUEST:
         return stores
     asked = {row[1] for row in bulk.rows_by(connection, table.c.event_id, event_ids, table.c.destination_id)}
     return [store for store in stores if store.destination_id in asked]

@@ -19,7 +19,14 @@ from misp_modules_ext.ledger.ledger import Ledger
 from misp_modules_ext.ledger.stores import key_of
 
 
-def mark(settings: Settings, destination: DestinationSettings, ledger: Ledger, *, adopt: bool = False) -> None:
+def mark(
+    settings: Settings,
+    destination: DestinationSettings,
+    ledger: Ledger,
+    *,
+    adopt: bool = False,
+    keep: bool = True,
+) -> None:
     """Mark a store as this ledger's.
 
     Args:
@@ -27,6 +34,7 @@ def mark(settings: Settings, destination: DestinationSettings, ledger: Ledger, *
         destination: the store.
         ledger: the ledger.
         adopt: take it over from another one.
+        keep: write the mark; without it only look whether it is another ledger's.
 
     Raises:
         LedgerError: it is another ledger's.
@@ -41,7 +49,8 @@ def mark(settings: Settings, destination: DestinationSettings, ledger: Ledger, *
             "undo each other's work: name that one with [ledger] url, or take the store over with "
             f"`misp-microsoft reconcile --adopt --destination '{destination.name}'`. Nothing was taken."
         )
-    _write(file, {"ledger": ledger.identity, "where": ledger.where, "destination": destination.name})
+    if keep:
+        _write(file, {"ledger": ledger.identity, "where": ledger.where, "destination": destination.name})
 
 
 def _read(file: Path) -> dict[str, str]:

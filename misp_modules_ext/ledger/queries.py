@@ -48,7 +48,7 @@ class Alike(NamedTuple):
     wanted: bool
     there: bool
     reason: str | None
-    count: int
+    rows: int
 
 
 class Counts(NamedTuple):
@@ -67,16 +67,16 @@ class Counts(NamedTuple):
     @property
     def there(self) -> int:
         """What is there, also what is due to change or to go."""
-        return sum(row.count for row in self.alike if row.there)
+        return sum(row.rows for row in self.alike if row.there)
 
     def of(self, state: int) -> int:
         """Rows in a state."""
-        return sum(row.count for row in self.alike if row.state == state)
+        return sum(row.rows for row in self.alike if row.state == state)
 
     def due(self, *, wanted: bool, there: bool = True) -> int:
         """Due rows: to create (`wanted`, not `there`), to update (`wanted`, `there`), to withdraw (not `wanted`)."""
         due = [row for row in self.alike if row.state == schema.DUE and row.wanted is wanted]
-        return sum(row.count for row in due if row.there is there or not wanted)
+        return sum(row.rows for row in due if row.there is there or not wanted)
 
 
 class Destination(NamedTuple):
@@ -210,7 +210,7 @@ def counts(connection: Connection, destination_id: int, *, exact: bool = False, 
         elif total < effort.exact:
             rows = _shared_out(rows, total)
         else:
-            rows = [row._replace(count=rounded(row.count / part)) for row in rows]
+            rows = [row._replace(rows=rounded(row.rows / part)) for row in rows]
         found += rows
         if total < effort.exact:
             counted.add(state)
@@ -245,10 +245,10 @@ def _sample(connection: Connection, here: ColumnElement[bool], effort: Effort) -
 
 def _shared_out(sample: Sequence[Alike], total: int) -> list[Alike]:
     """A number that is known, divided as the sample is."""
-    seen = sum(row.count for row in sample)
-    rows = [row._replace(count=row.count * total // seen) for row in sample]
-    most = max(range(len(rows)), key=lambda place: rows[place].count)
-    rows[most] = rows[most]._replace(count=rows[most].count + total - sum(row.count for row in rows))
+    seen = sum(row.rows for row in sample)
+    rows = [row._replace(rows=row.rows * total // seen) for row in sample]
+    most = max(range(len(rows)), key=lambda place: rows[place].rows)
+    rows[most] = rows[most]._replace(rows=rows[most].rows + total - sum(row.rows for row in rows))
     return rows
 
 

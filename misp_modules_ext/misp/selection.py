@@ -7,15 +7,14 @@ translation's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from misp_modules_ext.config.settings import Selection
-from misp_modules_ext.model.misp import INHERIT, SHARING_GROUP, Attribute, Event, Pap, Sharing, Tag, Tlp
+from misp_modules_ext.model.misp import INHERIT, SHARING_GROUP, UNSAID, Attribute, Event, Pap, Sharing, Tag, Tlp
 from misp_modules_ext.model.outcome import Reason
 
 _SCALE = {0: "your organisation only", 1: "this community only", 2: "connected communities", 3: "all communities"}
-_INHERITS = (None, INHERIT)
 
 
 class Closed(NamedTuple):
@@ -56,7 +55,7 @@ def exists(event: Event, attribute: Attribute) -> Closed | None:
 class Gates:
     """The gates of one `[selection]` for the attributes of one event.
 
-    What depends on the event alone is asked once, and what depends on tags once for each set of them.
+    What depends on the event alone is asked once, what depends on tags or sharing once for each set of them.
     """
 
     def __init__(self, event: Event, rule: Selection, some_picked: bool) -> None:
@@ -72,6 +71,8 @@ class Gates:
         self._some_picked = some_picked
         self._published = _published(event, rule)
         self._organisation = _organisation(event, rule)
+        self._goes_by_sharing = bool(rule.min_distribution or rule.sharing_groups)
+        self._by_sharing: dict[tuple[Sharing, Sharing], Closed | None] = {}
 
     def of_tags(self, tags: tuple[Tag, ...], tlp: Tlp, pap: Pap | None) -> Closed | None:
         """The first closed one of the gates that go by tags, for an attribute with these tags of its own.
@@ -100,11 +101,17 @@ class Gates:
             or self._published
             or (_types(attribute, rule) if rule.types else None)
             or of_tags
-            or (_distribution(self._event, attribute, rule) if rule.min_distribution else None)
-            or (_sharing_groups(self._event, attribute, rule) if rule.sharing_groups else None)
+            or (self._sharing(attribute) if self._goes_by_sharing else None)
             or self._organisation
             or (_warninglists(attribute.warninglists, rule) if attribute.warninglists else None)
         )
+
+    def _sharing(self, attribute: Attribute) -> Closed | None:
+        inner = (attribute.sharing, UNSAID if attribute.object is None else attribute.object.sharing)
+        if inner not in self._by_sharing:
+            levels = _levels(self._event.sharing, inner)
+            self._by_sharing[inner] = _distribution(levels, self._rule) or _sharing_groups(levels, self._rule)
+        return self._by_sharing[inner]
 
     def _picked(self, tags: tuple[Tag, ...]) -> Closed | None:
         if not self._some_picked or carries(tags, self._rule.pick_tag):
@@ -153,18 +160,16 @@ def _pap(pap: Pap | None, rule: Selection) -> Closed | None:
     return Closed(Reason.PAP, f"It is {pap.tag}, and at most {rule.max_pap.tag} may go.")
 
 
-def _levels(event: Event, attribute: Attribute) -> Iterator[Sharing]:
-    """The sharing of event, attribute and object, without those that inherit from the level above."""
+def _levels(event: Sharing, inner: Iterable[Sharing]) -> list[Sharing]:
+    """The sharing of an event, and of an attribute and its object without those that inherit from the level above."""
     # An attribute or object that does not say inherits: MISP's default. An event that does not say says nothing.
-    yield event.sharing
-    if attribute.sharing.distribution not in _INHERITS:
-        yield attribute.sharing
-    if attribute.object is not None and attribute.object.sharing.distribution not in _INHERITS:
-        yield attribute.object.sharing
+    return [event, *(level for level in inner if level.distribution not in (None, INHERIT))]
 
 
-def _distribution(event: Event, attribute: Attribute, rule: Selection) -> Closed | None:
-    for level in _levels(event, attribute):
+def _distribution(levels: Iterable[Sharing], rule: Selection) -> Closed | None:
+    if rule.min_distribution == 0:
+        return None
+    for level in levels:
         if level.distribution == SHARING_GROUP and level.group in rule.sharing_groups:
             continue
         if level.distribution in _SCALE and level.distribution >= rule.min_distribution:
@@ -182,8 +187,10 @@ def _distribution_message(level: Sharing, rule: Selection) -> str:
     return f"Its distribution is not said, and {needed}."
 
 
-def _sharing_groups(event: Event, attribute: Attribute, rule: Selection) -> Closed | None:
-    for level in _levels(event, attribute):
+def _sharing_groups(levels: Iterable[Sharing], rule: Selection) -> Closed | None:
+    if not rule.sharing_groups:
+        return None
+    for level in levels:
         if level.distribution is None:
             return Closed(Reason.SHARING_GROUP, "The source does not say the distribution.")
         if level.distribution == SHARING_GROUP and level.group not in rule.sharing_groups:

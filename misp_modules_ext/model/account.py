@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from misp_modules_ext.model.outcome import WORST_FIRST, Outcome, Reason, State
 
@@ -12,6 +13,20 @@ from misp_modules_ext.model.outcome import WORST_FIRST, Outcome, Reason, State
 SCHEMA = 1
 
 DOORS = ("export", "action", "expansion", "cli", "sync")
+
+
+class Difference(NamedTuple):
+    """One field of an indicator that would change.
+
+    Attributes:
+        field: for example `labels`; never renamed.
+        before: what is there, in words; of a list only what would go.
+        after: what would be there instead; of a list only what would come.
+    """
+
+    field: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +37,8 @@ class ObservableAccount:
         kind: the observable's kind, for example `file-sha256`.
         indicator: its STIX id; also where the destination does not speak STIX, so that reports can be compared.
         expires: valid-until, seconds since 1970 UTC; `None` when it was not sent.
+        change: in a preview `create`, `update` or `withdraw` for what would be sent, else `""`.
+        differences: of an update; empty also when it is not known what exactly is there.
     """
 
     kind: str
@@ -31,6 +48,8 @@ class ObservableAccount:
     expires: int | None = None
     reason: Reason | None = None
     message: str = ""
+    change: str = ""
+    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +150,8 @@ class Account:
         finished: seconds since 1970 UTC.
         preview: nothing was sent: outcomes say what would happen.
         problem: why nothing at all could be done (bad configuration, unreadable request); `""` normally.
-        problem_code: `""` normally; `configuration`, `usage`, `ledger` or `internal` for `problem`.
+        problem_code: `""` normally; `configuration`, `usage`, `ledger`, `internal` or `unfinished` for `problem`.
+        as_of: when outcomes were brought up to date, seconds since 1970 UTC; `None` for those of the submission itself.
     """
 
     submission: str
@@ -145,6 +165,7 @@ class Account:
     problem: str = ""
     problem_code: str = ""
     warnings: tuple[str, ...] = ()
+    as_of: float | None = None
 
 
 #: Parts with these reasons are no loss: no destination of this kind could hold them.

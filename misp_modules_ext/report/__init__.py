@@ -8,6 +8,7 @@ from __future__ import annotations
 from misp_modules_ext.report.as_html import html_pieces, to_html
 from misp_modules_ext.report.as_json import to_dict, to_json
 from misp_modules_ext.report.as_terminal import to_terminal
+from misp_modules_ext.report.from_json import from_json
 from misp_modules_ext.report.identity import check_identity
 from misp_modules_ext.report.reasons import reasons_markdown
 from misp_modules_ext.report.summary import exit_code, summary
@@ -18,6 +19,7 @@ __all__ = [
     "Verdict",
     "check_identity",
     "exit_code",
+    "from_json",
     "html_pieces",
     "reasons_markdown",
     "summary",

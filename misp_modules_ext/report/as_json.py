@@ -57,6 +57,7 @@ def _(account: Account) -> dict[str, Any]:
         "started": iso(account.started),
         "finished": iso(account.finished),
         "preview": account.preview,
+        **({} if account.as_of is None else {"asOf": iso(account.as_of)}),
         "problem": problem,
         "warnings": account.warnings,
         "events": account.events,
@@ -112,6 +113,7 @@ def _(part: ObservableAccount) -> dict[str, Any]:
         "indicator": part.indicator,
         "expires": None if part.expires is None else iso(part.expires),
         **_why(part.reason, part.message),
+        **_change(part),
     }
 
 
@@ -123,6 +125,14 @@ def _(removed: Removed) -> dict[str, Any]:
         "indicator": removed.indicator,
         "outcome": removed.outcome.value,
     }
+
+
+def _change(part: ObservableAccount) -> dict[str, Any]:
+    """Only previews say it."""
+    if not part.change:
+        return {}
+    differences = [{"field": d.field, "before": d.before or None, "after": d.after or None} for d in part.differences]
+    return {"change": part.change, "differences": differences}
 
 
 def _why(reason: Reason | None, message: str) -> dict[str, str | None]:

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from misp_modules_ext.model.account import REPORT_ORDER, Account, DestinationAccount
 from misp_modules_ext.model.outcome import Outcome, State
+from misp_modules_ext.report.diff import diff
 from misp_modules_ext.report.reasons import ReasonCount, count_reasons
 from misp_modules_ext.report.summary import sum_in_words
-from misp_modules_ext.report.text import number, one_line, plural, prose, shorten, visible
+from misp_modules_ext.report.text import iso, number, one_line, plural, prose, shorten, visible
 from misp_modules_ext.report.verdict import Level, verdict
 
 #: Attributes named under each reason.
@@ -55,6 +56,10 @@ def _lines(account: Account, console: Console) -> Iterator[RenderableType]:
     yield _text(answer.sentence, console, _LEVEL_STYLES[answer.level])
     if account.problem:
         yield _text(account.problem, console)
+    if account.as_of is not None:
+        yield _text(
+            f"The submission ended at {iso(account.finished)}; this is how it stands at {iso(account.as_of)}.", console
+        )
     for warning in account.warnings:
         yield _text(f"Warning: {one_line(warning)}", console, "yellow")
     for event in account.events:
@@ -62,7 +67,9 @@ def _lines(account: Account, console: Console) -> Iterator[RenderableType]:
             yield _text(f"Note: {one_line(event.info) or event.uuid}: {one_line(note)}", console, "yellow")
     yield from _overview(account, console)
     for destination in account.destinations:
-        yield from _remarks(destination, console)
+        yield from _remarks(destination, console, preview=account.preview)
+    if account.preview:
+        yield from (_indented(by, words, console) for by, words in diff(account))
     for found in count_reasons(account, EXAMPLES):
         yield from _reason(found, account, console)
     if not account.destinations:
@@ -103,10 +110,10 @@ def _state_style(state: State) -> str:
     return "" if state is State.OK else "bold red"
 
 
-def _remarks(destination: DestinationAccount, console: Console) -> Iterator[Text]:
+def _remarks(destination: DestinationAccount, console: Console, *, preview: bool) -> Iterator[Text]:
     if destination.message:
         yield _text(f"{one_line(destination.name)}: {one_line(destination.message)}", console, "yellow")
-    if destination.removed:
+    if destination.removed and not preview:
         gone = f"{plural(len(destination.removed), 'indicator')} withdrawn for attributes that are gone"
         yield _text(f"{one_line(destination.name)}: {gone}", console)
 

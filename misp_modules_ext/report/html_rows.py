@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from html import escape
 
@@ -17,6 +17,7 @@ from markupsafe import Markup
 from misp_modules_ext.model.account import Account, Item, ObservableAccount
 from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.report.as_json import explanation
+from misp_modules_ext.report.diff import differing
 from misp_modules_ext.report.text import escape_character, iso, moment, number, one_line, prose, shorten
 from misp_modules_ext.report.view import Row
 
@@ -154,10 +155,19 @@ def _part(part: ObservableAccount, item: Item) -> str:
 
 
 def _why(item: Item) -> str:
-    notes = "".join(f'<span class="note">{sentence(note)}</span>' for note in item.notes)
+    notes = "".join(f'<span class="note">{sentence(note)}</span>' for note in (*_changes(item), *item.notes))
     code = _code(item.reason) if item.reason else ""
     message = item.message or (item.reason.meaning if item.reason else "")
     return f"{code}{sentence(message)}{notes}"
+
+
+def _changes(item: Item) -> Iterator[str]:
+    """What a preview would send."""
+    for part in item.observables:
+        if part.change == "create":
+            yield f"New: {part.kind}."
+        elif part.change == "update":
+            yield f"Changes {part.kind}: {differing(part)}."
 
 
 def _code(reason: Reason) -> str:

@@ -31,6 +31,10 @@ PROBLEMS = {
         "The ledger cannot be used.",
         "See the message; until then nothing is taken and nothing is sent.",
     ),
+    "unfinished": (
+        "Its account was never written.",
+        "Look at `misp-microsoft status`: what it had taken goes by itself.",
+    ),
     "internal": (
         "The program failed.",
         "Repeat: what has arrived is not doubled. If it fails again, please report this fault to the project, with the "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from misp_modules_ext.model.indicator import Evidence, Reference, Severity
-from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tag
+from misp_modules_ext.model.indicator import Evidence, Kind, Reference, Severity
+from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tag, Tlp
 from misp_modules_ext.translate.lifetime import LAST_SECOND, base_of, valid_from, window_of
 from misp_modules_ext.translate.markings import EventMarks, Marks
 from misp_modules_ext.translate.observation import Observation
@@ -39,6 +39,7 @@ class EventContext:
         self._title = readable(event.info)
         self._severity = _SEVERITIES.get(event.threat_level or 0, Severity.INFORMATIONAL)
         self._marks = EventMarks(event.tags, rules.tlp, rules.labels)
+        self._windows: dict[tuple[Kind, Tlp], int] = {}
 
     def marks(self, tags: tuple[Tag, ...]) -> Marks:
         """What the event's tags say together with an attribute's own."""
@@ -55,7 +56,7 @@ class EventContext:
         reference = Reference(event.uuid, attribute.uuid, self._link)
         found = []
         for observable in observation.observables:
-            until = min(base + window_of(rules, observable.kind, marks.tlp), LAST_SECOND)
+            until = min(base + self._window(observable.kind, marks.tlp), LAST_SECOND)
             # In the order of the fields: keywords cost a quarter more, and this runs for every attribute.
             found.append(
                 Evidence(
@@ -74,6 +75,12 @@ class EventContext:
                 )
             )
         return tuple(found)
+
+    def _window(self, kind: Kind, tlp: Tlp) -> int:
+        window = self._windows.get((kind, tlp))
+        if window is None:
+            window = self._windows[kind, tlp] = window_of(self._rules, kind, tlp)
+        return window
 
 
 def evidence(

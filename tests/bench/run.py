@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from tests.bench import commit, memory, repeat, translation
+from tests.bench import commit, memory, million, repeat, translation
 from tests.bench.line import Line, Size
 from tests.support.databases import KINDS
 
@@ -24,6 +24,7 @@ MEASURES: Mapping[str, Callable[[Size, Sequence[str], Path], Iterator[Line]]] = 
     "commit": commit.lines,
     "repeat": repeat.lines,
     "memory": memory.lines,
+    "million": million.lines,
 }
 
 

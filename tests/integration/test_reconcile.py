@@ -429,12 +429,12 @@ def test_another_severity_by_configuration_is_nobodys_edit(world: World) -> None
     """It is no content, so only Microsoft's list shows that it should go again."""
     settings = _configure(world, DEFENDER)
     _push(settings, _event(ONE, TWO))
-    other = _configure(world, DEFENDER, wipe=False, severity="Informational")
+    other = _configure(world, DEFENDER, wipe=False, severity="High")
     Rounds("test", "worker", QUICK).go(other, wait=True)
     found = _compare(other)
     assert _drifts(found) == {ONE: Drift.RULES, TWO: Drift.RULES}
     settle(found, APPLY, other)
-    assert {e["severity"] for e in world.emulator.state()["defender"][TENANT]} == {"Informational"}
+    assert {e["severity"] for e in world.emulator.state()["defender"][TENANT]} == {"High"}
     assert _compare(other).findings == []
     _edit(other, ONE, facts=("edited",))
     assert _drifts(_compare(other)) == {ONE: Drift.EDITED}

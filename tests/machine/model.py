@@ -7,6 +7,8 @@ A view is what MISP showed of an event at one moment; `read_view` makes it from 
 from __future__ import annotations
 
 import uuid
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +60,7 @@ class Attribute:
     deleted: bool
     timestamp: int
     tags: frozenset[tuple[str, bool, bool]]
+    comment: str = ""
 
 
 @dataclass
@@ -85,8 +88,8 @@ def read_view(event: Json, *, published: bool, only: list[Json] | None = None) -
         published: it counts as published.
         only: where a workflow filtered, the attributes that it let through.
     """
-    every = [_attribute(a, deleted=False) for a in event["Attribute"]]
-    for holder in event["Object"]:
+    every = [_attribute(a, deleted=False) for a in event.get("Attribute", [])]
+    for holder in event.get("Object", []):
         every += [_attribute(a, deleted=holder["deleted"]) for a in holder["Attribute"]]
     shown = every
     if only is not None:
@@ -110,7 +113,9 @@ def read_view(event: Json, *, published: bool, only: list[Json] | None = None) -
 def _attribute(row: Json, *, deleted: bool) -> Attribute:
     observables = POOL[row["type"], row["value"]]
     gone = bool(row["deleted"]) or deleted
-    return Attribute(row["uuid"], observables, row["to_ids"], gone, int(row["timestamp"]), _tags(row))
+    return Attribute(
+        row["uuid"], observables, row["to_ids"], gone, int(row["timestamp"]), _tags(row), row["comment"]
+    )
 
 
 def _tags(row: Json) -> frozenset[tuple[str, bool, bool]]:
@@ -146,16 +151,32 @@ class Wanted:
     severity: str
     tlp: str
     labels: list[str]
+    comments: set[str]
     until: int
     events: set[str]
 
 
 @dataclass
 class Place:
-    """A destination: the strictest TLP that may go there, and the kinds it has a place for."""
+    """A destination.
+
+    Attributes:
+        max_tlp: the strictest that may go there.
+        kinds: what it has a place for.
+        taken: what others have put there before us.
+        held: what people keep away.
+        sent: until when what was sent there counts.
+        until: the same of whatever was last sent.
+        generations: how often each has been withdrawn.
+    """
 
     max_tlp: str
     kinds: frozenset[str]
+    taken: frozenset[Observable] = frozenset()
+    held: set[Observable] = field(default_factory=set)
+    sent: set[Observable] = field(default_factory=set)
+    until: dict[Observable, int] = field(default_factory=dict)
+    generations: Counter[Observable] = field(default_factory=Counter)
 
 
 @dataclass
@@ -198,6 +219,7 @@ class Model:
         event.places |= set(places)
         event.read_at, event.failures = now, 0
         if view.timestamp < event.timestamp:
+            self._sent_with(view, places, now)
             return
         event.timestamp = view.timestamp
         for attribute in view.attributes:
@@ -206,6 +228,13 @@ class Model:
                 if attribute.timestamp >= stored.attribute.timestamp:
                     self._add_to(observable, stored, view, attribute)
             self._take_new(known, view, attribute, places, now)
+        self._sent_with(view, places, now)
+
+    def _sent_with(self, view: View, places: list[str], now: int) -> None:
+        """What a view says may go is brought in line at once."""
+        for name in places:
+            passing = [a for a in view.attributes if self._passes(Evidence(view, a, now), name)]
+            self.in_line(name, {observable for a in passing for observable in a.observables}, now)
 
     def _add_to(self, observable: Observable, stored: Evidence, view: View, attribute: Attribute) -> None:
         """A request's version replaces the stored one where it is worse nowhere."""
@@ -251,6 +280,8 @@ class Model:
                 if uuid_ not in seen:
                     for stored in known.values():
                         stored.vouches = False
+        for name in event.places:
+            self.in_line(name, self.of_event(view.event), now)
 
     def _settle(
         self, observable: Observable, stored: Evidence, view: View, attribute: Attribute, *, frozen: bool
@@ -284,6 +315,8 @@ class Model:
             for known in self.evidence.get(event_uuid, {}).values():
                 for stored in known.values():
                     stored.vouches = False
+            for name in event.places:
+                self.in_line(name, self.of_event(event_uuid), now)
 
     def unread(self, event_uuid: str, now: int) -> None:
         """Our own reading failed."""
@@ -306,18 +339,75 @@ class Model:
             return False
         return TLP[_tlp(stored)] <= TLP[self.places[place].max_tlp]
 
-    def wanted(self, place: str, now: int) -> dict[Observable, Wanted]:
-        """What a destination must hold."""
+    def content(self, name: str) -> dict[Observable, Wanted]:
+        """What the evidence that counts at a destination says, whether or not it is over."""
+        place = self.places[name]
         pieces: dict[Observable, list[Evidence]] = {}
         for event, attributes in self.evidence.items():
-            if place not in self.events[event].places:
+            if name not in self.events[event].places:
                 continue
             for known in attributes.values():
                 for observable, stored in known.items():
-                    if self._passes(stored, place) and observable[0] in self.places[place].kinds:
+                    if self._passes(stored, name) and observable[0] in place.kinds:
                         pieces.setdefault(observable, []).append(stored)
-        found = {observable: _merged(those) for observable, those in pieces.items()}
-        return {observable: entry for observable, entry in found.items() if entry.until > now}
+        return {observable: _merged(those) for observable, those in pieces.items()}
+
+    def wanted(self, name: str, now: int) -> dict[Observable, Wanted]:
+        """What a destination must hold."""
+        place = self.places[name]
+        away = place.held | place.taken
+        return {o: entry for o, entry in self.content(name).items() if o not in away and entry.until > now}
+
+    # -- what goes where nothing fails ---------------------------------------------------------------------------
+
+    def in_line(self, name: str, observables: Iterable[Observable], now: int) -> None:
+        """Some observables are sent to a destination, or withdrawn, as what is known of them asks."""
+        place, content = self.places[name], self.content(name)
+        for observable in observables:
+            if observable in place.held | place.taken:
+                continue
+            entry = content.get(observable)
+            if entry is not None:
+                self._present(place, observable, entry, now)
+            elif observable in place.sent:
+                self._gone(place, observable)
+
+    def _present(self, place: Place, observable: Observable, entry: Wanted, now: int) -> None:
+        until, before = entry.until, place.until.get(observable, 0)
+        if before > now and 0 < until - before < WINDOW // 10:
+            until = before
+        place.sent.discard(observable)
+        if until > now:
+            place.sent.add(observable)
+            place.until[observable] = until
+
+    def _gone(self, place: Place, observable: Observable) -> None:
+        place.sent.remove(observable)
+        place.generations[observable] += 1
+
+    def expire(self, now: int) -> None:
+        """What is over is gone without being withdrawn."""
+        for place in self.places.values():
+            place.sent = {observable for observable in place.sent if place.until[observable] > now}
+
+    def hold(self, names: Iterable[str], observable: Observable) -> None:
+        """A person takes a value back."""
+        for name in names:
+            place = self.places[name]
+            place.held.add(observable)
+            if observable in place.sent:
+                self._gone(place, observable)
+
+    def release(self, names: Iterable[str], observable: Observable, now: int) -> None:
+        """And lets it go again."""
+        for name in names:
+            if observable in self.places[name].held:
+                self.places[name].held.remove(observable)
+                self.in_line(name, [observable], now)
+
+    def of_event(self, event: str) -> set[Observable]:
+        """All that an event ever vouched for."""
+        return {observable for known in self.evidence.get(event, {}).values() for observable in known}
 
 
 def _tlp(stored: Evidence) -> str:
@@ -348,5 +438,6 @@ def _merged(pieces: list[Evidence]) -> Wanted:
         until=max(
             max(piece.attribute.timestamp, piece.header.publish_timestamp, piece.taken) + WINDOW for piece in pieces
         ),
+        comments={piece.attribute.comment for piece in pieces} - {""},
         events={piece.header.event for piece in pieces},
     )

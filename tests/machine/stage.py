@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
+from typer.testing import CliRunner
 
+from misp_modules_ext.cli.app import app
 from misp_modules_ext.config import Settings, load
 from misp_modules_ext.delivery.rounds import Rounds
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.delivery.submit import Order, keep, submit
 from misp_modules_ext.emulator import Emulator
+from misp_modules_ext.emulator.calls import Call
 from misp_modules_ext.ledger import open_ledger, schema
 from misp_modules_ext.misp.requests import ModuleRequest
 from misp_modules_ext.model.account import Account
@@ -111,6 +117,31 @@ class Stage:
         """Make all events due for our own reading."""
         self.ledger.write(lambda c: c.execute(update(schema.event).values(read_due_ms=self.clock.now * 1000)))
 
+    def command(self, *words: str) -> None:
+        """A command of a person's; nothing may go wrong but what waits or is rejected."""
+        result = CliRunner().invoke(app, [*words, "--config", str(self._config)])
+        assert result.exit_code in (0, 1, 3), result.output
+
+    def is_due(self) -> bool:
+        """Whether anything is to be sent, now or later."""
+        due = select(schema.holding.c.observable_id).where(schema.holding.c.state == schema.DUE)
+        return self.ledger.read(lambda connection: connection.execute(due).first()) is not None
+
+    def colleague(self, value: str, kind: str) -> None:
+        """Another application puts an entry into Defender."""
+        entry = {"indicatorValue": value, "indicatorType": kind, "action": "Block", "title": "By hand", "description": "x"}
+        core = self.emulator.core
+        form = {"grant_type": "client_credentials", "client_id": "soc", "client_secret": "soc"}
+        form["scope"] = "https://api.securitycenter.microsoft.com/.default"
+        login = Call.read("POST", f"/{self.tenant}/oauth2/v2.0/token", body=urlencode(form).encode())
+        token = core.handle(login).answer
+        assert token is not None
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token.json()['access_token']}"}
+        call = Call.read("POST", "/api/indicators", headers=headers, body=json.dumps(entry).encode())
+        answer = core.handle(call).answer
+        assert answer is not None
+        assert answer.status == 200, answer.body
+
     def uploads(self) -> int:
         """How many requests changed something at Microsoft, or tried to."""
         return sum(1 for r in self.emulator.requests() if r["method"] != "GET" and r["api"] != "login")
@@ -132,6 +163,4 @@ class Stage:
 
 def seconds(text: str) -> int:
     """A moment in seconds since 1970 UTC."""
-    from datetime import datetime
-
     return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())

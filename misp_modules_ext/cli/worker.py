@@ -1,0 +1,159 @@
+"""`misp-microsoft worker`: drains the ledger until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from misp_modules_ext.cli import looking
+from misp_modules_ext.cli.common import ConfigOption
+from misp_modules_ext.config import Settings, cached
+from misp_modules_ext.delivery import queue
+from misp_modules_ext.delivery.places import holder
+from misp_modules_ext.delivery.rounds import AT_ONCE, Rounds
+from misp_modules_ext.errors import ConfigurationError, LedgerError
+from misp_modules_ext.ledger import open_ledger, queries
+from misp_modules_ext.ledger.stores import key_of
+from misp_modules_ext.report.text import iso, one_line
+
+log = logging.getLogger("misp_modules_ext")
+
+#: Seconds between two looks at what is due, when nobody wakes the worker.
+PERIOD = 5.0
+#: Seconds to wait for requests under way when it is stopped: a request takes 40 at most.
+PATIENCE = 45.0
+
+
+def worker(
+    config: ConfigOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Send what is due and end, instead of going on.")] = False,
+    threads: Annotated[
+        int, typer.Option("--threads", min=1, max=256, help="Destinations that are sent to at once.")
+    ] = AT_ONCE,
+) -> None:
+    """Read events that wait from MISP and send what is due, until SIGTERM or Ctrl-C: then finish what is under way.
+
+    Several workers share one ledger. With [queue] url they are woken at once, else they look every few seconds.
+    With --once the exit code is that of `status`: 0 when nothing is left.
+    """
+    settings = cached(config)
+    ledger = open_ledger(settings.ledger.url.get_secret_value())
+    _log_lines()
+    worker = _Worker(config, threads)
+    worker.obey_signals()
+    log.info("Draining %s.", ledger.where)
+    if not looking.reads_misp(settings):
+        log.info("%s", looking.NO_KEY)
+    if once:
+        raise typer.Exit(worker.once(settings))
+    worker.run(settings)
+
+
+class _Worker:
+    """One process that drains.
+
+    Args:
+        config: where the configuration is; read again when it changes.
+        threads: destinations that are sent to at once.
+    """
+
+    def __init__(self, config: Path | None, threads: int) -> None:
+        self._config = config
+        self._awake = threading.Event()
+        self._ended = threading.Event()
+        self._rounds = Rounds(holder("worker"), "worker", changed=self._awake.set, at_once=threads)
+
+    def obey_signals(self) -> None:
+        """End on SIGTERM and SIGINT; on a second one at once."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+
+    def _signalled(self, number: int, _: FrameType | None) -> None:
+        if self._ended.is_set():
+            os._exit(128 + number)
+        # In a thread: the main one may hold the events' locks at this very moment.
+        threading.Thread(target=self._end, daemon=True).start()
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._awake.set()
+
+    def run(self, settings: Settings) -> None:
+        """Drain until it is to end."""
+        with queue.listening(settings, self._awake.set):
+            while not self._ended.is_set():
+                settings = self._round(settings)
+                self._awake.wait(PERIOD)
+                self._awake.clear()
+            self._finish(settings)
+
+    def _round(self, settings: Settings) -> Settings:
+        """One round by the configuration as it is now, or was when it could be read last."""
+        try:
+            settings = cached(self._config)
+            self._rounds.go(settings)
+        except (ConfigurationError, LedgerError) as error:
+            log.warning("Nothing is sent: %s", error)
+        return settings
+
+    def once(self, settings: Settings) -> int:
+        """Drain until nothing is left that may go now; the exit code."""
+        failed: list[LedgerError] = []
+
+        def drain() -> None:
+            try:
+                self._rounds.go(settings, wait=True)
+            except LedgerError as error:
+                failed.append(error)
+
+        # In a thread, so that a signal is obeyed at once.
+        work = threading.Thread(target=drain, daemon=True)
+        work.start()
+        while work.is_alive() and not self._ended.is_set():
+            work.join(0.2)
+        if failed:
+            raise failed[0]
+        self._finish(settings)
+        ledger = open_ledger(settings.ledger.url.get_secret_value())
+        configured = {key_of(destination) for destination in settings.destinations}
+        return ledger.read(lambda connection: _exit_code(connection, configured))
+
+    def _finish(self, settings: Settings) -> None:
+        began = time.monotonic()
+        done = self._rounds.end(settings, PATIENCE)
+        words = "all requests are finished" if done else "some requests are not finished: they are repeated later"
+        log.info("Stopped after %.0f s: %s.", time.monotonic() - began, words)
+
+
+def _exit_code(connection: Connection, configured: set[bytes]) -> int:
+    codes = set()
+    for place in queries.destinations(connection):
+        if place.store in configured:
+            codes |= {looking.pause_code(place.pause.reason)} if place.pause is not None else set()
+            codes |= {3} if place.next_ms is not None else set()
+    return looking.first_code(codes)
+
+
+class _Line(logging.Formatter):
+    """One line for each event: UTC, and nothing that a terminal obeys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{iso(record.created)} {one_line(super().format(record))}"
+
+
+def _log_lines() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Line())
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
