@@ -21,6 +21,9 @@ _FOREIGN = (
     "NO_PROXY",
 )
 
+# Its assertions stand outside test files, and should say as much when they fail.
+pytest.register_assert_rewrite("tests.machine.machine")
+
 #: What our program keeps for its user goes into a folder of this run; services that tests start inherit it.
 _STATE = tempfile.mkdtemp(prefix="misp-modules-ext-")
 os.environ["XDG_STATE_HOME"] = _STATE

@@ -44,8 +44,8 @@ def push(
 ) -> None:
     """Send events to Microsoft and account for every attribute.
 
-    A file only adds and updates. An event that is read from MISP, with the key of [misp], also takes away what MISP no
-    longer says. What cannot be read costs itself alone: the others go, and the exit code says so.
+    A file only adds and updates. An event that is read from MISP, with the key of the section misp, also takes away
+    what MISP no longer says. What cannot be read costs itself alone: the others go, and the exit code says so.
     """
     settings = load(config)
     order = Order("cli", tuple(destination or ()), preview=dry_run)

@@ -94,7 +94,7 @@ def show(found: Status, *, as_json: bool) -> None:
         right=_NUMBERS.values(),
     )
     for at in found.destinations:
-        for words in _remarks(at):
+        for words in _remarks(at, found.at * 1000):
             line(out, words, indent=2)
     _tail(out, found)
 
@@ -168,14 +168,15 @@ def _next(at: At) -> int | None:
     return max(known.next_ms, known.pause.until_ms) if known.pause is not None else known.next_ms
 
 
-def _remarks(at: At) -> Iterator[str]:
+def _remarks(at: At, at_ms: float) -> Iterator[str]:
     name, known = at.place.name, at.place.known
     if known is None:
         yield f"{name}: nothing was ever sent there."
         return
     if known.pause is not None:
         code = f" ({known.pause.reason.code})" if known.pause.reason else ""
-        yield f"{name}: paused until {when(known.pause.until_ms)}{code}: {known.pause.message}"
+        how = "paused until" if known.pause.until_ms > at_ms else "failed last, was paused until"
+        yield f"{name}: {how} {when(known.pause.until_ms)}{code}: {known.pause.message}"
     if known.holder:
         yield f"{name}: {known.holder} sends at this moment."
     for (outcome, reason), count in _waits(at).items():

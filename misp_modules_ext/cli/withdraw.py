@@ -79,7 +79,7 @@ def _of_event(where: list[Place], uuid: str, notes: list[str]) -> Chosen:
         chosen.append((place, set(found.alone)))
         if found.shared:
             name = place.store.settings.name
-            notes.append(f"{plural(len(found.shared), 'value')} stay at {name}: other events vouch for them as well.")
+            notes.append(f"Kept at {name}: {plural(len(found.shared), 'value')} for which other events vouch as well.")
     return chosen
 
 

@@ -43,7 +43,8 @@ def worker(
 ) -> None:
     """Read events that wait from MISP and send what is due, until SIGTERM or Ctrl-C: then finish what is under way.
 
-    Several workers share one ledger. With [queue] url they are woken at once, else they look every few seconds.
+    Several workers share one ledger. With `url` in the section queue they are woken at once, else they look every few
+    seconds.
     With --once the exit code is that of `status`: 0 when nothing is left.
     """
     settings = cached(config)

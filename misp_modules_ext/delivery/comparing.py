@@ -35,12 +35,13 @@ PATIENCE = 900.0
 _MANNER = ("action is ", "severity is ", "alert is ", "device groups is ")
 
 
-def compare(place: Place, settle_ms: int) -> Comparison:
+def compare(place: Place, settle_ms: int, patience: float = PATIENCE) -> Comparison:
     """Compare one destination.
 
     Args:
         place: the destination.
         settle_ms: what was sent within so many milliseconds is left aside.
+        patience: seconds for one reading of the list.
 
     Raises:
         LedgerError: the ledger cannot be read.
@@ -53,7 +54,7 @@ def compare(place: Place, settle_ms: int) -> Comparison:
         found.state = State.MISCONFIGURED
     else:
         try:
-            entries = entries_of(place, patience=PATIENCE)
+            entries = entries_of(place, patience=patience)
             found.listed = True
         except DestinationError as error:
             found.state, found.message = TROUBLE[type(error)][0], str(error)

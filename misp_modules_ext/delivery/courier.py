@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 
 from misp_modules_ext.delivery.drain import BUSY, Drained, Place, drain
-from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.delivery.sender import TROUBLE
+from misp_modules_ext.delivery.stopping import Stopping
+from misp_modules_ext.errors import DestinationError, LedgerError
 from misp_modules_ext.ledger import holdings, schema
 from misp_modules_ext.ledger.holdings import Holding, Settled
 from misp_modules_ext.model.outcome import Reason, State
 
 #: Seconds between two looks at the ledger while another process sends.
 LOOK = 0.2
+
+_stopping = Stopping()
+_threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+
+def end_all(until: float) -> None:
+    """Have all couriers of this process begin nothing more, and wait for what they have under way.
+
+    Args:
+        until: `time.monotonic()` at which the waiting ends.
+    """
+    _stopping.begin()
+    for thread in list(_threads):
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 class Courier:
@@ -26,12 +43,14 @@ class Courier:
     """
 
     def __init__(self, place: Place, settled: Settled, deadline: float | None) -> None:
-        self._place = place
+        self._place = place._replace(troubled=self._hear, stopping=_stopping)
+        self._trouble: DestinationError | None = None
         self._settled = settled
         self._deadline = deadline
         self._numbers = [*settled.ready, *sorted(settled.withdrawing)]
         self._drained: Drained | None = None
         self._thread = threading.Thread(target=self._run, daemon=True, name="misp-microsoft-send")
+        _threads.add(self._thread)
         self._thread.start()
 
     def wait(self) -> None:
@@ -40,7 +59,15 @@ class Courier:
 
     def drained(self) -> Drained:
         """How it went so far."""
-        return self._drained or Drained(message="Not everything was answered in time; it goes on in the background.")
+        if self._drained is not None:
+            return self._drained
+        trouble = self._trouble
+        if trouble is not None:
+            return Drained(*TROUBLE[type(trouble)], str(trouble))
+        return Drained(message="Not everything was answered in time; it goes on in the background.")
+
+    def _hear(self, error: DestinationError | None) -> None:
+        self._trouble = error
 
     def rows(self) -> Mapping[int, Holding]:
         """What was due, as it is now."""

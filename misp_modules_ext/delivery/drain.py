@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import Api, DestinationSettings
 from misp_modules_ext.delivery.journal import LedgerJournal
-from misp_modules_ext.delivery.sender import TROUBLE, Delivered, Policy, Sender
+from misp_modules_ext.delivery.sender import TROUBLE, Delivered, Policy, Sender, Troubled
 from misp_modules_ext.delivery.slots import EvictionJournal, Slots
 from misp_modules_ext.delivery.stopping import Stopping
 from misp_modules_ext.destinations.interface import Destination
@@ -86,6 +86,7 @@ class Place(NamedTuple):
         lease_ms: how long a lease lasts without being renewed.
         neighbours: other destinations that share its slots.
         stopping: when it begins, what is under way is finished and nothing else begins.
+        troubled: see `Sender`.
     """
 
     ledger: Ledger
@@ -97,6 +98,7 @@ class Place(NamedTuple):
     lease_ms: int = lease.LEASE_MS
     neighbours: tuple[DestinationSettings, ...] = ()
     stopping: Stopping = NEVER
+    troubled: Troubled = lambda _: None
 
 
 def drain(
@@ -208,7 +210,10 @@ class _Draining:
         work.leaving.extend(more.leaving)
 
     def _within_slots(self, slots: Slots, work: Work) -> Drained:
-        """Leave out what finds no slot, and finish evictions: those for this work, and any that was interrupted."""
+        """Finish evictions that were interrupted, leave out what finds no slot, and evict for the rest."""
+        drained = self._evict()
+        if drained.state is not State.OK:
+            return drained
         try:
             left = slots.left_out(work.adding)
         except DestinationError as error:
@@ -218,6 +223,9 @@ class _Draining:
             return Drained(state, reason, str(error), self._sent)
         if left:
             work.dues[:] = [due for due in work.dues if _number(due) not in left]
+        return self._evict()
+
+    def _evict(self) -> Drained:
         store = self._place.store
         dues = self._place.ledger.read(lambda c: self._farewells(c, evictions.under_way(c, store)))
         return self._send(dues, {}, leaving=True, evicting=True) if dues else Drained(sent=self._sent)
@@ -289,7 +297,15 @@ class _Draining:
         book = EvictionJournal if evicting else LedgerJournal
         journal = book(place.ledger, place.store, self._lease, digests, live=live, withdrawing=leaving)
         limiter = limiter_for(place.store.settings, place.destination.limit) if place.destination.limit else None
-        sender = Sender(place.destination, limiter, None, place.policy, journal, withdrawing=leaving)
+        sender = Sender(
+            place.destination,
+            limiter,
+            None,
+            place.policy,
+            journal,
+            withdrawing=leaving,
+            troubled=place.troubled,
+        )
         with place.stopping.telling(sender.stop):
             sender.start(dues)
             delivered = sender.wait()

@@ -1,15 +1,19 @@
 """The drain inside the misp-modules process: one daemon thread, begun by the first call of a module.
 
 Never at import: a service that only lists its modules should not begin to send. After a fork the child begins its own.
+When the process ends in order, what is under way is finished and the leases go back: nobody then waits for them.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
+import time
 
 from misp_modules_ext.config import cached
+from misp_modules_ext.delivery import courier
 from misp_modules_ext.delivery.places import holder
 from misp_modules_ext.delivery.rounds import Rounds
 from misp_modules_ext.errors import ConfigurationError, LedgerError
@@ -18,6 +22,8 @@ log = logging.getLogger("misp_modules_ext")
 
 #: Seconds between two looks at what is due, when nobody wakes the thread.
 PERIOD = 5.0
+#: Seconds to wait for requests under way when the process ends: Docker kills after ten.
+PATIENCE = 8.0
 
 _lock = threading.Lock()
 _running_in: int | None = None
@@ -42,6 +48,7 @@ def wake() -> None:
 
 def _run() -> None:
     rounds = Rounds(holder("service"), "service", changed=_awake.set)
+    atexit.register(_end, rounds, os.getpid())
     while True:
         try:
             rounds.go(cached())
@@ -52,3 +59,15 @@ def _run() -> None:
             log.exception("The drain stumbled; it goes on.")
         _awake.wait(PERIOD)
         _awake.clear()
+
+
+def _end(rounds: Rounds, pid: int) -> None:
+    if os.getpid() != pid:
+        # A child that was forked with this hook: what is under way is its parent's.
+        return
+    until = time.monotonic() + PATIENCE
+    try:
+        rounds.end(cached(), PATIENCE)
+    except (ConfigurationError, LedgerError) as error:
+        log.warning("Leases end by themselves: %s", error)
+    courier.end_all(until)

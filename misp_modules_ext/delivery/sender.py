@@ -67,6 +67,10 @@ TROUBLE: dict[type[DestinationError], tuple[State, Reason]] = {
 }
 
 
+#: Told why a request is being repeated.
+Troubled = Callable[[DestinationError | None], object]
+
+
 class Journal(Protocol):
     """Keeps book of requests before they begin and after they were answered."""
 
@@ -144,6 +148,7 @@ class Sender:
         policy: how patiently.
         journal: keeps book.
         withdrawing: take back instead of sending.
+        troubled: told the error after which a request is being repeated, and `None` when one was answered.
     """
 
     def __init__(
@@ -155,6 +160,7 @@ class Sender:
         journal: Journal | None = None,
         *,
         withdrawing: bool = False,
+        troubled: Troubled = lambda _: None,
     ) -> None:
         self._destination = destination
         self._limiter = limiter
@@ -162,6 +168,7 @@ class Sender:
         self._policy = policy or Policy()
         self._journal = journal or NoJournal()
         self._withdrawing = withdrawing
+        self._troubled = troubled
         # Those of which a request may have arrived although no answer came.
         self._doubtful: set[str] = set()
         self._lock = threading.Lock()
@@ -331,6 +338,7 @@ class Sender:
                 answer = request(self._timeout())
             except (Throttled, Unavailable) as error:
                 self._last_error = error
+                self._troubled(error)
                 if isinstance(error, Unavailable):
                     self._doubtful |= {due.stamp.stix_id for due in batch}
                 if attempt == self._policy.attempts:
@@ -338,6 +346,7 @@ class Sender:
                 self._hold_back(error, attempt)
             else:
                 self._last_error = None
+                self._troubled(None)
                 return answer
         raise AssertionError("a policy allows at least one attempt")
 

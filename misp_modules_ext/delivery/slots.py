@@ -214,7 +214,10 @@ class EvictionJournal(LedgerJournal):
     def record(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
         """Write whose slots are free."""
         pairs = zip(batch, results, strict=True)
-        answers = [Answer(_number(d), r.outcome is Outcome.ACCEPTED, r.reason, r.message) for d, r in pairs]
+        answers = [
+            Answer(_number(due), result.outcome is Outcome.ACCEPTED, result.reason, result.message, "", due.unanswered)
+            for due, result in pairs
+        ]
         self._ledger.write(lambda c: evictions.record(c, self._store, self._lease, answers))
 
 

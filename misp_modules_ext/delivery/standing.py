@@ -16,7 +16,6 @@ from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.planning import PlannedAttribute
 from misp_modules_ext.translate import observe
 
-
 #: A request adds and updates; only our own reading takes away (DESIGN.md 2).
 KEPT = (
     "What it said before was taken earlier and stays until this tool has read the event from MISP itself, with the "

@@ -285,6 +285,11 @@ def _warnings(
     events: Sequence[Event], settings: Settings, chosen: Iterable[DestinationSettings], door: str, taken: Taken
 ) -> list[str]:
     warnings = list(settings.warnings)
+    if settings.misp is None or settings.misp.key is None:
+        warnings.append(
+            "[misp] has no key, so this tool cannot read events from MISP itself: it adds and updates, and withdraws "
+            "nothing."
+        )
     warnings += [
         f"The ledger has seen a later state of event {uuid}, so this one changed nothing."
         for uuid in sorted(taken.stale)

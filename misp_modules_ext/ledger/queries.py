@@ -84,7 +84,8 @@ class Destination(NamedTuple):
 
     Attributes:
         holder: who sends to it at this moment, `""` for nobody.
-        pause: why nothing is sent for a while.
+        pause: why the last sending failed, and until when nothing is sent; its end may be over. `None` once something
+            was accepted again.
         next_ms: when what is due first is tried next, milliseconds since 1970 UTC; `None` when nothing is due.
         holds: values on hold, those for all destinations included.
     """
@@ -162,7 +163,7 @@ def destinations(connection: Connection) -> list[Destination]:
             row.label,
             row.api,
             (row.holder or "") if row.lease_until_ms > clock else "",
-            _pause(row.paused_until_ms, row.pause_reason, row.pause_message, clock),
+            _pause(row.paused_until_ms, row.pause_reason, row.pause_message),
             _next(connection, row.destination_id),
             holds.get(row.destination_id, 0) + everywhere,
         )
@@ -176,8 +177,8 @@ def _holds(connection: Connection) -> dict[int, int]:
     return {row[0]: row[1] for row in connection.execute(counted)}
 
 
-def _pause(until: int | None, reason: str | None, message: str | None, clock: int) -> Pause | None:
-    return Pause(until, Reason.of(reason), message or "") if until is not None and until > clock else None
+def _pause(until: int | None, reason: str | None, message: str | None) -> Pause | None:
+    return None if until is None else Pause(until, Reason.of(reason), message or "")
 
 
 def _next(connection: Connection, destination_id: int) -> int | None:

@@ -151,11 +151,12 @@ def by_stix_id(connection: Connection, stix_id: str) -> Observable | None:
     # Of a UUIDv5 the first six bytes are those of the digest as it is: enough to leave nearly all others out.
     start = bytes.fromhex(wanted.removeprefix("indicator--").replace("-", "")[:12])
     space = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
-    for kind, value in connection.execute(select(*columns).execution_options(yield_per=PAGE)):
-        digest = space.copy()
-        digest.update(f"{kind}:{value}".encode())
-        if digest.digest()[:6] == start and (observable := Observable(Kind(kind), value)).stix_id() == wanted:
-            return observable
+    with connection.execute(select(*columns).execution_options(yield_per=PAGE)) as values:
+        for kind, value in values:
+            digest = space.copy()
+            digest.update(f"{kind}:{value}".encode())
+            if digest.digest()[:6] == start and (observable := Observable(Kind(kind), value)).stix_id() == wanted:
+                return observable
     return None
 
 

@@ -32,6 +32,7 @@ COMMENTS = ("", "", "", "C2 server", "dropped by the first stage", "seen in mail
 OCTETS = (23, 45, 51, 77, 91, 103, 146, 185)
 ENDINGS = ("com", "net", "org", "info", "top", "xyz")
 
+
 class _Values:
     """Values of each type, from one stream of random numbers."""
 
@@ -98,7 +99,7 @@ _NOT_SELECTED = 0.01
 
 class _Maker:
     def __init__(self, seed: int) -> None:
-        self._stream = random.Random(seed)  # noqa: S311 - the same event in every run
+        self._stream = random.Random(seed)
         self._types = _types(_Values(self._stream))
         self._names = list(self._types)
         self._shares = [share for share, _ in self._types.values()]

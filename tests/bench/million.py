@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from misp_modules_ext.destinations import create
 from misp_modules_ext.delivery.drain import PORTION
+from misp_modules_ext.destinations import create
 from misp_modules_ext.ledger import Ledger, Store, flight, holds, queries, register, submissions
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.story import Story, story

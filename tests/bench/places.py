@@ -20,9 +20,7 @@ MISP = "https://misp.example"
 
 def destinations() -> list[DestinationSettings]:
     """They refuse nothing and have no brakes, so that every observable is due at each of them."""
-    return [
-        destination(name=name, workspace_id=str(uuid.uuid4()), max_per_event=0, max_per_day=0) for name in NAMES
-    ]
+    return [destination(name=name, workspace_id=str(uuid.uuid4()), max_per_event=0, max_per_day=0) for name in NAMES]
 
 
 def configuration(emulator: Emulator, ledger: str, folder: Path) -> Path:

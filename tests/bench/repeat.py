@@ -24,7 +24,9 @@ WANTED = 1.5
 def lines(size: Size, kinds: Sequence[str], folder: Path) -> Iterator[Line]:
     """A line for each database."""
     with Emulator(rates=False) as emulator:
-        yield from on_each("unchanged repeat", kinds, folder, partial(_measure, parsed(size.attributes), size, emulator))
+        yield from on_each(
+            "unchanged repeat", kinds, folder, partial(_measure, parsed(size.attributes), size, emulator)
+        )
 
 
 def _measure(event: Event, size: Size, emulator: Emulator, kind: str, folder: Path) -> Iterator[Line]:

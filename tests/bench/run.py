@@ -28,8 +28,6 @@ MEASURES: Mapping[str, Callable[[Size, Sequence[str], Path], Iterator[Line]]] = 
 }
 
 
-
-
 def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> int:
     """Measure and print.
 

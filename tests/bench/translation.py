@@ -53,7 +53,9 @@ def lines(size: Size, _kinds: Sequence[str], _folder: Path) -> Iterator[Line]:
     event = parsed(size.attributes)
     plain = _translated(event, PLAIN, size)
     yield _line("translation", event, plain, WANTED)
-    yield _line("translation, every gate", _with_hits(event), _translated(_with_hits(event), STRICT, size), WANTED_STRICT)
+    yield _line(
+        "translation, every gate", _with_hits(event), _translated(_with_hits(event), STRICT, size), WANTED_STRICT
+    )
     yield _beside_the_peer(size, len(event.attributes) / plain.wall)
     yield _linear(size, len(event.attributes) / plain.wall)
 
@@ -100,14 +102,15 @@ def _beside_the_peer(size: Size, ours: float) -> Line:
     took = timed(lambda: parser.parse_misp_event(event))
     assert len(parser.stix_objects) > size.attributes // PEERS_PART
     theirs = size.attributes // PEERS_PART / took.wall
-    return Line(
-        what, f"{ours / theirs:.0f} times its {_rate(theirs)}", wanted, met=ours / theirs >= TIMES_THE_PEER
-    )
+    return Line(what, f"{ours / theirs:.0f} times its {_rate(theirs)}", wanted, met=ours / theirs >= TIMES_THE_PEER)
 
 
 def _linear(size: Size, speed_of_one: float) -> Line:
     parts = [parsed(size.attributes, seed) for seed in range(1, PARTS_OF_A_MILLION + 1)]
     event = replace(parts[0], attributes=tuple(chain.from_iterable(part.attributes for part in parts)))
-    speed = len(event.attributes) / _translated(event, PLAIN, replace(size, repetitions=1)).wall
-    reached = f"{_rate(speed)}, {speed / speed_of_one:.0%} of the above"
-    return Line(f"translation of {len(event.attributes):,}", reached, f">= {LINEAR:.0%}", met=speed / speed_of_one >= LINEAR)
+    took = _translated(event, PLAIN, replace(size, repetitions=1))
+    speed = len(event.attributes) / took.wall
+    reached = f"{speed / speed_of_one:.0%} of that speed, {took}"
+    return Line(
+        f"translation of {len(event.attributes):,}", reached, f">= {LINEAR:.0%}", met=speed / speed_of_one >= LINEAR
+    )

@@ -1,8 +1,9 @@
 """Starts misp-modules services and workers by forking, with all imports done: a start then takes no seconds of work.
 
-What it starts is what `misp-microsoft serve` and a worker run, in processes of their own. Commands come as lines of
-JSON on standard input, answers go to standard output the same way: `["service", environment, log, port]` and
-`["worker", environment, log]` are answered with a process id, `["end", id, signal]` when that process is gone.
+What it starts is what `misp-microsoft serve` and `misp-microsoft worker` run, in processes of their own. Commands come
+as lines of JSON on standard input, answers go to standard output the same way: `["service", environment, log, port]`
+and `["worker", environment, log]` are answered with a process id, `["end", id, signal]` with an exit code (or the
+negative number of a signal) when that process is gone.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -22,17 +21,20 @@ from pathlib import Path
 import misp_modules
 import misp_modules.__main__ as server
 
+from misp_modules_ext.cli import main as misp_microsoft
 from misp_modules_ext.cli.modules import root
-from tests.crash import worker
 
 
 def import_all() -> None:
-    """Everything that a service imports."""
+    """Everything that a service imports; what is not installed is not looked for again."""
     misp_modules.promote_lib_to_root()
     folder = resources.files("misp_modules").joinpath(misp_modules.MODULES_DIR)
     for kind, module in misp_modules.iterate_modules(folder):
-        with suppress(ImportError):
-            importlib.import_module(f"misp_modules.{misp_modules.MODULES_DIR}.{kind.name}.{Path(module.name).stem}")
+        name = f"misp_modules.{misp_modules.MODULES_DIR}.{kind.name}.{Path(module.name).stem}"
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            sys.modules[name] = None  # type: ignore[assignment] # Python's own way to say so
     for name in ("misp_modules_ext.doors.action", "misp_modules_ext.doors.export"):
         importlib.import_module(name)
 
@@ -43,35 +45,30 @@ def serve(port: int) -> None:
     server.main()
 
 
-def start(work: Callable[[], None], environment: Mapping[str, str], log: str) -> int:
-    """Fork; the process's id."""
+def work() -> None:
+    """Drain the ledger."""
+    sys.argv = ["misp-microsoft", "worker"]
+    misp_microsoft()
+
+
+def start(task: Callable[[], None], environment: Mapping[str, str], log: str) -> int:
+    """Fork; the process's id. The child does its task, and then ends as any program does."""
     pid = os.fork()
     if pid:
         return pid
-    code = 1
-    try:
-        output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-        for stream in (1, 2):
-            os.dup2(output, stream)
-        os.close(0)
-        os.environ.update(environment)
-        work()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # noqa: BLE001 - a process of its own: nobody else can tell of it
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    output = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.update(environment)
+    task()
+    sys.exit(0)
 
 
-def end(pid: int, number: int) -> bool:
-    """Send a signal and wait until the process is gone."""
+def end(pid: int, number: int) -> int:
+    """Send a signal and wait until the process is gone; its exit code."""
     os.kill(pid, number)
-    os.waitpid(pid, 0)
-    return True
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def main() -> None:
@@ -87,7 +84,7 @@ def main() -> None:
             case ["service", environment, log, port]:
                 answer: object = start(partial(serve, port), environment, log)
             case ["worker", environment, log]:
-                answer = start(worker.main, environment, log)
+                answer = start(work, environment, log)
             case ["end", pid, number]:
                 answer = end(pid, number)
         print(json.dumps(answer), file=answers)

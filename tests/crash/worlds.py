@@ -24,6 +24,8 @@ from tests.support.misp_world import World as Misp
 from tests.support.world import TENANT, WORKSPACE, World
 
 KEY = "k" * 40
+#: Destinations: Sentinel and Defender.
+BOTH = ("microsoft", "microsoft defender")
 #: Milliseconds: longer than anything waits but graces.
 SOON_MS = 3_600_000
 
@@ -72,7 +74,7 @@ class Stage(World):
 
 
 @contextmanager
-def theatre(folder: Path, address: str) -> Iterator[Stage]:
+def theatre(folder: Path, address: str, only: tuple[str, ...] = BOTH) -> Iterator[Stage]:
     """MISP and Microsoft, both empty, and a configuration for them.
 
     The ledger is made here: on MariaDB, which commits each table by itself, it would not survive a kill at that time.
@@ -83,7 +85,7 @@ def theatre(folder: Path, address: str) -> Iterator[Stage]:
     with Emulator(state=folder / "emulator", rates=False) as emulator, misp:
         stage = Stage(emulator, folder / "rh-isac.conf", misp, address)
         asks = {"url": misp.url, "key": KEY}
-        stage.configure(only=("microsoft", "microsoft defender"), wipe=False, misp=asks, maxWithdraw="1000000")
+        stage.configure(only=only, wipe=False, misp=asks, maxWithdraw="1000000")
         yield stage
 
 

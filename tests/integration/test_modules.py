@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
+import sqlite3
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -60,6 +64,40 @@ def _page(answer: dict[str, Any]) -> str:
     return page
 
 
+def _soon(true: Callable[[], bool], seconds: float = 60) -> bool:
+    """Whether it becomes true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def _settled(world: World) -> None:
+    """Nothing is under way any more: what is would reach into the next test."""
+
+    def nothing_due() -> bool:
+        with closing(sqlite3.connect(world.ledger.removeprefix("sqlite:///"), timeout=30)) as connection:
+            (due,) = connection.execute(
+                "SELECT count(*) FROM holding WHERE flight_hash IS NOT NULL OR state = 0"
+            ).fetchone()
+        return bool(due == 0)
+
+    assert _soon(nothing_due)
+
+
+def _text(page: str) -> str:
+    """What a reader sees of a page, in one line."""
+    shown = re.sub(r"(?s)<(style|script).*?</\1>|<[^>]+>", " ", page)
+    return " ".join(html.unescape(shown).split())
+
+
+def _as_action(export: dict[str, Any], module: str) -> dict[str, Any]:
+    """The event of an export as a workflow brings it."""
+    return {"module": module, "params": {}, "timeout": 30, "data": export["data"][0]}
+
+
 def test_the_service_lists_our_modules_beside_its_own(served: Served) -> None:
     """Three of ours, of the right type, in the form that MISP can read; misp-modules' own are still there."""
     listed = {m["name"]: m for m in served[0].get("/modules")}
@@ -88,20 +126,23 @@ def test_export_sends_exactly_the_selected_attributes(served: Served) -> None:
     assert "login-portal-retail.example" in page
 
 
-def test_exporting_twice_changes_nothing(served: Served) -> None:
-    """The same indicators with the same content and the same ids."""
+def test_exporting_twice_sends_nothing(served: Served) -> None:
+    """Rule 7: the second time Microsoft is not even asked, by whichever door and format; the page says `unchanged`."""
     service, world = served
-    body = _export("export_event_require_standard_format", published=True)
-    service.query(body)
-    before = world.emulator.state()
-    service.query(body)
-    after = world.emulator.state()
-    assert after["sentinel"] == before["sentinel"]
-    changing = {"lastUpdateTime", "lastUpdatedBy", "lastModifiedDateTime", "lastReportedDateTime"}
-    for api in ("defender", "graph"):
-        assert [[{k: v for k, v in e.items() if k not in changing} for e in held] for held in after[api].values()] == [
-            [{k: v for k, v in e.items() if k not in changing} for e in held] for held in before[api].values()
-        ]
+    service.query(_export("export_event_require_standard_format", published=True))
+    requests, state = world.emulator.requests(), world.emulator.state()
+    page = _page(service.query(_export("export_event_require_standard_format", published=True)))
+    assert "18 unchanged + 6 skipped = 24 read" in _text(page)
+    _page(service.query(_export("export_event", published=True)))
+    assert world.emulator.requests() == requests
+    assert world.emulator.state() == state
+
+
+def test_the_report_names_the_ledger(served: Served) -> None:
+    """Where what waits is kept."""
+    service, world = served
+    page = _page(service.query(_export("export_event_require_standard_format", published=True)))
+    assert world.ledger in page
 
 
 @pytest.mark.parametrize("name", names("export_event"))
@@ -214,18 +255,79 @@ def test_refused_credentials_name_the_remedy(served: Served) -> None:
 
 
 def test_a_hanging_microsoft_does_not_outlast_misps_patience(served: Served) -> None:
-    """MISP waits 4 s: the report comes before, with everything pending, and claims no arrival."""
+    """Workflow and analyst have their answers in time, nothing is called an arrival, and it all goes by itself later.
+
+    The action is content once all is committed and 3 s are over; the export uses MISP's 4 s, and says `pending`.
+    """
     service, world = served
-    world.emulator.fault(api="sentinel", delay=20)
-    world.emulator.fault(api="defender", delay=20)
-    body = _export("export_event_require_standard_format", published=True) | {"timeout": 4}
+    for api in ("sentinel", "defender", "graph"):
+        world.emulator.fault(api=api, delay=9, times=1)
+    export = _export("export_event_require_standard_format", published=True) | {"timeout": 4}
     began = time.monotonic()
-    page = _page(service.query(body))
+    answer = service.query(_as_action(export, "push_to_microsoft_or_stop"))
+    took = time.monotonic() - began
+    assert answer == {"data": True}
+    assert 3 <= took < 6
+    began = time.monotonic()
+    page = _text(_page(service.query(export)))
     assert time.monotonic() - began < 4
-    assert "pending" in page
-    answer = service.query(_action("action_event_publish_plain") | {"timeout": 4})
-    assert "microsoft" in answer["error"]
-    assert "epeat" in answer["error"]
+    assert "No: 0 of 18 selected attributes are at all 3 destinations." in page
+    assert "18 pending + 6 skipped = 24 read" in page
+    assert "goes on in the background" in page
+    assert _soon(lambda: (len(world.patterns()), len(world.defender()), len(world.graph())) == (18, 16, 18))
+    assert set(world.patterns()) == SELECTED
+    _settled(world)
+    assert sum(r["objects"] for r in world.uploads()) == 18 + 16 + 18
+
+
+def test_what_is_pending_goes_by_itself(served: Served) -> None:
+    """Microsoft is down, the report says so; when it is back, the service sends without anybody pressing anything."""
+    service, world = served
+    world.emulator.fault(api="sentinel", status=503)
+    page = _page(service.query(_export("export_event_require_standard_format", published=True) | {"timeout": 4}))
+    assert "18 pending (unreachable)" in _text(page)
+    assert "503" in _text(page)
+    assert world.patterns() == []
+    world.emulator.clear_faults()
+    assert _soon(lambda: set(world.patterns()) == SELECTED)
+    _settled(world)
+
+
+def test_a_pending_action_is_success(served: Served) -> None:
+    """Throttled, down, paused: kept and sent later, so neither module stops a workflow or fills MISP's log."""
+    service, world = served
+    world.emulator.fault(api="sentinel", status=429, retryAfter=3600)
+    world.emulator.fault(api="defender", status=500)
+    for module in ("push_to_microsoft", "push_to_microsoft_or_stop"):
+        assert service.query(_action("action_event_publish_plain", module)) == {"data": True}
+    assert (world.patterns(), world.defender()) == ([], [])
+    assert len(world.graph()) == 21
+    world.emulator.clear_faults()
+    assert _soon(lambda: len(world.defender()) == 19)
+    assert world.patterns() == []
+
+
+def test_a_rejection_is_told_and_stops_nothing(served: Served) -> None:
+    """One indicator refused: an error in MISP's log, but no reason to stop a publish; also the second time."""
+    service, world = served
+    world.emulator.fault(api="sentinel", itemErrors=[0], times=1)
+    for _ in range(2):
+        error = service.query(_action("action_event_publish_plain"))["error"]
+        assert "rejected 1 of 29 at microsoft" in error
+        assert service.query(_action("action_event_publish_plain", "push_to_microsoft_or_stop")) == {"data": True}
+    assert len(world.patterns()) == 20
+
+
+def test_a_preview_before_and_after(served: Served) -> None:
+    """It keeps nothing, so it goes on saying what would go; once that went, nothing would."""
+    service, world = served
+    body = _export("export_event_require_standard_format", published=True, preview="true")
+    for _ in range(2):
+        assert "18 of 24 attributes would go" in _text(_page(service.query(body)))
+    service.query(_export("export_event_require_standard_format", published=True))
+    requests = world.emulator.requests()
+    assert "18 unchanged + 6 skipped = 24 read" in _text(_page(service.query(body)))
+    assert world.emulator.requests() == requests
 
 
 def test_peers_26_no_parameter_chooses_what_runs_or_where_to(served: Served) -> None:

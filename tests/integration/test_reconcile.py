@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from misp_modules_ext.config import load
 from misp_modules_ext.config.settings import Settings
@@ -24,7 +25,7 @@ from misp_modules_ext.destinations import create, sentinel_management
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.emulator import Behaviour, Emulator
 from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.ledger import holdings, holds, open_ledger, schema
+from misp_modules_ext.ledger import Origin, holdings, holds, open_ledger, schema
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.repairs import SOMEONE
 from misp_modules_ext.model.account import Account
@@ -33,7 +34,7 @@ from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from tests.support.build import EVENT, NOW, attribute, due, event
 from tests.support.databases import database
-from tests.support.misp_server import MispServer
+from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
 from tests.support.world import TENANT, WORKSPACE, World
 
@@ -78,7 +79,7 @@ def _push(settings: Settings, *events: Event) -> Account:
 
 def _compare(settings: Settings, *, marked: bool = True, settle_ms: int = 0) -> Comparison:
     (place,) = places(settings, (), marked=marked)
-    return compare(place._replace(policy=QUICK), settle_ms)
+    return compare(place._replace(policy=QUICK), settle_ms, patience=5.0)
 
 
 def _drifts(comparison: Comparison) -> dict[str, Drift]:
@@ -234,7 +235,7 @@ def test_what_was_withdrawn_and_is_still_there_goes_again(world: World, only: st
     submit(
         [replace(first, timestamp=NOW + 10, attributes=first.attributes[1:], complete=True)],
         settings,
-        Order("cli", origin=holdings_origin()),
+        Order("cli", origin=Origin.OWN_READING),
         QUICK,
     )
     assert _held(world, only) == {TWO}
@@ -248,13 +249,6 @@ def test_what_was_withdrawn_and_is_still_there_goes_again(world: World, only: st
     assert _held(world, only) == {TWO}
     assert _row(settings, ONE).generation == 1
     assert _compare(settings).findings == []
-
-
-def holdings_origin() -> Any:
-    """Our own reading."""
-    from misp_modules_ext.ledger import Origin
-
-    return Origin.OWN_READING
 
 
 def _restore(world: World, settings: Settings, only: str, value: str, stix_id: str) -> None:
@@ -487,9 +481,7 @@ def test_a_lost_ledger_adopts_its_store(world: World, only: str) -> None:
     assert _compare(settings).findings == []
 
 
-def _address(path: Path) -> Any:
-    from pydantic import SecretStr
-
+def _address(path: Path) -> SecretStr:
     return SecretStr(f"sqlite:///{path}")
 
 
@@ -498,7 +490,7 @@ def test_peers_22_a_value_of_another_event_is_not_withdrawn(world: World) -> Non
     settings = load(world.configure(only=(SENTINEL, DEFENDER)))
     first, second = _event(ONE, TWO), _event(ONE, uuid="0e0e0e0e-0000-4000-8000-000000000000")
     _push(settings, first, replace(second, attributes=(replace(second.attributes[0], uuid=_uuid(7)),)))
-    own = Order("cli", origin=holdings_origin())
+    own = Order("cli", origin=Origin.OWN_READING)
     off = tuple(replace(a, to_ids=False, timestamp=BEFORE + 10) for a in first.attributes)
     submit([replace(first, attributes=off, timestamp=NOW + 10, complete=True)], settings, own, QUICK)
     assert (_held(world, SENTINEL), _held(world, DEFENDER)) == ({ONE}, {ONE})
@@ -517,7 +509,7 @@ def test_peers_22_entries_of_others_are_never_deleted(world: World) -> None:
     reasons = {item.value: item.reason for item in account.destinations[0].items}
     assert reasons == {ONE: Reason.ALREADY_THERE, TWO: None}
     assert _row(settings, ONE).remote_id is None
-    own = Order("cli", origin=holdings_origin())
+    own = Order("cli", origin=Origin.OWN_READING)
     submit([replace(_event(), timestamp=NOW + 10, complete=True)], settings, own, QUICK)
     found = _compare(settings)
     settle(found, Wanted(True, True, True), settings)
@@ -564,13 +556,19 @@ def _misp() -> Iterator[tuple[MispServer, str]]:
         yield server, uuid
 
 
+def _let_the_grace_pass(settings: Settings) -> None:
+    columns = (schema.event.c.unpublished_since_ms, schema.event.c.missing_since_ms)
+    earlier = schema.event.update().values({column: column - 61_000 for column in columns})
+    open_ledger(settings.ledger.url.get_secret_value()).write(lambda connection: connection.execute(earlier))
+
+
 @pytest.mark.parametrize("cause", list(CAUSES))
 def test_peers_23_every_cause_in_misp_withdraws(world: World, cause: str) -> None:
     """PEERS 23: what peers are blind to, seen by our own reading of MISP."""
     with _misp() as (server, uuid):
         selection = {
-            "unpublishedGrace": "0 days",
-            "missingGrace": "0 days",
+            "unpublishedGrace": "1 minute",
+            "missingGrace": "1 minute",
             "minDistribution": "1",
             "warninglists": "List of known Office 365 URLs",
         }
@@ -584,8 +582,11 @@ def test_peers_23_every_cause_in_misp_withdraws(world: World, cause: str) -> Non
         CAUSES[cause](misp, uuid, first)
         if uuid in misp.events and cause != "event unpublished":
             misp.publish(uuid)
-        submit([event(uuid=uuid)], settings, Order("cli", read_later=True), QUICK)
-        Rounds("test", "worker", QUICK).go(settings, wait=True)
+        for grace in (True, False) if cause.startswith("event") else (False,):
+            submit([event(uuid=uuid)], settings, Order("cli", read_later=True), QUICK)
+            Rounds("test", "worker", QUICK).go(settings, wait=True)
+            assert not grace or _held(world, SENTINEL) == {ONE, TWO}
+            _let_the_grace_pass(settings)
         left = set() if cause.startswith("event") else {TWO}
         left |= {"new.evil.example"} if cause == "another value" else set()
         assert (_held(world, SENTINEL), _held(world, DEFENDER)) == (left, left)
@@ -594,8 +595,6 @@ def test_peers_23_every_cause_in_misp_withdraws(world: World, cause: str) -> Non
 @pytest.mark.parametrize("fault", ["status", "truncate"])
 def test_peers_23_an_unread_misp_withdraws_nothing(world: World, fault: str) -> None:
     """An error is no evidence of absence."""
-    from tests.support.misp_server import Fault
-
     with _misp() as (server, uuid):
         settings = load(world.configure(None, (SENTINEL,), misp={"url": server.url, "key": KEY}))
         submit([event(uuid=uuid)], settings, Order("cli", read_later=True), QUICK)

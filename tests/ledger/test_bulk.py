@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -33,8 +33,9 @@ from sqlalchemy.exc import IntegrityError
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import bulk
 from misp_modules_ext.ledger.bulk import Row
-from misp_modules_ext.ledger.engine import run
+from misp_modules_ext.ledger.engine import connect, run
 from misp_modules_ext.ledger.schema import Digest, Id, LongBinary, LongText, Uuid16
+from tests.support.databases import KINDS, database
 
 _METADATA = MetaData()
 _TABLE: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
@@ -48,7 +49,6 @@ evidence = Table(
     Column("order", SmallInteger, nullable=False),  # a word that each database keeps for itself
     Column("document", LongBinary),
     Column("value", LongText),
-    Index("ix_evidence_taken", "taken"),
     CheckConstraint("taken <> 13", name="ck_evidence_taken"),
     **_TABLE,
 )
@@ -62,6 +62,7 @@ holding = Table(
     Column("due_ms", BigInteger, nullable=False, server_default="0"),
     Column("reason", String(32)),
     Index("ix_holding_due", "destination_id", "state", "due_ms"),
+    Index("ix_holding_due_hash", "due_hash"),
     **_TABLE,
 )
 #: Numbered by the database, and known by a text.
@@ -99,11 +100,21 @@ HARD = (
 LIMITS = (-(2**63), -1, 0, 1, 2**63 - 1)
 
 
+@pytest.fixture(scope="module", params=KINDS)
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine with the tables of these tests. Making a database for each of them would take most of the time."""
+    with database(request.param, tmp_path_factory.mktemp("ledger")) as url:
+        engine = connect(url)
+        run(engine, _METADATA.create_all)
+        yield engine
+        engine.dispose()
+
+
 @pytest.fixture
-def ledger(engine: Engine) -> Engine:
-    """An engine with the tables of these tests."""
-    run(engine, _METADATA.create_all)
-    return engine
+def ledger(shared: Engine) -> Engine:
+    """The same with empty tables."""
+    run(shared, lambda c: [c.execute(table.delete()) for table in _METADATA.sorted_tables])
+    return shared
 
 
 def everything(engine: Engine, table: Table = holding) -> list[tuple[Any, ...]]:
@@ -194,12 +205,16 @@ def test_insert_says_that_a_key_is_there(ledger: Engine) -> None:
     """The error is SQLAlchemy's, and tells no value; nothing of the transaction is kept."""
     run(ledger, lambda c: bulk.insert(c, evidence, EVIDENCE, [(9, b"k" * 16, 1, 1, b"", "first")]))
     rows: list[Row] = [(n, b"k" * 16, 1, 1, b"", f"confidential-{n}") for n in range(MANY)]
-    with pytest.raises(IntegrityError) as caught, ledger.begin() as connection:
+
+    def work(connection: Connection) -> None:
         bulk.insert(connection, holding, HOLDING, held(range(10)))
         bulk.insert(connection, evidence, EVIDENCE, rows)
+
+    with ledger.connect() as connection, pytest.raises(IntegrityError) as caught:
+        work(connection)
     assert "confidential" not in str(caught.value)
     with pytest.raises(LedgerError, match="Nothing was kept"):
-        run(ledger, lambda c: bulk.insert(c, evidence, EVIDENCE, rows))
+        run(ledger, work)
     assert everything(ledger) == []
     assert [row[-1] for row in everything(ledger, evidence)] == ["first"]
 
@@ -244,10 +259,9 @@ def test_update_by_keys_of_any_type(ledger: Engine) -> None:
     assert [row[3] for row in everything(ledger, evidence)] == [1, 2]
 
 
+@pytest.mark.parametrize("shared", ["postgresql"], indirect=True)
 def test_updates_leave_the_planner_as_it_was(ledger: Engine) -> None:
     """PostgreSQL is told for a moment how to look rows up."""
-    if ledger.dialect.name != "postgresql":
-        pytest.skip("only PostgreSQL has a planner that is told")
 
     def work(connection: Connection) -> list[str]:
         bulk.update(connection, holding, HOLDING[:2], ["state"], [(1, 1, 1)])
@@ -295,34 +309,31 @@ class _Number(enum.IntEnum):
 
 
 @writings
-@pytest.mark.parametrize(
-    "row",
-    [
-        (1, b"k" * 16, True, 1, None, None),
-        (1, b"k" * 16, _Number.ONE, 1, None, None),
-        (1, b"k" * 16, 1.0, 1, None, None),
-        (1, b"k" * 16, "1", 1, None, None),
-        (1, b"k" * 16, 1, 1, "text", None),
-        (1, b"k" * 16, 1, 1, bytearray(b"x"), None),
-        (1, b"k" * 16, 1, 1, None, b"bytes"),
-        (1, b"k" * 16, 1, 1, None),
-        (1, b"k" * 16, 1, 1, None, None, None),
-    ],
-    ids=repr,
-)
-def test_other_values_are_type_errors(ledger: Engine, write: Writing, row: Row) -> None:
+def test_other_values_are_type_errors(ledger: Engine, write: Writing) -> None:
     """Databases would take some of them for something else, each in its way."""
-    with pytest.raises(TypeError):
-        run(ledger, lambda c: write(c, evidence, EVIDENCE, [(0, b"k" * 16, 1, 1, None, None), row]))
+    good: Row = (0, b"k" * 16, 1, 1, None, None)
+    others: list[Any] = [
+        *((1, b"k" * 16, number, 1, None, None) for number in (True, _Number.ONE, 1.0, "1", b"1")),
+        *((1, b"k" * 16, 1, 1, document, None) for document in ("text", bytearray(b"x"), memoryview(b"x"), 1)),
+        *((1, b"k" * 16, 1, 1, None, value) for value in (b"bytes", 1)),
+        good[:-1],
+        (*good, None),
+    ]
+    for row in others:
+        with pytest.raises(TypeError, match="evidence"):
+            run(ledger, lambda c, row=row: write(c, evidence, EVIDENCE, [good, row]))  # type: ignore[misc]
+        with pytest.raises(TypeError, match="evidence"):
+            run(ledger, lambda c, row=row: write(c, evidence, EVIDENCE, [row]))  # type: ignore[misc]
     assert everything(ledger, evidence) == []
 
 
 @writings
-@pytest.mark.parametrize("value", ["a\0b", "\ud800", "a\udfff"])
-def test_text_that_cannot_be_kept_is_a_sentence(ledger: Engine, write: Writing, value: str) -> None:
+def test_text_that_cannot_be_kept_is_a_sentence(ledger: Engine, write: Writing) -> None:
     """On every database, also on those that would take it; without the value."""
-    with pytest.raises(LedgerError, match=r"evidence\.value holds U\+0000 .*Correct the value in MISP"):
-        run(ledger, lambda c: write(c, evidence, EVIDENCE, [(1, b"k" * 16, 1, 1, None, value)]))
+    for value in ("a\0b", "\ud800", "a\udfff"):
+        rows: list[Row] = [(n, b"k" * 16, 1, 1, None, text) for n, text in enumerate(("fine", value))]
+        with pytest.raises(LedgerError, match=r"evidence\.value holds U\+0000 .*Correct the value in MISP"):
+            run(ledger, lambda c, rows=rows: write(c, evidence, EVIDENCE, rows))  # type: ignore[misc]
     assert everything(ledger, evidence) == []
 
 
@@ -355,17 +366,28 @@ def test_columns_of_other_types_are_type_errors(ledger: Engine) -> None:
 
 def test_large_rows_go_in_pieces(ledger: Engine) -> None:
     """Together they are far more than MariaDB takes in one statement."""
-    rows: list[Row] = [(n, b"k" * 16, n, 1, bytes([n]) * 1_000_000, "ü" * 100_000) for n in range(20, 50)]
+    rows: list[Row] = [(n, b"k" * 16, n, 1, bytes([n]) * 1_000_000, "ü" * 100_000) for n in range(20, 30)]
     run(ledger, lambda c: bulk.insert(c, evidence, EVIDENCE, rows))
-    larger: list[Row] = [(*row[:2], bytes([row[2]]) * 1_500_000) for row in rows]  # type: ignore[list-item]
-    run(ledger, lambda c: bulk.update(c, evidence, EVIDENCE[:2], ["document"], larger))
-    assert [row[4] for row in everything(ledger, evidence)] == [row[2] for row in larger]
+    assert everything(ledger, evidence) == rows
+    larger: list[Row] = [(n, b"k" * 16, bytes([n]) * 1_500_000, "ä" * 300_000) for n in range(20, 30)]
+    run(ledger, lambda c: bulk.update(c, evidence, EVIDENCE[:2], ["document", "value"], larger))
+    assert [row[4:] for row in everything(ledger, evidence)] == [row[2:] for row in larger]
 
 
+def test_updates_with_a_long_value_among_short_ones(ledger: Engine) -> None:
+    """MariaDB would cut some of them off."""
+    keys = [(n, b"k" * 16) for n in range(20, 40)]
+    run(ledger, lambda c: bulk.insert(c, evidence, EVIDENCE, [(*key, 1, 1, None, None) for key in keys]))
+    for long in (29_000, 65_535, 65_536, 70_000):
+        values = [(bytes([n]) * (long if n == 25 else n), "😀" * (long if n == 30 else n)) for n, _ in keys]
+        changes: list[Row] = [(*key, *those) for key, those in zip(keys, values, strict=True)]
+        run(ledger, lambda c, rows=changes: bulk.update(c, evidence, EVIDENCE[:2], ["document", "value"], rows))  # type: ignore[misc]
+        assert [row[4:] for row in everything(ledger, evidence)] == values
+
+
+@pytest.mark.parametrize("shared", ["mariadb"], indirect=True)
 def test_a_row_that_is_too_large_is_a_sentence(ledger: Engine) -> None:
-    """With the setting to raise; the connection goes on."""
-    if ledger.dialect.name not in ("mysql", "mariadb"):
-        pytest.skip("only MariaDB has such a limit")
+    """MariaDB has such a limit: with the setting to raise; the connection goes on."""
     packet = run(ledger, lambda c: int(c.execute(text("SELECT @@max_allowed_packet")).scalar_one()))
     rows: list[Row] = [(1, b"k" * 16, 1, 1, None, None), (2, b"k" * 16, 1, 1, b"x" * (packet // 2), None)]
     with pytest.raises(LedgerError, match="Raise max_allowed_packet"):

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.machine.machine")
-
 from misp_modules_ext.destinations.defender import Defender
 from misp_modules_ext.destinations.sentinel import Sentinel
 from misp_modules_ext.emulator import Emulator

@@ -15,7 +15,6 @@ from tests.machine.model import (
     ADDRESS,
     DAY,
     HOST,
-    OTHER_HOST,
     POOL,
     WINDOW,
     Model,
@@ -35,11 +34,10 @@ DEFENDER_KINDS = SENTINEL_KINDS - {"email-addr"}
 WHICH = st.integers(0, 5)
 VALUES = st.sampled_from(sorted(POOL))
 TITLES = st.sampled_from(["Loader", "Phish"])
-TAGS = st.sampled_from(
-    ["tlp:clear", "tlp:green", "tlp:green", "tlp:amber", "tlp:red", "campaign:x", "campaign:x", "microsoft:push"]
-)
+TAGS = st.sampled_from(["tlp:clear", "tlp:green", "tlp:amber", "tlp:red", "campaign:x", *["microsoft:push"] * 2])
 PLACES = st.sampled_from([(), (), ("microsoft",), ("defender",)])
-THEN = st.sampled_from(["", "", "publish", "publish and drain"])
+#: Whether a change is published, to whom, and whether our own reading follows.
+THEN = st.sampled_from([None, None, ((), False), ((), True), (("microsoft",), False), (("defender",), True)])
 OBSERVABLES = st.sampled_from(sorted({observable for those in POOL.values() for observable in those}))
 TROUBLES = st.sampled_from(
     [
@@ -55,6 +53,9 @@ TROUBLES = st.sampled_from(
         {"itemErrors": [1]},
     ]
 )
+
+
+Then = tuple[tuple[str, ...], bool] | None
 
 
 class Body(NamedTuple):
@@ -129,10 +130,11 @@ class Machine(RuleBasedStateMachine):
     def _tick(self) -> None:
         self.clock.now += 1
 
-    def _then(self, event: str, then: str) -> None:
-        if then and event in self.world.events:
-            self._publish(event, ())
-            if then != "publish":
+    def _then(self, event: str, then: Then) -> None:
+        if then is not None and event in self.world.events:
+            places, drained = then
+            self._publish(event, places)
+            if drained:
                 self._drain()
 
     @precondition(lambda self: len(self.world.events) < 4)
@@ -146,7 +148,7 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.world.events and len(self._attributes()) < 10)
     @rule(event=WHICH, value=VALUES, hidden=st.booleans(), then=THEN)
-    def add(self, event: int, value: tuple[str, str], hidden: bool, then: str) -> None:
+    def add(self, event: int, value: tuple[str, str], hidden: bool, then: Then) -> None:
         """An attribute, perhaps one that only its owners see."""
         self._tick()
         uuid = self._event(event)
@@ -166,7 +168,7 @@ class Machine(RuleBasedStateMachine):
         ),
         then=THEN,
     )
-    def edit(self, attribute: int, change: tuple[str, Any], then: str) -> None:
+    def edit(self, attribute: int, change: tuple[str, Any], then: Then) -> None:
         """An attribute."""
         self._tick()
         row, (what, how) = self._attribute(attribute), change
@@ -194,7 +196,7 @@ class Machine(RuleBasedStateMachine):
         ),
         then=THEN,
     )
-    def edit_event(self, event: int, change: tuple[str, Any], then: str) -> None:
+    def edit_event(self, event: int, change: tuple[str, Any], then: Then) -> None:
         """Its title or tags; or it goes."""
         self._tick()
         uuid, (what, how) = self._event(event), change
@@ -435,7 +437,6 @@ class Machine(RuleBasedStateMachine):
             event.read_at = self.clock.now
 
     def _compare(self) -> None:
-        STATS.append(tuple(len(self.model.wanted(name, self.clock.now)) for name in self.model.places))
         wanted = self.model.wanted(SENTINEL, self.clock.now)
         held = {o["pattern"]: o for o in self.stage.sentinel().values()}
         assert sorted(held) == sorted(map(pattern, wanted))
@@ -443,7 +444,9 @@ class Machine(RuleBasedStateMachine):
             shown = held[pattern(observable)]
             assert shown["name"] == entry.title
             assert shown["labels"] == [*entry.labels, entry.tlp]
-            assert {c for c in ("seen in mail", "seen on disk") if f"comment: {c}" in shown["description"]} == entry.comments
+            assert {
+                c for c in ("seen in mail", "seen on disk") if f"comment: {c}" in shown["description"]
+            } == entry.comments
             assert {r["external_id"] for r in shown["external_references"]} == entry.events
             assert 0 <= entry.until - seconds(shown["valid_until"]) < WINDOW // 10
         entries = {e["indicatorValue"]: e for e in self.stage.defender() if e not in self.foreign}
@@ -454,8 +457,6 @@ class Machine(RuleBasedStateMachine):
             assert (shown["title"], shown["severity"]) == (entry.title, entry.severity)
             assert 0 <= entry.until - seconds(shown["expirationTime"]) < WINDOW // 10
 
-
-STATS: list[Any] = []
 
 _PATHS = {
     "domain-name": "domain-name:value",

@@ -25,7 +25,11 @@ SEVERITIES = {1: "High", 2: "Medium", 3: "Low", 4: "Informational"}
 
 HASH = "5a" * 32
 OTHER_HASH = "c4" * 32
-HOST, OTHER_HOST, ADDRESS = ("domain-name", "evil.example"), ("domain-name", "worse.example"), ("ipv4-addr", "203.0.113.7")
+HOST, OTHER_HOST, ADDRESS = (
+    ("domain-name", "evil.example"),
+    ("domain-name", "worse.example"),
+    ("ipv4-addr", "203.0.113.7"),
+)
 FILE, LINK, MAIL = ("file-sha256", HASH), ("url", "http://evil.example/a"), ("email-addr", "mallory@evil.example")
 #: The values that attributes have, by type and value, with the observables in them (DESIGN.md 4, rule 2).
 POOL: dict[tuple[str, str], tuple[Observable, ...]] = {
@@ -113,9 +117,7 @@ def read_view(event: Json, *, published: bool, only: list[Json] | None = None) -
 def _attribute(row: Json, *, deleted: bool) -> Attribute:
     observables = POOL[row["type"], row["value"]]
     gone = bool(row["deleted"]) or deleted
-    return Attribute(
-        row["uuid"], observables, row["to_ids"], gone, int(row["timestamp"]), _tags(row), row["comment"]
-    )
+    return Attribute(row["uuid"], observables, row["to_ids"], gone, int(row["timestamp"]), _tags(row), row["comment"])
 
 
 def _tags(row: Json) -> frozenset[tuple[str, bool, bool]]:

@@ -129,7 +129,13 @@ class Stage:
 
     def colleague(self, value: str, kind: str) -> None:
         """Another application puts an entry into Defender."""
-        entry = {"indicatorValue": value, "indicatorType": kind, "action": "Block", "title": "By hand", "description": "x"}
+        entry = {
+            "indicatorValue": value,
+            "indicatorType": kind,
+            "action": "Block",
+            "title": "By hand",
+            "description": "x",
+        }
         core = self.emulator.core
         form = {"grant_type": "client_credentials", "client_id": "soc", "client_secret": "soc"}
         form["scope"] = "https://api.securitycenter.microsoft.com/.default"
@@ -149,7 +155,9 @@ class Stage:
     def sentinel(self) -> dict[str, dict[str, Any]]:
         """What Sentinel holds that is live, by STIX id."""
         held: dict[str, dict[str, Any]] = self.emulator.state()["sentinel"].get(self.workspace, {})
-        return {name: o for name, o in held.items() if not o.get("revoked") and seconds(o["valid_until"]) > self.clock()}
+        return {
+            name: o for name, o in held.items() if not o.get("revoked") and seconds(o["valid_until"]) > self.clock()
+        }
 
     def history(self) -> list[dict[str, Any]]:
         """All that Sentinel took, oldest first."""

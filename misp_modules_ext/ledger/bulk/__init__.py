@@ -147,7 +147,7 @@ def rows_by(
 
     Args:
         connection: in a transaction.
-        column: should have an index, with the columns of `where` if there is one.
+        column: has an index, with the columns of `where` if there is one. Without, PostgreSQL reads all for each key.
         keys: each once, any number of them.
         columns: of the same table.
         where: a condition that must hold too, such as `holding.c.destination_id == 3`.

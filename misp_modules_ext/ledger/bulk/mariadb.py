@@ -17,6 +17,11 @@ from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, c
 
 #: Rows of one statement, unless they are large.
 _ROWS = 2000
+#: Bytes of a statement around its rows: names of a table and of its columns, some of them several times.
+_AROUND = 8192
+#: Bytes of a row of a table that a statement holds. A longer one is set alone: of a binary literal of 64 KiB or more,
+#: such a table keeps the length modulo 64 KiB, without a warning (seen with MariaDB 10.11).
+_IN_TABLE = 60_000
 #: Keys of one statement. Of more than 1000 the server makes a table of its own, which is quick for integers; for
 #: others it would have to compare what has its own rules of comparison.
 _KEYS = 5000
@@ -54,7 +59,7 @@ def _insert(
     name = driver.table_name(connection, table)
     head = f"INSERT INTO {name} ({', '.join(driver.names(connection, columns))}) VALUES "  # noqa: S608 - our own names
     with driver.cursor(connection, f"INSERT INTO {name}") as cursor:
-        room = _packet(connection, cursor) - len(head + tail)
+        room = _packet(connection, cursor) - _AROUND
         for chunk in chunks(rows, _ROWS):
             for texts in _fitting(_texts(_literals(columns, by_column(columns, chunk))), room, name):
                 cursor.execute(f"{head}{','.join(texts)}{tail}")
@@ -70,38 +75,65 @@ def update(
     """See `bulk.update`."""
     name = driver.table_name(connection, table)
     both = [*key, *columns]
+    targets = [driver.full_name(connection, column) for column in both]
     row = "" if getattr(connection.dialect, "is_mariadb", False) else "ROW"  # as MySQL wants it
+    updating = _Updating(name, targets, len(key), row)
     with driver.cursor(connection, f"UPDATE {name}") as cursor:
-        packet = _packet(connection, cursor)
+        room = _packet(connection, cursor) - _AROUND
         for chunk in chunks(rows, _ROWS):
-            literals = _literals(both, by_column(both, chunk))
-            writing = _Update(name, driver.names(connection, both), len(key), literals, row)
-            for texts in _fitting(writing.texts, packet - len(writing.statement(())), name):
-                cursor.execute(writing.statement(texts))
+            for statement in updating.statements(_literals(both, by_column(both, chunk)), room):
+                cursor.execute(statement)
 
 
-class _Update:
-    """An update of many rows. What is the same in all of them is written once: often that is most of it."""
+class _Updating:
+    """Updates of many rows, by a table of the values that the statement itself holds."""
 
-    def __init__(
-        self, table: str, names: Sequence[str], keys: int, literals: Sequence[Sequence[str]], row: str
-    ) -> None:
+    def __init__(self, table: str, targets: Sequence[str], keys: int, row: str) -> None:
         self._table = table
+        self._targets = targets
+        self._keys = keys
         self._row = row
-        varying = [number for number, those in enumerate(literals) if number == 0 or len(set(those)) > 1]
-        self.texts = _texts([literals[number] for number in varying])
-        values = [f"n.v{number}" if number in varying else literals[number][0] for number in range(len(names))]
-        pairs = [f"{table}.{name} = {value}" for name, value in zip(names, values, strict=True)]
-        self._columns = ", ".join(f"v{number}" for number in varying)
-        self._here, self._setting = " AND ".join(pairs[:keys]), ", ".join(pairs[keys:])
 
-    def statement(self, texts: Sequence[str]) -> str:
-        """Update by some rows' values. Rows are locked in their order: STRAIGHT_JOIN keeps it."""
-        rows = f",{self._row}".join(texts)
+    def statements(self, literals: Sequence[Sequence[str]], room: int) -> Iterator[str]:
+        """Statements for all rows, in their order.
+
+        Args:
+            literals: column by column.
+            room: bytes of one statement.
+
+        Raises:
+            LedgerError: one row alone is too large.
+        """
+        count = len(literals[0])
+        longest, size = _sizes(_texts(literals))
+        if count == 1:
+            _no_larger(size, room, self._table)
+            yield self._of_one([literal for (literal,) in literals])
+        elif longest <= _IN_TABLE and size <= room:
+            yield self._of_many(literals)
+        else:
+            half = count // 2
+            yield from self.statements([those[:half] for those in literals], room)
+            yield from self.statements([those[half:] for those in literals], room)
+
+    def _of_one(self, values: Sequence[str]) -> str:
+        here, setting = self._pairs(values)
+        return f"UPDATE {self._table} SET {', '.join(setting)} WHERE {' AND '.join(here)}"  # noqa: S608 - our own names
+
+    def _of_many(self, literals: Sequence[Sequence[str]]) -> str:
+        """What is the same in all rows is written once: often that is most of it."""
+        varying = [number for number, those in enumerate(literals) if number == 0 or len(set(those)) > 1]
+        here, setting = self._pairs([f"n.v{i}" if i in varying else those[0] for i, those in enumerate(literals)])
+        rows = f",{self._row}".join(_texts([literals[number] for number in varying]))
+        # STRAIGHT_JOIN: rows are looked up, and locked, in our order.
         return (
-            f"UPDATE (WITH v({self._columns}) AS (VALUES {self._row}{rows}) SELECT * FROM v) AS n "  # noqa: S608
-            f"STRAIGHT_JOIN {self._table} ON {self._here} SET {self._setting}"
+            f"UPDATE (WITH v({', '.join(f'v{number}' for number in varying)}) AS (VALUES {self._row}{rows}) "  # noqa: S608
+            f"SELECT * FROM v) AS n STRAIGHT_JOIN {self._table} ON {' AND '.join(here)} SET {', '.join(setting)}"
         )
+
+    def _pairs(self, values: Sequence[str]) -> tuple[list[str], list[str]]:
+        pairs = [f"{target} = {value}" for target, value in zip(self._targets, values, strict=True)]
+        return pairs[: self._keys], pairs[self._keys :]
 
 
 def rows_by(
@@ -136,19 +168,30 @@ def _texts(literals: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _fitting(texts: Sequence[str], room: int, name: str) -> Iterator[Sequence[str]]:
-    """All rows in pieces of at most so many bytes, with what stands between them.
+    """All rows in pieces of at most so many bytes.
 
     Raises:
         LedgerError: one row alone is too large.
     """
-    size = sum(map(len, texts)) + len(",ROW") * len(texts)  # of ASCII characters only
+    _, size = _sizes(texts)
     if size <= room:
         yield texts
-    elif len(texts) > 1:
-        half = len(texts) // 2
-        yield from _fitting(texts[:half], room, name)
-        yield from _fitting(texts[half:], room, name)
-    else:
+        return
+    if len(texts) == 1:
+        _no_larger(size, room, name)
+    half = len(texts) // 2
+    yield from _fitting(texts[:half], room, name)
+    yield from _fitting(texts[half:], room, name)
+
+
+def _sizes(texts: Sequence[str]) -> tuple[int, int]:
+    """Bytes of the longest row and of all, with what stands between them; all characters are ASCII."""
+    lengths = list(map(len, texts))
+    return max(lengths), sum(lengths) + len(",ROW") * len(lengths)
+
+
+def _no_larger(size: int, room: int, name: str) -> None:
+    if size > room:
         raise LedgerError(
             f"A row for {name} takes {size} bytes, but the database's max_allowed_packet leaves {room}. Nothing was "
             "kept. Raise max_allowed_packet in the database's configuration; then repeat."
@@ -160,4 +203,4 @@ def _packet(connection: Connection, cursor: Any) -> int:
     if "max_allowed_packet" not in connection.info:
         cursor.execute("SELECT @@max_allowed_packet")
         connection.info["max_allowed_packet"] = int(cursor.fetchone()[0])
-    return int(connection.info["max_allowed_packet"]) - 64  # for what the protocol adds
+    return int(connection.info["max_allowed_packet"])

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from misp_modules_ext.delivery.courier import Courier
-from misp_modules_ext.delivery.drain import drain
-from misp_modules_ext.errors import PermissionRefused
+from misp_modules_ext.delivery.drain import Drained, drain
+from misp_modules_ext.delivery.sender import Policy
+from misp_modules_ext.errors import PermissionRefused, Unavailable
 from misp_modules_ext.ledger import lease, schema
 from misp_modules_ext.model.outcome import Reason, State
 from tests.unit.delivery.shelf import Shelf, shelf_in
@@ -63,6 +64,32 @@ def test_the_caller_stops_waiting_and_the_sending_goes_on(shelf: Shelf) -> None:
     assert {row.state for row in courier.rows().values()} == {schema.DUE}
     release.set()
     _until(lambda: shelf.states(0) == [schema.SETTLED])
+
+
+def test_a_caller_who_stops_waiting_learns_what_holds_it_up(shelf: Shelf) -> None:
+    """Microsoft answers 503 and the request is being repeated: that is the reason, not the short time."""
+    met = threading.Event()
+
+    def first(number: int) -> None:
+        if number == 1:
+            met.set()
+            raise Unavailable("Sentinel answered 503.")
+
+    shelf.before = first
+    store = shelf.ledger.write(shelf.store)
+    settled = shelf.take(*shelf.attributes(0)).settled[store.destination_id]
+    place = shelf.place(policy=Policy(attempts=2, first_wait=2.0))
+    courier = Courier(place, settled, time.monotonic() + 1.0)
+    assert met.wait(20)
+    courier.wait()
+    drained = courier.drained()
+    assert (drained.state, drained.reason, drained.message) == (
+        State.UNREACHABLE,
+        Reason.UNREACHABLE,
+        "Sentinel answered 503.",
+    )
+    _until(lambda: shelf.states(0) == [schema.SETTLED])
+    _until(lambda: courier.drained() == Drained(sent=1))
 
 
 def test_while_another_sends_it_waits_for_that(shelf: Shelf) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Connection, func, select
 
-from misp_modules_ext.config.settings import DestinationSettings, LedgerSettings, Selection, Settings
+from misp_modules_ext.config.settings import DestinationSettings, LedgerSettings, MispSettings, Selection, Settings
 from misp_modules_ext.delivery.submit import LEAST, Order, _with_time_to_write, choose, keep, problem_account, submit
 from misp_modules_ext.errors import LedgerError, UsageError
 from misp_modules_ext.ledger import Origin, open_ledger, register, submissions, take
@@ -82,10 +82,24 @@ def test_it_is_said_when_misp_was_not_asked_for_warninglists(door: str, told: bo
 
 
 def test_without_the_gate_there_is_nothing_to_say(here: Path) -> None:
-    """`warninglists = none`."""
+    """`warninglists = none`, and a key for MISP."""
     quiet = destination(selection=Selection(warninglists=frozenset()))
-    account = submit([event(attribute())], _settings(here, quiet), Order("cli", preview=True))
+    account = submit([event(attribute())], _with_key(_settings(here, quiet)), Order("cli", preview=True))
     assert account.warnings == ()
+
+
+def test_without_a_key_it_is_said_that_nothing_is_withdrawn(here: Path) -> None:
+    """With `[misp]` but no key, and without `[misp]`."""
+    settings = _settings(here)
+    keyless = settings.model_copy(update={"misp": MispSettings(name="misp", url="https://misp.example")})
+    for given, told in ((settings, True), (keyless, True), (_with_key(settings), False)):
+        account = submit([event(attribute())], given, Order("export", preview=True))
+        assert any("withdraws nothing" in warning for warning in account.warnings) is told
+
+
+def _with_key(settings: Settings) -> Settings:
+    misp = MispSettings(name="misp", url="https://misp.example", key=SecretStr("not-a-key"))
+    return settings.model_copy(update={"misp": misp})
 
 
 def test_a_preview_says_what_would_go_and_keeps_nothing(here: Path) -> None:

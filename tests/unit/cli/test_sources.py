@@ -1,0 +1,79 @@
+"""Where a push gets its events from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from misp_modules_ext.cli.sources import from_misp, read_files, read_misp
+from misp_modules_ext.config.settings import MispSettings, Settings
+from misp_modules_ext.errors import UsageError
+
+UUID = "5E1A2B3C-0000-4000-8000-00000000abcd"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [([UUID], True), ([UUID, UUID.lower()], True), (["event.json"], False), (["-"], False), (["17"], False)],
+)
+def test_uuids_are_read_from_misp(here: Path, sources: list[str], expected: bool) -> None:
+    """Everything else is a file."""
+    assert from_misp(sources) is expected
+
+
+def test_a_file_that_is_called_so_is_a_file(here: Path) -> None:
+    """MISP's feeds name their files by UUID; with `.json`, but who knows."""
+    (here / UUID).write_text("{}")
+    assert from_misp([UUID]) is False
+
+
+def test_both_in_one_command_would_not_be_one_thing(here: Path) -> None:
+    """A file only adds; the sentence says to push one after the other."""
+    with pytest.raises(UsageError, match="one after the other"):
+        from_misp([UUID, "event.json"])
+
+
+@pytest.mark.parametrize("misp", [None, MispSettings(name="misp", url="https://misp.example")])
+def test_without_a_key_misp_is_not_read(here: Path, misp: MispSettings | None) -> None:
+    """The sentence names the key and the other way."""
+    with pytest.raises(UsageError, match=r"(?s)5E1A2B3C.*\[misp\].*save the event as JSON"):
+        read_misp(Settings(path=here, misp=misp), [UUID])
+
+
+def test_a_blank_key_is_none(here: Path) -> None:
+    """As an empty variable of a container gives it."""
+    blank = MispSettings(name="misp", url="https://misp.example", key=SecretStr(" "))
+    with pytest.raises(UsageError, match="no key"):
+        read_misp(Settings(path=here, misp=blank), [UUID])
+
+
+def test_a_bad_file_costs_itself(here: Path) -> None:
+    """The good one is read; each bad one has a sentence with its name, and the exit code of a wrong call."""
+    event = {"Event": {"uuid": UUID, "info": "x", "Attribute": []}}
+    (here / "good.json").write_text(json.dumps(event))
+    (here / "bad.json").write_text("{")
+    (here / "half.json").write_text(json.dumps([event, 7]))
+    found = read_files(["good.json", "bad.json", "missing.json", "17", "half.json"])
+    assert [event.uuid for event in found.events] == [UUID.lower()] * 2
+    assert found.codes == {2}
+    assert [sentence.split()[2].rstrip(":") for sentence in found.unread[:3]] == ["bad.json", "missing.json", "17"]
+    assert "UUID" in found.unread[2]
+    assert len(found.unread) == 4
+    assert found.missing == []
+
+
+def test_good_files_mean_no_exit_code(here: Path) -> None:
+    """Nothing is unread."""
+    (here / "good.json").write_text(json.dumps({"Event": {"uuid": UUID, "info": "x", "Attribute": []}}))
+    found = read_files(["good.json"])
+    assert (found.unread, found.codes) == ([], set())
