@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 # Interpreters besides ours that a smoke run uses when they are found.
 OTHERS ?= python3.10 python3.12 python3.13 python3.14
 
-.PHONY: help demo test test-long check format lint types layers docs wheel smoke resolve clean
+.PHONY: help demo test test-long bench check format lint types layers docs wheel smoke resolve clean
 
 help:
 	@echo "make demo       the main job in a minute, with an emulated Microsoft"
 	@echo "make test       all tests"
 	@echo "make check      format, lint, types, layers, documents, the built wheel"
 	@echo "make test-long  property and fuzz tests for longer"
+	@echo "make bench      the measures of speed and memory"
 	@echo "make smoke      the demonstration on other Python versions found here"
 
 $(BIN)/misp-microsoft: pyproject.toml
@@ -31,6 +32,10 @@ test: $(BIN)/pytest
 
 test-long: $(BIN)/pytest
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --numprocesses auto --dist loadfile -m property $(ARGS)
+
+# Figures depend on the machine: run it on one that does nothing else.
+bench: $(BIN)/pytest
+	$(BIN)/python -m tests.bench $(ARGS)
 
 check: lint types layers docs wheel
 

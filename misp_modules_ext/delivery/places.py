@@ -10,6 +10,7 @@ from dataclasses import replace
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.drain import Place
 from misp_modules_ext.delivery.sender import Policy
+from misp_modules_ext.delivery.slots import neighbours
 from misp_modules_ext.destinations import create
 from misp_modules_ext.ledger import Ledger, Store
 from misp_modules_ext.ledger.lease import LEASE_MS
@@ -35,4 +36,5 @@ def place_of(ledger: Ledger, store: Store, settings: Settings, who: str, policy:
     lease_ms = int(os.environ.get(LEASE_VARIABLE, LEASE_MS))
     patience = policy or Policy()
     patience = replace(patience, request_timeout=min(patience.request_timeout, lease_ms / 1000 * REQUEST_PART))
-    return Place(ledger, store, create(store.settings), who, base_url_of(settings), patience, lease_ms)
+    beside = neighbours(settings, store.settings)
+    return Place(ledger, store, create(store.settings), who, base_url_of(settings), patience, lease_ms, beside)

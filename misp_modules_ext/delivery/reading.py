@@ -15,13 +15,15 @@ from sqlalchemy import Connection, select, update
 from misp_modules_ext.config.settings import MispSettings
 from misp_modules_ext.errors import EventNotFound, MispError, UsageError
 from misp_modules_ext.ledger import Ledger, Origin, Store, event_missing, schema, take
-from misp_modules_ext.ledger.engine import now_ms
+from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.misp.client import MispClient
 
 log = logging.getLogger("misp_modules_ext")
 
 #: A reading is taken up by another when the one that took it up has not ended after so many milliseconds.
 CLAIM_MS = 300_000
+#: The first look after an event was found unpublished.
+SOON_MS = 15_000
 FIRST_WAIT_MS = 2_000
 LONGEST_WAIT_MS = 900_000
 
@@ -70,12 +72,21 @@ def read_one(ledger: Ledger, misp: MispSettings, stores: list[Store]) -> bool:
     else:
 
         def settle(connection: Connection) -> None:
-            take(connection, [event], Origin.OWN_READING, stores, misp.url)
-            _done(connection, found, stores)
+            alone(connection)
+            if _is_latest(connection, found):
+                take(connection, [event], Origin.OWN_READING, stores, misp.url)
+                _done(connection, found, stores)
 
         ledger.write(settle)
         log.info("The event %s was read from MISP.", found.uuid)
     return True
+
+
+def _is_latest(connection: Connection, found: Claim) -> bool:
+    """Whether nothing has come since it was taken up: what a newer request brought, this reading has not seen."""
+    table = schema.event
+    due = connection.execute(select(table.c.read_due_ms).where(table.c.event_id == found.event_id)).scalar_one()
+    return bool(due == found.marker)
 
 
 def _settle_missing(connection: Connection, found: Claim, stores: list[Store], base_url: str) -> None:
@@ -112,12 +123,18 @@ def _grace_over(connection: Connection, event_id: int, stores: Sequence[Store]) 
     table = schema.event
     columns = (table.c.unpublished_since_ms, table.c.missing_since_ms)
     unpublished, missing = connection.execute(select(*columns).where(table.c.event_id == event_id)).one()
-    again = None
+    again: int | None = None
     if missing is not None:
         again = missing + max((s.rules.selection.missing_grace for s in stores), default=0) * 1000
     elif unpublished is not None:
         again = unpublished + max((s.rules.selection.unpublished_grace for s in stores), default=0) * 1000
-    return again if again is not None and again > now_ms(connection) else None
+    clock = now_ms(connection)
+    if again is None or again <= clock:
+        return None
+    if missing is None and unpublished is not None:
+        # MISP sets the flag after the workflow that brought the event: look again soon, then less and less often.
+        return min(again, clock + max(SOON_MS, clock - int(unpublished)))
+    return again
 
 
 def read_again(connection: Connection, uuid: str, stores: Sequence[Store]) -> None:

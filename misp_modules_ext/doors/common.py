@@ -14,6 +14,7 @@ from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery import embedded, queue
 from misp_modules_ext.delivery.submit import LEAST, Order, keep, problem_account, submit
 from misp_modules_ext.errors import ConfigurationError, LedgerError, UsageError
+from misp_modules_ext.ledger.engine import patience
 from misp_modules_ext.misp.coerce import flag
 from misp_modules_ext.misp.requests import ModuleRequest
 from misp_modules_ext.model.account import Account
@@ -57,7 +58,9 @@ def run(
             sending,
             read_later=settings.misp is not None and settings.misp.key is not None,
         )
-        account = submit(request.events, settings, order)
+        # Half of MISP's patience for the ledger at most: the rest is for taking, sending and the report.
+        with patience(time_to_answer(request.patience, len(body)) / 2):
+            account = submit(request.events, settings, order)
         account = replace(account, warnings=(*account.warnings, *request.refused))
         embedded.wake()
         queue.wake(settings)

@@ -32,7 +32,8 @@ def write_attribute(attribute: Attribute) -> bytes:
             attribute.last_seen,
             _sharing(attribute.sharing),
             _tags(attribute.tags),
-            attribute.warninglists,
+            # None and no hit are the same to every gate, and doors differ in it.
+            attribute.warninglists or None,
             _object(attribute.object),
             attribute.problem,
         ]

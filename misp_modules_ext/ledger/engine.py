@@ -13,7 +13,9 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -35,9 +37,12 @@ _DRIVERS = {
 }
 #: Seconds that SQLite waits for another process's transaction.
 BUSY = 30
+#: Seconds that a server has to answer a new connection: MISP waits for ten.
+CONNECT = 5
 #: Runs of one transaction, the first included.
 ATTEMPTS = 8
 _READING = "misp_modules_ext_reading"
+_patience: ContextVar[float] = ContextVar("patience", default=float(BUSY))
 
 #: SQLSTATE or driver number of errors that pass when the transaction is run again.
 _PASSING_STATES = frozenset({"40001", "40P01", "55P03"})
@@ -85,8 +90,10 @@ def connect(written: str) -> Engine:
     url = address(written)
     if url.get_backend_name() == "sqlite":
         return _sqlite(url)
-    engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
-    if url.get_backend_name() in ("mysql", "mariadb"):
+    mysql = url.get_backend_name() in ("mysql", "mariadb")
+    arguments = {"connect_timeout": CONNECT} | ({"read_timeout": CONNECT} if mysql else {})
+    engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=arguments)
+    if mysql:
         event.listen(engine, "connect", _prepare_mariadb)
     return engine
 
@@ -103,7 +110,18 @@ def _sqlite(url: URL) -> Engine:
 
 def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get(_READING, False)
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(_patience.get() * 1000)}")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Within it, wait for another process's transaction on SQLite for so many seconds at most."""
+    before = _patience.set(max(0.0, min(seconds, BUSY)))
+    try:
+        yield
+    finally:
+        _patience.reset(before)
 
 
 def _make_private(path: Path) -> None:
@@ -129,6 +147,8 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 
 def _prepare_mariadb(connection: Any, _: object) -> None:
+    # The driver has no other way to wait shortly for the greeting and long for an answer.
+    connection._read_timeout = None
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone='+00:00'")
 
@@ -211,6 +231,12 @@ _REMEDIES = (
     ("malformed", "The file is damaged: restore it from a backup, or name another with [ledger] url."),
     ("locked", "Another process has held it for long: look for one that hangs."),
     ("unable to open", "Let the service's user read and write the file and its folder."),
+    (
+        "timeout expired",
+        "See whether the database's machine and firewall let connections through, or correct [ledger] url.",
+    ),
+    ("timed out", "See whether the database's machine and firewall let connections through, or correct [ledger] url."),
+    ("lost connection", "See whether the database runs and answers at this address, or correct [ledger] url."),
     ("connection refused", "Start the database, or correct [ledger] url."),
     ("access denied", "Correct user and password in [ledger] url."),
     ("password authentication failed", "Correct user and password in [ledger] url."),

@@ -262,9 +262,9 @@ def record(connection: Connection, store: Store, lease: Lease, answers: Sequence
     clock = renew(connection, lease)
     accepted = [answer for answer in answers if answer.accepted]
     if withdrawn:
-        _record_gone(connection, store, accepted)
+        _record_gone(connection, store, accepted, clock)
     else:
-        _record_there(connection, store, accepted)
+        _record_there(connection, store, accepted, clock)
     for answer in answers:
         if answer.accepted is None:
             _record_unknown(connection, store, answer, clock)
@@ -275,7 +275,7 @@ def record(connection: Connection, store: Store, lease: Lease, answers: Sequence
 _FLOWN = schema.holding.c.flight_hash.is_not(None)
 
 
-def _record_there(connection: Connection, store: Store, answers: Sequence[Answer]) -> None:
+def _record_there(connection: Connection, store: Store, answers: Sequence[Answer], clock: int) -> None:
     table = schema.holding
     done = (table.c.state == schema.DUE) & (table.c.due_hash == table.c.flight_hash)
     values: dict[str, object] = {
@@ -283,6 +283,8 @@ def _record_there(connection: Connection, store: Store, answers: Sequence[Answer
         "state": case((done, schema.SETTLED), else_=table.c.state),
         "sent_hash": table.c.flight_hash,
         "flight_hash": None,
+        # When it was answered: Microsoft's list lags behind, and reconciling gives it time.
+        "due_ms": clock,
         "attempts": 0,
         "reason": None,
         "message": None,
@@ -292,7 +294,7 @@ def _record_there(connection: Connection, store: Store, answers: Sequence[Answer
     bulk.update(connection, table, ["destination_id", "observable_id"], ["remote_id"], sorted(named))
 
 
-def _record_gone(connection: Connection, store: Store, answers: Sequence[Answer]) -> None:
+def _record_gone(connection: Connection, store: Store, answers: Sequence[Answer], clock: int) -> None:
     table = schema.holding
     done = (table.c.state == schema.DUE) & table.c.due_hash.is_(None)
     values: dict[str, object] = {
@@ -301,6 +303,7 @@ def _record_gone(connection: Connection, store: Store, answers: Sequence[Answer]
         "sent_hash": None,
         "flight_hash": None,
         "remote_id": None,
+        "due_ms": clock,
         "attempts": 0,
         "reason": None,
         "message": None,

@@ -18,7 +18,7 @@ from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.ledger.holdings import Placing, Ready, Settled, Standing, Wanted
 from misp_modules_ext.ledger.keys import Numbers, no_clash, observable_id
 from misp_modules_ext.ledger.stores import Store
-from misp_modules_ext.ledger.views import Known, Origin, View, open_event, prepared
+from misp_modules_ext.ledger.views import Known, Origin, View, carried, open_event, prepared
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.planning import Plan, RuleSet, make_plan
@@ -84,6 +84,8 @@ def take(
     clock = now_ms(connection)
     views = [prepared(event, clock // 1000) for event in events]
     known = {uuid: open_event(connection, uuid) for uuid in sorted({v.event.uuid for v in views})}
+    if origin is Origin.REQUEST:
+        views = [carried(view, known[view.event.uuid]) for view in views]
     stores = _asked_for(connection, stores, [event.event_id for event in known.values()], origin, asked)
     taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere))
     taking.plan(views, known, stores)

@@ -11,11 +11,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, insert, select, text
+from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.engine import run, where
-from misp_modules_ext.ledger.schema import meta
+from misp_modules_ext.ledger.schema import meta, metadata
 
 #: Any number that no other program uses as an advisory lock; and its name for MariaDB.
 _LOCK = 7_306_921_577_310_455
@@ -49,9 +49,28 @@ def _upgrade(engine: Engine, connection: Connection) -> str:
                 f"The ledger {where(engine)} was made by a newer version of misp-modules-ext (its tables are at "
                 f"{current}). Update this one; nothing was changed."
             )
+        if current is None:
+            _clear_away(connection)
         if current != scripts.get_current_head():
             command.upgrade(config, "head")
         return _identity(connection)
+
+
+def _clear_away(connection: Connection) -> None:
+    """Drop what an interrupted first migration left: MariaDB keeps each table as soon as it is made.
+
+    Raises:
+        LedgerError: some of it is not empty, so it is something else.
+    """
+    there = [table for table in reversed(metadata.sorted_tables) if inspect(connection).has_table(table.name)]
+    for table in there:
+        if connection.execute(select(table).limit(1)).first() is not None:
+            raise LedgerError(
+                f"The database holds a table {table.name} that is not empty, and no version of a ledger. Name an empty "
+                "database with [ledger] url, or restore the ledger from a backup."
+            )
+    for table in there:
+        table.drop(connection)
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, insert, select
 
 from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.bulk import rows_by
-from misp_modules_ext.ledger.documents import write_attribute
-from misp_modules_ext.ledger.keys import uuid_text
+from misp_modules_ext.ledger.documents import read_attribute, read_header, write_attribute
+from misp_modules_ext.ledger.keys import uuid_bytes, uuid_text
 from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tag
 
 #: A date may lie so many seconds ahead, since clocks differ; what lies further ahead is a wrong clock or a typing error
@@ -92,6 +92,38 @@ def prepared(event: Event, now: int) -> View:
     if changed:
         event = replace(event, attributes=tuple(attributes))
     return View(_believable_header(event, now), tuple(documents))
+
+
+def carried(view: View, known: Known) -> View:
+    """A request's view with the facts that only our own reading saw, which it must not make forgotten (rule 4).
+
+    These are tags that MISP does not give to everybody (local ones, and those that may not be exported), and the hits
+    of warninglists, which workflows and files do not bring.
+    """
+    used = {row.header_id for rows in known.rows.values() for row in rows if row.origins & Origin.OWN_READING}
+    headers = (read_header(view.event.uuid, known.headers[number])[0] for number in sorted(used))
+    hidden = {tag for header in headers for tag in header.tags if _is_hidden(tag)}
+    event = replace(view.event, tags=_with(view.event.tags, hidden))
+    attributes, documents = list(event.attributes), list(view.documents)
+    for index, attribute in enumerate(attributes):
+        for row in known.rows.get(uuid_bytes(attribute.uuid), ()):
+            if row.origins & Origin.OWN_READING and row.document != documents[index]:
+                stored = read_attribute(attribute.uuid, row.timestamp, row.document)
+                lists = attribute.warninglists if attribute.warninglists is not None else stored.warninglists
+                tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
+                attributes[index] = replace(attribute, warninglists=lists, tags=tags)
+                documents[index] = write_attribute(attributes[index])
+    return View(replace(event, attributes=tuple(attributes)), tuple(documents))
+
+
+def _is_hidden(tag: Tag) -> bool:
+    return tag.local or not tag.exportable
+
+
+def _with(tags: tuple[Tag, ...], more: set[Tag]) -> tuple[Tag, ...]:
+    """The tags, and those of `more` that are not among them."""
+    names = {tag.name for tag in tags}
+    return (*tags, *sorted(tag for tag in more if tag.name not in names))
 
 
 def _believable(attribute: Attribute, now: int) -> Attribute:

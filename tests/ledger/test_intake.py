@@ -10,7 +10,7 @@ import pytest
 from misp_modules_ext.ledger import Ledger, schema
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.model.indicator import Kind, Observable
-from misp_modules_ext.model.misp import Attribute, Event
+from misp_modules_ext.model.misp import Attribute, Event, Tag
 from misp_modules_ext.model.outcome import Reason
 from tests.ledger.house import WIDE, House, domain
 from tests.support.build import NOW, attribute, event
@@ -272,5 +272,26 @@ def test_what_a_destination_has_no_place_for_has_no_row(house: House) -> None:
 def test_text_that_is_no_unicode_costs_itself_alone(house: House) -> None:
     """A lone surrogate, from a file that was cut in the middle of a character."""
     house.take(event(replace(ONE, comment="\ud800"), TWO, timestamp=NOW, info="\udfff"))
+    house.send()
+    assert house.holds() == {"one.evil.example", "two.evil.example"}
+
+
+def test_a_request_does_not_forget_what_only_our_reading_saw(house: House) -> None:
+    """Rule 4: a local tlp:red and a warninglist hit, which the next workflow does not bring, still close the gates."""
+    lists = ("List of known IPv4 public DNS resolvers",)
+    house.settings = [
+        WIDE.model_copy(update={"selection": WIDE.selection.model_copy(update={"warninglists": frozenset(lists)})})
+    ]
+    house.take(BOTH)
+    house.send()
+    red = event(tags=[Tag("tlp:red", exportable=False, local=True)]).tags
+    house.read(_later(replace(ONE, warninglists=lists), _changed(TWO, tags=red)))
+    house.send()
+    assert house.holds() == set()
+    house.take(replace(BOTH, timestamp=NOW + 20, attributes=(_changed(ONE), _changed(TWO))))
+    assert house.send() == []
+    house.read(replace(BOTH, timestamp=NOW + 30, attributes=(_changed(ONE), _changed(TWO))))
+    house.send()
+    house.take(replace(BOTH, timestamp=NOW + 40))
     house.send()
     assert house.holds() == {"one.evil.example", "two.evil.example"}
