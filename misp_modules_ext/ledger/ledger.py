@@ -57,9 +57,16 @@ _lock = threading.Lock()
 
 def open_ledger(address: str) -> Ledger:
     """The process's ledger at an address: opened and brought to this version once."""
+    # A connection must not cross a fork.
+    key = (os.getpid(), address)
     with _lock:
-        # A connection must not cross a fork.
-        key = (os.getpid(), address)
-        if key not in _open:
-            _open[key] = Ledger(address)
-        return _open[key]
+        found = _open.get(key)
+    if found is not None:
+        return found
+    # Without the lock: a database that does not answer holds up whoever asks for it, and nobody else.
+    opened = Ledger(address)
+    with _lock:
+        kept = _open.setdefault(key, opened)
+    if kept is not opened:
+        opened.close()
+    return kept
