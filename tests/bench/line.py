@@ -62,11 +62,16 @@ class Timed(NamedTuple):
 
 
 def timed(work: Callable[[], Any]) -> Timed:
-    """Do it once, after what earlier work left behind was tidied up."""
-    gc.collect()
+    """Do it once."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return Timed(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def tidied(work: Callable[[], Any]) -> Timed:
+    """Do it once, after what earlier work left behind was tidied up."""
+    gc.collect()
+    return timed(work)
 
 
 def median(times: Iterable[Timed]) -> Timed:
@@ -90,7 +95,8 @@ def on_each(
         try:
             yield from measure(kind, folder)
         except pytest.skip.Exception as absent:
-            yield Line(f"{what}, {kind}", f"not measured: {absent}", "", met=False)
+            said = " ".join(str(absent).split())
+            yield Line(f"{what}, {kind}", f"not measured: {said[:120]}", "", met=False)
 
 
 @contextmanager

@@ -172,7 +172,7 @@ def test_what_a_door_goes_on_sending_is_finished_too(stage: Stage, nursery: Nurs
 
 
 def test_a_child_begins_its_own_drain(stage: Stage) -> None:
-    """A process that forks while its drain is at work: no child inherits a lock that nobody opens, or a connection."""
+    """A process with a drain forks: no child inherits its connections, or believes that the drain is its own."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.crash.forking"],
         cwd=ROOT,

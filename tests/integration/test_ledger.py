@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -59,7 +60,8 @@ def test_peers_18_what_exists_is_changed_and_renewed(world: World, only: str) ->
     }
     world.configure(only=(only,), window="1 day")
     first = _push(world, _event(1))
-    seen = attribute("domain", "host0.evil.example", timestamp=NOW, comment="seen again", last_seen=NOW + 40_000)
+    later = int(time.time()) + 50_000
+    seen = attribute("domain", "host0.evil.example", timestamp=NOW, comment="seen again", last_seen=later)
     second = _push(world, event(seen, timestamp=NOW + 10))
     assert _outcomes(second) == [{Outcome.ACCEPTED}]
     expires = [a.destinations[0].items[0].observables[0].expires for a in (first, second)]
