@@ -13,7 +13,6 @@ help:
 	@echo "make check      format, lint, types, layers, documents, the built wheel"
 	@echo "make test-long  property and fuzz tests for longer"
 	@echo "make bench      the measures of speed and memory"
-	@echo "make bench      what is measured, against what is wanted"
 	@echo "make smoke      the demonstration on other Python versions found here"
 
 $(BIN)/misp-microsoft: pyproject.toml
@@ -34,11 +33,7 @@ test: $(BIN)/pytest
 test-long: $(BIN)/pytest
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --numprocesses auto --dist loadfile -m property $(ARGS)
 
-# Figures depend on the machine: run it on one that does nothing else.
-bench: $(BIN)/pytest
-	$(BIN)/python -m tests.bench $(ARGS)
-
-# Some minutes, on a machine that does nothing else. ARGS choose lines and databases: --help.
+# Figures depend on the machine: run it on one that does nothing else. ARGS="--help" tells how to choose.
 bench: $(BIN)/pytest
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -141,7 +141,7 @@ class _Maker:
         }
 
     def _attribute(self, type_: str, relation: str | None = None) -> dict[str, Any]:
-        made = {
+        made: dict[str, Any] = {
             "id": str(self._stream.getrandbits(20)),
             "type": type_,
             "category": "Payload delivery" if "file" in type_ or type_[:2] in ("sh", "md") else "Network activity",

@@ -111,14 +111,14 @@ def test_migration_touches_no_logging(engine: Engine) -> None:
 
 def test_an_interrupted_first_migration_is_no_obstacle(engine: Engine) -> None:
     """MariaDB keeps each table as soon as it is made: killed in between, some are there and no version is."""
-    run(engine, lambda c: metadata.tables["audience"].create(c))
+    run(engine, metadata.tables["audience"].create)
     upgrade(engine)
     assert run(engine, lambda c: c.execute(text("SELECT count(*) FROM audience")).scalar_one()) == 0
 
 
 def test_tables_of_somebody_else_are_left_alone(engine: Engine) -> None:
     """A table of our name that holds something, in a database without a version."""
-    run(engine, lambda c: metadata.tables["audience"].create(c))
+    run(engine, metadata.tables["audience"].create)
     run(engine, lambda c: c.execute(text("INSERT INTO audience VALUES (1, 1)")))
     with pytest.raises(LedgerError, match="empty database"):
         upgrade(engine)
