@@ -23,7 +23,7 @@ from tests.support.databases import KINDS, database
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 #: How long there is trouble.
-SECONDS = 120 if LONG else 20
+SECONDS = 120 if LONG else 12
 #: Milliseconds: short, so that who was killed is soon replaced; long enough for a busy machine to answer in.
 LEASE_MS = 4_000
 #: People at MISP, and the events of each.

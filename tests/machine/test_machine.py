@@ -13,8 +13,8 @@ from tests.machine.stage import Stage
 
 #: Examples and steps on SQLite, and on a server, where each step costs more. A minute each at most in CI.
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-SIZES = {"sqlite": (400, 40) if LONG else (20, 20)}
-ON_SERVERS = (100, 30) if LONG else (6, 15)
+SIZES = {"sqlite": (400, 40) if LONG else (10, 15)}
+ON_SERVERS = (100, 30) if LONG else (3, 12)
 
 
 @pytest.mark.property
