@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from misp_modules_ext.model.account import Item, ObservableAccount, that_count, worst
-from misp_modules_ext.model.indicator import Observable, Reference
+from misp_modules_ext.model.indicator import Kind, Observable, Reference
 from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.planning import Part, Plan, PlannedAttribute
 from misp_modules_ext.translate import leader
 
+_ACCEPTED = Outcome.ACCEPTED
+_TEXTS = {kind: kind.value for kind in Kind}
 _THERE = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED})
 
 
@@ -34,20 +35,44 @@ class Result(NamedTuple):
 Taken = Callable[[PlannedAttribute], Result | None]
 
 
-@dataclass(slots=True)
 class _Leaders:
     """Which attribute speaks for an indicator: it is `accepted`, all others that vouch for it are `merged`."""
 
-    by_observable: dict[Observable, Reference]
-    taken: set[Observable] = field(default_factory=set)
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._by_observable: dict[Observable, Reference] | None = None
+        self._taken: set[Observable] = set()
 
     def claims(self, part: Part) -> bool:
         """Whether this part leads; the same attribute listed twice leads once."""
-        leading = part.evidence is not None and self.by_observable.get(part.observable) == part.evidence.reference
-        if not leading or part.observable in self.taken:
+        if self._by_observable is None:
+            # Nobody asks when nothing was sent.
+            self._by_observable = {m.indicator.observable: leader(m).reference for m in self._plan.merged}
+        leading = part.evidence is not None and self._by_observable.get(part.observable) == part.evidence.reference
+        if not leading or part.observable in self._taken:
             return False
-        self.taken.add(part.observable)
+        self._taken.add(part.observable)
         return True
+
+
+class Accountant:
+    """Accounts for one destination after the other; where all went as at an earlier one, the items are the same."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[Plan, Mapping[Observable, Result], Result, tuple[Item, ...]]] = []
+
+    def items(
+        self, plan: Plan, results: Mapping[Observable, Result], otherwise: Result, withdrawn: Taken | None = None
+    ) -> tuple[Item, ...]:
+        """As `account_for`."""
+        if withdrawn is not None:
+            return account_for(plan, results, otherwise, withdrawn)
+        for plan_, results_, otherwise_, items in self._done:
+            if plan_ is plan and otherwise_ == otherwise and results_ == results:
+                return items
+        made = account_for(plan, results, otherwise)
+        self._done.append((plan, results, otherwise, made))
+        return made
 
 
 def account_for(
@@ -61,8 +86,8 @@ def account_for(
         otherwise: the result of observables without one.
         withdrawn: what became of attributes that stay behind although they counted before.
     """
-    leaders = _Leaders({m.indicator.observable: leader(m).reference for m in plan.merged})
-    return tuple(_item(planned, results, otherwise, leaders, withdrawn) for planned in plan.attributes)
+    leaders = _Leaders(plan)
+    return tuple([_item(planned, results, otherwise, leaders, withdrawn) for planned in plan.attributes])
 
 
 def _item(
@@ -110,14 +135,14 @@ def _why(account: ObservableAccount) -> str:
 def _observable(
     part: Part, results: Mapping[Observable, Result], otherwise: Result, leaders: _Leaders
 ) -> ObservableAccount:
-    kind, value = part.observable.kind.value, part.observable.value
+    observable = part.observable
+    # Kinds are texts, and plain ones here: finding an enumeration's value takes longer than all the rest.
+    kind, value = _TEXTS[observable.kind], observable.value
     if part.evidence is None:
         reason = part.reason or Reason.INVALID_VALUE
-        return ObservableAccount(kind, value, reason.outcome, part.observable.stix_id(), None, reason, part.message)
-    result = results.get(part.observable, otherwise)
-    outcome = result.outcome
-    if outcome is Outcome.ACCEPTED and not leaders.claims(part):
+        return ObservableAccount(kind, value, reason.outcome, observable.stix_id(), None, reason, part.message)
+    outcome, reason_, message, valid_until, generation = results.get(observable, otherwise)
+    if outcome is _ACCEPTED and not leaders.claims(part):
         outcome = Outcome.MERGED
-    expiry = result.valid_until if outcome in _THERE else None
-    stix_id = part.observable.stix_id(result.generation)
-    return ObservableAccount(kind, value, outcome, stix_id, expiry, result.reason, result.message)
+    expiry = valid_until if outcome in _THERE else None
+    return ObservableAccount(kind, value, outcome, observable.stix_id(generation), expiry, reason_, message)

@@ -15,9 +15,10 @@ from misp_modules_ext.delivery.standing import results
 from misp_modules_ext.delivery.submit import choose
 from misp_modules_ext.destinations import create
 from misp_modules_ext.ledger import Settled, holdings, open_ledger, register, schema
-from misp_modules_ext.ledger.holdings import Holding, Standing
+from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.marks import mark
+from misp_modules_ext.ledger.placing import Standing
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 

@@ -22,9 +22,10 @@ from misp_modules_ext.destinations.interface import Entry
 from misp_modules_ext.errors import DestinationError
 from misp_modules_ext.ledger import evictions, holdings, manner, repairs, schema
 from misp_modules_ext.ledger.engine import now_ms
-from misp_modules_ext.ledger.holdings import Holding, Ready
+from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.intake import Stored
 from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.ledger.placing import Ready, damped
 from misp_modules_ext.ledger.repairs import There
 from misp_modules_ext.model.indicator import Due, Observable, Stamp
 from misp_modules_ext.model.outcome import State
@@ -128,7 +129,7 @@ class _Comparing:
 
     def _today(self, row: Holding, ready: Ready) -> _Content:
         if row.valid_until is not None and row.valid_until > self._now:
-            ready = Ready(*holdings.damped(*ready, row.valid_until, self._place.store.rules))
+            ready = Ready(*damped(*ready, row.valid_until, self._place.store.rules))
         return _Content(ready, ready.indicator.valid_until <= self._now)
 
     def _drifted(self, row: Holding, observable: Observable, today: _Content) -> bool:

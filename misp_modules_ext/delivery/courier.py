@@ -12,7 +12,8 @@ from misp_modules_ext.delivery.sender import TROUBLE
 from misp_modules_ext.delivery.stopping import Stopping
 from misp_modules_ext.errors import DestinationError, LedgerError
 from misp_modules_ext.ledger import holdings, schema
-from misp_modules_ext.ledger.holdings import Holding, Settled
+from misp_modules_ext.ledger.holdings import Holding
+from misp_modules_ext.ledger.placing import Settled
 from misp_modules_ext.model.outcome import Reason, State
 
 #: Seconds between two looks at the ledger while another process sends.

@@ -23,10 +23,11 @@ from misp_modules_ext.destinations.limits import limiter_for
 from misp_modules_ext.errors import DestinationError, LedgerError
 from misp_modules_ext.ledger import evictions, flight, holdings, holds, lease, manner, schema
 from misp_modules_ext.ledger.engine import now_ms
-from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding, Ready
+from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding
 from misp_modules_ext.ledger.intake import Stored, refresh
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.ledger import Ledger
+from misp_modules_ext.ledger.placing import Ready, damped
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.model.indicator import Action, Due, Indicator, Kind, Observable, Severity, Stamp
 from misp_modules_ext.model.misp import Tlp
@@ -260,7 +261,7 @@ class _Draining:
                 indicator = content[number].indicator
                 ready = Ready(indicator, indicator.content_hash())
                 if row.valid_until is not None and row.valid_until > now:
-                    ready = Ready(*holdings.damped(*ready, row.valid_until, store.rules))
+                    ready = Ready(*damped(*ready, row.valid_until, store.rules))
             if ready is None or ready.digest != row.due_hash or ready.indicator.valid_until <= now:
                 work.outdated.add(number)
             else:

@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 from misp_modules_ext.delivery.accounting import Result
 from misp_modules_ext.delivery.drain import Drained
 from misp_modules_ext.ledger import schema
-from misp_modules_ext.ledger.holdings import Holding, Settled, Standing
+from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.ledger.placing import Settled, Standing
 from misp_modules_ext.model.account import Removed
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
@@ -35,16 +36,24 @@ def results(
         drained: how the sending went; `None` when nothing was sent, and what is due counts as sent (a preview).
     """
     found = {}
+    # Most that are there as they should be share one record, and so their result.
+    last: Standing | None = None
+    same = Result(Outcome.UNCHANGED)
     for number, standing in settled.standings.items():
         observable = named.get(number)
-        if observable is not None:
+        if observable is None:
+            continue
+        if standing.fresh:
             found[observable] = _result(standing, rows.get(number), drained)
+            continue
+        if standing is not last:
+            last, same = standing, _stood(standing)
+        found[observable] = same
     return found
 
 
 def _result(standing: Standing, row: Holding | None, drained: Drained | None) -> Result:
-    if not standing.fresh:
-        return _stood(standing)
+    """Of one that was due."""
     if drained is None:
         return Result(Outcome.ACCEPTED, None, "", standing.valid_until, standing.generation)
     if row is None:

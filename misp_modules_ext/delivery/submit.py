@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
-from misp_modules_ext.delivery.accounting import Result, account_for
+from misp_modules_ext.delivery.accounting import Accountant, Result
 from misp_modules_ext.delivery.changes import changes, with_changes
 from misp_modules_ext.delivery.collector import paused
 from misp_modules_ext.delivery.courier import Courier
@@ -27,10 +27,10 @@ from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import LedgerError, UsageError
 from misp_modules_ext.ledger import Ledger, Origin, Store, Taken, open_ledger, register, submissions, take
 from misp_modules_ext.ledger.marks import mark
-from misp_modules_ext.model.account import Account, DestinationAccount, EventAccount
+from misp_modules_ext.model.account import Account, DestinationAccount, EventAccount, Item
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason
-from misp_modules_ext.planning import Plan, RuleSet, make_plan
+from misp_modules_ext.planning import RuleSet, make_plan
 from misp_modules_ext.translate import event_link
 
 log = logging.getLogger("misp_modules_ext")
@@ -103,8 +103,10 @@ def submit(
     for courier in couriers.values():
         courier.wait()
     with paused(attributes):
+        accountant = Accountant()
         accounts = tuple(
-            _account(ledger, settings, order, destination, stores, taken, couriers) for destination in chosen
+            _account(ledger, settings, order, destination, stores, taken, couriers, accountant)
+            for destination in chosen
         )
     return Account(
         submission=submission,
@@ -191,22 +193,24 @@ def _account(
     stores: Mapping[str, Store],
     taken: Taken,
     couriers: Mapping[str, Courier],
+    accountant: Accountant,
 ) -> DestinationAccount:
     plan = taken.plans[RuleSet.of(destination)]
     store = stores.get(destination.name)
     if store is None:
         closed = Result(Outcome.SKIPPED, Reason.DOOR_CLOSED, _doors(destination, order))
-        return _record(destination, Drained(message=_NOTHING), plan, closed)
+        return _record(destination, accountant.items(plan, {}, closed))
     settled = taken.settled.get(store.destination_id)
     if settled is None:
         never = Result(Outcome.SKIPPED, Reason.DOOR_CLOSED, "Nobody has asked for this event at this destination.")
-        return _record(destination, Drained(message=_NOTHING), plan, never)
+        return _record(destination, accountant.items(plan, {}, never))
     courier = couriers.get(destination.name)
     rows = courier.rows() if courier is not None else {}
     drained = courier.drained() if courier is not None else None
     found = results(settled, rows, taken.named, drained)
     withdrawals = Withdrawals(taken.lost_by, settled, rows, drained, taken.kept)
-    items = account_for(plan, found, Result(Outcome.PENDING, Reason.NOT_IN_TIME), withdrawals.of)
+    left = withdrawals.of if taken.lost_by or taken.kept else None
+    items = accountant.items(plan, found, Result(Outcome.PENDING, Reason.NOT_IN_TIME), left)
     if order.preview:
         items = with_changes(items, changes(ledger, store, settled, base_url_of(settings)))
     shown = drained or Drained(message="" if order.preview else _NOTHING)
@@ -224,16 +228,10 @@ def _account(
 _NOTHING = "Nothing was to be sent, so Microsoft was not asked."
 
 
-def _record(
-    destination: DestinationSettings,
-    drained: Drained,
-    plan: Plan,
-    otherwise: Result,
-) -> DestinationAccount:
-    items = account_for(plan, {}, otherwise)
-    return DestinationAccount(
-        destination.name, destination.product, destination.api.value, drained.state, drained.message, items
-    )
+def _record(destination: DestinationSettings, items: tuple[Item, ...]) -> DestinationAccount:
+    """Of a destination to which nothing was to be sent."""
+    state = Drained().state
+    return DestinationAccount(destination.name, destination.product, destination.api.value, state, _NOTHING, items)
 
 
 def _with_time_to_write(order: Order, taking: float, destinations: int) -> Order:

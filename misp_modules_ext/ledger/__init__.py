@@ -18,8 +18,8 @@ __all__ = [
     "take",
 ]
 
-from misp_modules_ext.ledger.holdings import Settled
 from misp_modules_ext.ledger.intake import Taken, event_missing, refresh, take
 from misp_modules_ext.ledger.ledger import Ledger, open_ledger
+from misp_modules_ext.ledger.placing import Settled
 from misp_modules_ext.ledger.stores import Store, register
 from misp_modules_ext.ledger.views import Origin

@@ -50,8 +50,10 @@ def lift_cap(connection: Connection, store: Store, numbers: Collection[int]) -> 
 
 def leaving(connection: Connection, store: Store, numbers: Collection[int]) -> set[int]:
     """Those of some observables that are due to be absent."""
-    gone = (_ROW.c.destination_id == store.destination_id) & _ROW.c.due_hash.is_(None)
-    found = bulk.rows_by(connection, _ROW.c.observable_id, sorted(numbers), where=gone)
+    here = _ROW.c.destination_id == store.destination_id
+    found = bulk.rows_by(
+        connection, _ROW.c.observable_id, sorted(numbers), where=here, also=lambda row: row.c.due_hash.is_(None)
+    )
     return {row[0] for row in found}
 
 

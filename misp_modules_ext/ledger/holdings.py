@@ -1,25 +1,20 @@
-"""What a destination should hold, row by row: the rules by which a holding becomes due (DESIGN.md 4).
+"""What a destination should hold and holds: a row for each observable (DESIGN.md 8).
 
 `due` is what should be there (nothing: it should be absent), `sent` what is there, `flight` a request that was begun
-and has no answer yet. A row is compared, never overwritten: what is unchanged stays, also its rejection.
+and has no answer yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select
 
 from misp_modules_ext.ledger import schema
-from misp_modules_ext.ledger.bulk import chunks, insert, rows_by, update
+from misp_modules_ext.ledger.bulk import chunks, rows_by
 from misp_modules_ext.ledger.engine import now_ms as clock_of
 from misp_modules_ext.ledger.stores import Store
-from misp_modules_ext.model.indicator import Indicator
-from misp_modules_ext.model.outcome import Reason
-from misp_modules_ext.planning import RuleSet
-from misp_modules_ext.translate import Merged, leader, tenth_of_window
 
 #: `flight_hash` of a withdrawal.
 WITHDRAWING = bytes(32)
@@ -50,78 +45,6 @@ class Holding(NamedTuple):
 
 
 _COLUMNS = [schema.holding.c[name] for name in Holding._fields]
-
-
-class Standing(NamedTuple):
-    """How an observable stands at a destination.
-
-    Attributes:
-        state: one of the states of `schema`.
-        fresh: this made it due, or it was due already.
-    """
-
-    state: int
-    reason: Reason | None = None
-    message: str = ""
-    valid_until: int | None = None
-    generation: int = 0
-    fresh: bool = False
-
-
-class Ready(NamedTuple):
-    """An indicator that is due, at hand."""
-
-    indicator: Indicator
-    digest: bytes
-
-
-class Change(NamedTuple):
-    """New values of a row."""
-
-    state: int
-    due_hash: bytes | None
-    valid_until: int | None
-    grade: int
-    due_ms: int
-    attempts: int = 0
-    reason: str | None = None
-    message: str | None = None
-
-
-@dataclass(slots=True)
-class Settled:
-    """What became of a set of observables at one destination.
-
-    Attributes:
-        standings: by observable id.
-        ready: the indicators that are due, by observable id.
-        withdrawing: the observables that are to be withdrawn.
-    """
-
-    standings: dict[int, Standing] = field(default_factory=dict)
-    ready: dict[int, Ready] = field(default_factory=dict)
-    withdrawing: set[int] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Content under one rule set, hashed once for all destinations that share it."""
-
-    rules: RuleSet
-    merged: Mapping[int, Merged]
-    digests: Mapping[int, bytes]
-
-    @classmethod
-    def of(cls, rules: RuleSet, merged: Mapping[int, Merged]) -> Wanted:
-        """Hash all content."""
-        return cls(rules, merged, {number: entry.indicator.content_hash() for number, entry in merged.items()})
-
-    def and_also(self, merged: Mapping[int, Merged]) -> Wanted:
-        """With more content."""
-        if not merged:
-            return self
-        more = Wanted.of(self.rules, merged)
-        return Wanted(self.rules, {**self.merged, **more.merged}, {**self.digests, **more.digests})
 
 
 def read(
@@ -165,224 +88,15 @@ def held(connection: Connection, store: Store, observable_ids: Collection[int]) 
     return {number: f"{who}: {why}" for number, who, why in found}
 
 
-class Placing:
-    """Brings one destination's rows in line with what it should hold.
-
-    Args:
-        connection: in a transaction that is alone in changing evidence.
-        store: the destination.
-        wanted: content by observable; those of `observable_ids` that it lacks should be absent.
-        lost: observables whose evidence passed this destination's gates and no longer does: only these are withdrawn.
-        now_ms: the database's clock.
-    """
-
-    def __init__(
-        self, connection: Connection, store: Store, wanted: Wanted, lost: Collection[int], now_ms: int
-    ) -> None:
-        self._connection = connection
-        self._store = store
-        self._wanted = wanted
-        self._lost = lost
-        self._now_ms = now_ms
-        self._now = now_ms // 1000
-        self._per_event: dict[str, int] = {}
-        self._held: dict[int, str] = {}
-        self._expired: list[int] = []
-        self._counts = False
-        self.settled = Settled()
-
-    def settle(self, observable_ids: Collection[int], new: Collection[int]) -> Settled:
-        """Compare and write.
-
-        Args:
-            observable_ids: which, in the order in which `maxPerEvent` counts.
-            new: those of them for which no row exists anywhere.
-        """
-        old = [number for number in observable_ids if number not in new]
-        self._held = held(self._connection, self._store, old) if old else {}
-        self._counts = 0 < self._store.settings.max_per_event < len(observable_ids)
-        unchanged = self._unchanged(old) if old else set()
-        rest = [number for number in old if number not in unchanged]
-        rows = read(self._connection, self._store, rest) if rest else {}
-        inserts: dict[int, Change] = {}
-        changing: list[int] = []
-        for number in observable_ids:
-            if number in unchanged:
-                if self._counts:
-                    self._count(self._wanted.merged[number])
-                continue
-            change = self._compare(number, rows.get(number))
-            if change is not None and number in rows:
-                changing.append(number)
-            elif change is not None:
-                inserts[number] = change
-        columns = ["destination_id", "observable_id", *Change._fields]
-        made = [(self._store.destination_id, number, *inserts[number]) for number in sorted(inserts)]
-        insert(self._connection, schema.holding, columns, made)
-        self._change(changing)
-        for chunk in chunks(sorted(self._expired)):
-            _mark_expired(self._connection, self._store, schema.holding.c.observable_id.in_(chunk))
-        return self.settled
-
-    def _unchanged(self, observable_ids: Collection[int]) -> set[int]:
-        """Those that are there as they should be: nearly all of a submission that comes again, so read in few words."""
-        table = schema.holding
-        there = (
-            (table.c.destination_id == self._store.destination_id)
-            & (table.c.state == schema.SETTLED)
-            & (table.c.due_hash == table.c.sent_hash)
-            & table.c.flight_hash.is_(None)
-        )
-        columns = (table.c.sent_hash, table.c.valid_until, table.c.generation)
-        digests, now, standings = self._wanted.digests, self._now, self.settled.standings
-        # Most share their expiry, and so the record.
-        alike: dict[tuple[int, int], Standing] = {}
-        found = set()
-        for number, sent, valid_until, generation in rows_by(
-            self._connection, table.c.observable_id, sorted(observable_ids), *columns, where=there
-        ):
-            if digests.get(number) == sent and valid_until > now and number not in self._held:
-                standing = alike.get((valid_until, generation))
-                if standing is None:
-                    standing = Standing(schema.SETTLED, None, "", valid_until, generation)
-                    alike[valid_until, generation] = standing
-                standings[number] = standing
-                found.add(number)
-        return found
-
-    def _change(self, changing: Collection[int]) -> None:
-        """Change rows: looked at once more under a lock, since an answer of Microsoft's may have come meanwhile."""
-        if not changing:
-            return
-        values = []
-        for number, row in sorted(read(self._connection, self._store, changing, locked=True).items()):
-            change = self._compare(number, row, again=True)
-            if change is not None:
-                values.append((self._store.destination_id, number, *change))
-        update(self._connection, schema.holding, ["destination_id", "observable_id"], list(Change._fields), values)
-
-    def _compare(self, number: int, row: Holding | None, *, again: bool = False) -> Change | None:
-        """What has to change about a row, and how the observable stands then."""
-        entry = self._wanted.merged.get(number)
-        if entry is None:
-            return self._absent(number, row)
-        refused = self._store.refuses(entry.indicator)
-        if refused is not None:
-            self._stand(number, Standing(schema.SKIPPED, *refused))
-            return None
-        if number in self._held:
-            self._stand(number, Standing(schema.ON_HOLD, Reason.ON_HOLD, self._held[number]))
-            return None
-        if not again and self._too_many(entry, row):
-            message = f"maxPerEvent is {self._store.settings.max_per_event}."
-            self._stand(number, Standing(schema.SKIPPED, Reason.MAX_PER_EVENT, message))
-            return None
-        return self._present(number, row, entry.indicator, self._wanted.digests[number])
-
-    def _too_many(self, entry: Merged, row: Holding | None) -> bool:
-        # A submission of fewer indicators cannot bring too many of one event.
-        if not self._counts:
-            return False
-        over = self._count(entry) > self._store.settings.max_per_event
-        return over and (row is None or not row.maybe_there)
-
-    def _count(self, entry: Merged) -> int:
-        """How many indicators the event that leads this one has brought so far."""
-        event = leader(entry).reference.event
-        count = self._per_event[event] = self._per_event.get(event, 0) + 1
-        return count
-
-    def _present(self, number: int, row: Holding | None, indicator: Indicator, digest: bytes) -> Change | None:
-        if row is not None and row.valid_until is not None and row.valid_until > self._now:
-            indicator, digest = damped(indicator, digest, row.valid_until, self._wanted.rules)
-        if indicator.valid_until <= self._now:
-            self._over(number, row, indicator.valid_until)
-            return None
-        if row is None:
-            self._due(number, None, indicator, digest)
-            return self._make_due(indicator, digest)
-        if digest == row.sent_hash and row.flight_hash is None:
-            self._stand(number, _standing(row, schema.SETTLED, fresh=False))
-            if row.state == schema.SETTLED and row.due_hash == digest:
-                return None
-            return Change(schema.SETTLED, digest, indicator.valid_until, grade(indicator), row.due_ms)
-        if digest == row.due_hash and row.state in (schema.DUE, schema.REJECTED, schema.SKIPPED):
-            if row.state == schema.DUE:
-                self._due(number, row, indicator, digest)
-            else:
-                self._stand(number, _standing(row, row.state, fresh=False))
-            return None
-        self._due(number, row, indicator, digest)
-        return self._make_due(indicator, digest)
-
-    def _make_due(self, indicator: Indicator, digest: bytes) -> Change:
-        return Change(schema.DUE, digest, indicator.valid_until, grade(indicator), self._now_ms)
-
-    def _over(self, number: int, row: Holding | None, valid_until: int) -> None:
-        self._stand(number, Standing(schema.EXPIRED, Reason.EXPIRED, valid_until=valid_until))
-        if row is not None and row.state != schema.EXPIRED:
-            self._expired.append(number)
-
-    def _absent(self, number: int, row: Holding | None) -> Change | None:
-        if row is None or row.state in (schema.ON_HOLD, schema.EXPIRED):
-            return None
-        if not row.maybe_there:
-            return None if row.due_hash is None else Change(schema.SETTLED, None, None, 0, row.due_ms)
-        if row.due_hash is None:
-            self._withdraw(number, row)
-            return None
-        if number in self._lost or row.sent_hash is None:
-            self._withdraw(number, row)
-            return Change(schema.DUE, None, row.valid_until, 0, self._now_ms)
-        # Today's rules would not let it go, but its evidence is what it was: a rule withdraws nothing by itself.
-        self._stand(number, _standing(row, schema.SETTLED, fresh=False))
-        if row.due_hash == row.sent_hash:
-            return None
-        return Change(schema.SETTLED, row.sent_hash, row.valid_until, 0, row.due_ms)
-
-    def _withdraw(self, number: int, row: Holding) -> None:
-        self.settled.withdrawing.add(number)
-        self._stand(number, _standing(row, schema.DUE, fresh=True))
-
-    def _due(self, number: int, row: Holding | None, indicator: Indicator, digest: bytes) -> None:
-        self.settled.ready[number] = Ready(indicator, digest)
-        generation = 0 if row is None else row.generation
-        self._stand(number, Standing(schema.DUE, None, "", indicator.valid_until, generation, fresh=True))
-
-    def _stand(self, number: int, standing: Standing) -> None:
-        self.settled.standings[number] = standing
-
-
-def _standing(row: Holding, state: int, *, fresh: bool) -> Standing:
-    reason = Reason.of(row.reason) if state == row.state else None
-    return Standing(state, reason, (row.message or "") if reason else "", row.valid_until, row.generation, fresh)
-
-
-def damped(indicator: Indicator, digest: bytes, before: int, rules: RuleSet) -> tuple[Indicator, bytes]:
-    """The content with the expiry that stands, where the new one would move it by less than a tenth of the window.
-
-    An event that is published every day would otherwise bring all its indicators again every day.
-    """
-    later = indicator.valid_until - before
-    if 0 < later < tenth_of_window(rules.indicator, indicator.observable.kind, indicator.tlp):
-        indicator = replace(indicator, valid_until=before)
-        return indicator, indicator.content_hash()
-    return indicator, digest
-
-
-def grade(indicator: Indicator) -> int:
-    """The class by which Defender's slots go: severity, then confidence in steps of 20; higher stays longer."""
-    return indicator.severity.value * 10 + indicator.confidence // 20
-
-
 def expire(connection: Connection, store: Store, now_ms: int) -> int:
     """Mark the rows whose time is over; how many. Nothing is sent: what is over has no effect, wherever it is kept."""
     table = schema.holding
     over = (table.c.valid_until <= now_ms // 1000) & (table.c.state == schema.SETTLED) & table.c.sent_hash.is_not(None)
-    return _mark_expired(connection, store, over)
+    return mark_expired(connection, store, over)
 
 
-def _mark_expired(connection: Connection, store: Store, which: ColumnElement[bool]) -> int:
+def mark_expired(connection: Connection, store: Store, which: ColumnElement[bool]) -> int:
+    """Mark some of a destination's rows as over; how many."""
     table = schema.holding
     values = {"state": schema.EXPIRED, "due_hash": None, "sent_hash": None, "remote_id": None}
     here = table.c.destination_id == store.destination_id

@@ -260,5 +260,5 @@ def _let_go(connection: Connection, store: Store, numbers: Collection[int]) -> N
 
 def _vouched(connection: Connection, numbers: Collection[int]) -> set[int]:
     table = schema.evidence
-    found = bulk.rows_by(connection, table.c.observable_id, sorted(numbers), where=table.c.vouches == 1)
+    found = bulk.rows_by(connection, table.c.observable_id, sorted(numbers), also=lambda row: row.c.vouches == 1)
     return {row[0] for row in found}

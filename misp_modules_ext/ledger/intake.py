@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, select, update
 
 from misp_modules_ext.ledger import bulk, schema
 from misp_modules_ext.ledger.comparison import COLUMNS, KEY, Changes, Comparison, Frame, Headers
 from misp_modules_ext.ledger.content import audiences, by_observable, content, farewell
 from misp_modules_ext.ledger.engine import alone, now_ms
-from misp_modules_ext.ledger.holdings import Placing, Ready, Settled, Standing, Wanted
 from misp_modules_ext.ledger.keys import Numbers, no_clash, observable_id
+from misp_modules_ext.ledger.placing import Placing, Ready, Settled, Standing, Wanted
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.ledger.views import Known, Origin, View, carried, open_event, prepared
 from misp_modules_ext.model.indicator import Observable
@@ -264,8 +264,11 @@ def _own_reading(event: Event, known: Known, clock: int, *, fresh: bool) -> dict
 def _elsewhere(connection: Connection, observable_ids: Collection[int], event_ids: Sequence[int]) -> set[int]:
     """Those for which other events vouch as well."""
     table = schema.evidence
-    others = (table.c.vouches == 1) & table.c.event_id.not_in(event_ids)
-    return {row[0] for row in bulk.rows_by(connection, table.c.observable_id, sorted(observable_ids), where=others)}
+
+    def others(row: FromClause) -> ColumnElement[bool]:
+        return (row.c.vouches == 1) & row.c.event_id.not_in(event_ids)
+
+    return {row[0] for row in bulk.rows_by(connection, table.c.observable_id, sorted(observable_ids), also=others)}
 
 
 class Stored:

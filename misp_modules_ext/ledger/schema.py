@@ -171,7 +171,7 @@ holding = Table(
     Column("remote_id", String(255)),
     Column("reason", String(32)),
     Column("message", LongText),
-    Index(None, "destination_id", "state", "due_ms"),
+    Index(None, "destination_id", "state", "due_ms", "observable_id"),
     Index(None, "destination_id", "valid_until"),
     CheckConstraint("state BETWEEN 0 AND 5", name="state_is_known"),
     comment="what a destination should hold (due), holds (sent), and was sent without an answer (flight)",

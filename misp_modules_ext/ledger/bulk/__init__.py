@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from sqlalchemy import Column, ColumnElement, Connection, Table
 
 from misp_modules_ext.ledger.bulk import mariadb, postgresql, sqlite
+from misp_modules_ext.ledger.bulk.driver import Also
 from misp_modules_ext.ledger.bulk.values import CHUNK, Row, Value, chunks
 
 __all__ = ["CHUNK", "Row", "Value", "chunks", "insert", "insert_missing", "rows_by", "update", "upsert"]
@@ -63,6 +64,7 @@ class _Database(Protocol):
         columns: Sequence[Column[Any]],
         keys: Iterable[Value],
         where: ColumnElement[bool] | None,
+        also: Also | None,
     ) -> Iterator[tuple[Any, ...]]: ...
 
 
@@ -142,6 +144,7 @@ def rows_by(
     keys: Iterable[Value],
     *columns: Column[Any],
     where: ColumnElement[bool] | None = None,
+    also: Also | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     """Rows in which `column` is one of `keys`: `column` itself, then `columns`, in no order.
 
@@ -151,8 +154,10 @@ def rows_by(
         keys: each once, any number of them.
         columns: of the same table.
         where: a condition that must hold too, such as `holding.c.destination_id == 3`.
+        also: makes a condition of the table's columns that no index knows. PostgreSQL tests it after the look-up:
+            within, it may think another index the better way, and read all of it for each key.
     """
-    return _database(connection).rows_by(connection, (column, *columns), keys, where)
+    return _database(connection).rows_by(connection, (column, *columns), keys, where, also)
 
 
 def _database(connection: Connection) -> _Database:

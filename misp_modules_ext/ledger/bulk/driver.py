@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Connection, Select, Table, UniqueConstraint
+from sqlalchemy import Column, ColumnElement, Connection, FromClause, Select, Table, UniqueConstraint
 from sqlalchemy.exc import DBAPIError
+
+#: Makes a condition of a table's columns; gets what has them under their names (`.c`).
+Also: TypeAlias = Callable[[FromClause], ColumnElement[bool]]
 
 
 @contextmanager
@@ -56,6 +59,14 @@ def _errors(connection: Connection, doing: str) -> Iterator[None]:
         yield
     except base as error:
         raise DBAPIError.instance(doing, None, error, base, dialect=connection.dialect) from error
+
+
+def narrowed(
+    wanted: Select[Any], source: FromClause, where: ColumnElement[bool] | None, also: Also | None
+) -> Select[Any]:
+    """A query with further conditions, of which each may be missing."""
+    wanted = wanted if where is None else wanted.where(where)
+    return wanted if also is None else wanted.where(also(source))
 
 
 def table_name(connection: Connection, table: Table) -> str:

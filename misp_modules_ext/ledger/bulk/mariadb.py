@@ -13,6 +13,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column,
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.bulk import driver
+from misp_modules_ext.ledger.bulk.driver import Also
 from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check_keys, chunks, kind
 
 #: Rows of one statement, unless they are large.
@@ -137,11 +138,15 @@ class _Updating:
 
 
 def rows_by(
-    connection: Connection, columns: Sequence[Column[Any]], keys: Iterable[Value], where: ColumnElement[bool] | None
+    connection: Connection,
+    columns: Sequence[Column[Any]],
+    keys: Iterable[Value],
+    where: ColumnElement[bool] | None,
+    also: Also | None,
 ) -> Iterator[tuple[Any, ...]]:
     """See `bulk.rows_by`; the keys are those of the first column."""
     column = columns[0]
-    wanted = select(*columns) if where is None else select(*columns).where(where)
+    wanted = driver.narrowed(select(*columns), column.table, where, also)
     for chunk in chunks(keys, _KEYS if kind(column) is int else _OTHER_KEYS):
         check_keys(column, chunk)
         among = f"{driver.full_name(connection, column)} IN ({','.join(_of_column(column, chunk))})"

@@ -11,6 +11,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column,
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.bulk import driver
+from misp_modules_ext.ledger.bulk.driver import Also
 from misp_modules_ext.ledger.bulk.values import Row, Value, by_column, check_keys, chunks, kind
 
 #: Parameters of one statement: what every build of SQLite takes. More is not faster.
@@ -76,12 +77,16 @@ def update(
 
 
 def rows_by(
-    connection: Connection, columns: Sequence[Column[Any]], keys: Iterable[Value], where: ColumnElement[bool] | None
+    connection: Connection,
+    columns: Sequence[Column[Any]],
+    keys: Iterable[Value],
+    where: ColumnElement[bool] | None,
+    also: Also | None,
 ) -> Iterator[tuple[Any, ...]]:
     """See `bulk.rows_by`; the keys are those of the first column."""
     column = columns[0]
     numbers = kind(column) is int
-    wanted = select(*columns) if where is None else select(*columns).where(where)
+    wanted = driver.narrowed(select(*columns), column.table, where, also)
     for chunk in chunks(keys, _NUMBERS if numbers else _PARAMETERS - 99):  # the rest is for `where`
         check_keys(column, chunk)
         among = _among_numbers(connection, column, chunk) if numbers else column.in_(chunk)

@@ -9,8 +9,9 @@ from misp_modules_ext.delivery.accounting import Result
 from misp_modules_ext.delivery.drain import BUSY, Drained
 from misp_modules_ext.delivery.standing import Withdrawals, day, results
 from misp_modules_ext.ledger import schema
-from misp_modules_ext.ledger.holdings import Holding, Settled, Standing
+from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.ledger.placing import Settled, Standing
 from misp_modules_ext.model.account import Removed
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.misp import Attribute

@@ -132,7 +132,10 @@ def upgrade() -> None:
         **TABLE,
     )
     op.create_index(
-        op.f("ix_holding_destination_id_state_due_ms"), "holding", ["destination_id", "state", "due_ms"], unique=False
+        op.f("ix_holding_destination_id_state_due_ms_observable_id"),
+        "holding",
+        ["destination_id", "state", "due_ms", "observable_id"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_holding_destination_id_valid_until"), "holding", ["destination_id", "valid_until"], unique=False
