@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, FromClause, select, update
 
-from misp_modules_ext.ledger import bulk, schema
+from misp_modules_ext.ledger import bulk, farewells, schema
 from misp_modules_ext.ledger.comparison import COLUMNS, KEY, Changes, Comparison, Frame, Headers
-from misp_modules_ext.ledger.content import audiences, by_observable, content, farewell
+from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.ledger.keys import Numbers, no_clash, observable_id
 from misp_modules_ext.ledger.placing import Placing, Ready, Settled, Standing, Wanted
@@ -22,7 +22,6 @@ from misp_modules_ext.ledger.views import Known, Origin, View, carried, open_eve
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.planning import Plan, RuleSet, make_plan
-from misp_modules_ext.translate import Merged
 
 
 @dataclass(slots=True)
@@ -90,6 +89,7 @@ def take(
     taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere))
     taking.plan(views, known, stores)
     taking.compare()
+    taking.remember()
     taking.write()
     taking.note_views(read_later=read_later)
     taking.settle(stores)
@@ -131,6 +131,7 @@ class _Taking:
         self._known: Mapping[str, Known] = {}
         self._compared: list[tuple[Known, Changes]] = []
         self._new: set[int] = set()
+        self._before = Stored(connection, (), base_url)
         self.result = Taken({}, {}, {})
 
     def plan(self, views: Sequence[View], known: Mapping[str, Known], stores: Iterable[Store]) -> None:
@@ -171,6 +172,11 @@ class _Taking:
         graces = [selection.unpublished_grace for selection in selections if selection.published]
         since = self._clock if known.unpublished_since_ms is None else known.unpublished_since_ms
         return bool(graces) and self._clock < since + max(graces) * 1000
+
+    def remember(self) -> None:
+        """Note what the evidence says of observables that are about to lose some."""
+        lost = set[int]().union(*(numbers for _, changes in self._compared for numbers in changes.lost.values()))
+        self._before = Stored(self._connection, lost, self._base_url)
 
     def write(self) -> None:
         """Write the evidence."""
@@ -237,8 +243,9 @@ class _Taking:
                 if store.rules == rules:
                     wanted = sure.and_also(stored.content(store))
                     order = dict.fromkeys([*(number for number in merged if number in wanted.merged), *wanted.merged])
-                    placing = Placing(connection, store, wanted, lost, self._clock)
+                    placing = Placing(connection, store, wanted, lost, self._before.content(store), self._clock)
                     settled = placing.settle([*order, *sorted(lost - order.keys())], self._new)
+                    farewells.keep(connection, store, placing.leaving)
                     result.settled[store.destination_id] = settled
             result.named |= {number: entry.indicator.observable for number, entry in merged.items()}
             result.named |= stored.named()
@@ -271,37 +278,13 @@ def _elsewhere(connection: Connection, observable_ids: Collection[int], event_id
     return {row[0] for row in bulk.rows_by(connection, table.c.observable_id, sorted(observable_ids), also=others)}
 
 
-class Stored:
-    """The content that the stored evidence gives to some observables, for one destination after the other."""
-
-    def __init__(self, connection: Connection, observable_ids: Collection[int], base_url: str) -> None:
-        self._said = by_observable(connection, observable_ids) if observable_ids else {}
-        self._audiences = audiences(connection, self._said) if self._said else {}
-        self._base_url = base_url
-        self._found: dict[tuple[RuleSet, frozenset[int]], dict[int, Merged]] = {}
-
-    def content(self, store: Store) -> dict[int, Merged]:
-        """What a destination should hold of them."""
-        events = self._audiences.get(store.destination_id, frozenset())
-        if (store.rules, events) not in self._found:
-            self._found[store.rules, events] = content(self._said, store.rules, self._base_url, events)
-        return self._found[store.rules, events]
-
-    def farewell(self, number: int, rules: RuleSet) -> Merged | None:
-        """What was last said about one of them, gates aside."""
-        return farewell(self._said.get(number, ()), rules, self._base_url)
-
-    def named(self) -> dict[int, Observable]:
-        """Those for which anything ever vouched."""
-        return {number: those[0].observable for number, those in self._said.items()}
-
-
 def refresh(
     connection: Connection,
     observable_ids: Collection[int],
     stores: Sequence[Store],
     base_url: str,
     lost: Collection[int] = (),
+    before: Stored | None = None,
 ) -> dict[int, Settled]:
     """Bring rows in line with the stored evidence, without a view: after a hold ends, or a rule changed.
 
@@ -311,6 +294,7 @@ def refresh(
         stores: the destinations.
         base_url: address of MISP for links.
         lost: those that may be withdrawn when nothing that counts vouches for them.
+        before: what the evidence said of those before it was lost, if it is known.
 
     Returns:
         How they stand, by destination id.
@@ -322,7 +306,9 @@ def refresh(
     for store in stores:
         wanted = Wanted.of(store.rules, stored.content(store))
         order = [*wanted.merged, *sorted(set(observable_ids) - wanted.merged.keys())]
-        found[store.destination_id] = Placing(connection, store, wanted, lost, clock).settle(order, ())
+        placing = Placing(connection, store, wanted, lost, before.content(store) if before else {}, clock)
+        found[store.destination_id] = placing.settle(order, ())
+        farewells.keep(connection, store, placing.leaving)
     return found
 
 
@@ -344,6 +330,7 @@ def event_missing(connection: Connection, uuid: str, stores: Sequence[Store], ba
     if clock < since + grace * 1000:
         return False
     concerned = {row.observable_id for rows in known.rows.values() for row in rows if row.vouches}
+    before = Stored(connection, concerned, base_url)
     connection.execute(update(schema.evidence).where(schema.evidence.c.event_id == known.event_id).values(vouches=0))
-    refresh(connection, concerned, stores, base_url, lost=concerned)
+    refresh(connection, concerned, stores, base_url, lost=concerned, before=before)
     return True

@@ -126,16 +126,28 @@ class Placing:
         store: the destination.
         wanted: content by observable; those of `observable_ids` that it lacks should be absent.
         lost: observables whose evidence passed this destination's gates and no longer does: only these are withdrawn.
+        before: what the evidence said of those before it was lost.
         now_ms: the database's clock.
+
+    Attributes:
+        leaving: what is there of those that are to be withdrawn, as far as that is known.
     """
 
     def __init__(
-        self, connection: Connection, store: Store, wanted: Wanted, lost: Collection[int], now_ms: int
+        self,
+        connection: Connection,
+        store: Store,
+        wanted: Wanted,
+        lost: Collection[int],
+        before: Mapping[int, Merged],
+        now_ms: int,
     ) -> None:
         self._connection = connection
         self._store = store
         self._wanted = wanted
         self._lost = lost
+        self._before = before
+        self.leaving: dict[int, Indicator] = {}
         self._now_ms = now_ms
         self._now = now_ms // 1000
         # Found once: each is asked for every observable.
@@ -247,8 +259,7 @@ class Placing:
         if row is not None and row.valid_until is not None and row.valid_until > self._now:
             indicator, digest = damped(indicator, digest, row.valid_until, self._wanted.rules)
         if indicator.valid_until <= self._now:
-            self._over(number, row, indicator.valid_until)
-            return None
+            return self._over(number, row, indicator.valid_until)
         if row is None:
             first = self._wanted.first(number, self._now_ms)
             self.settled.ready[number] = first.ready
@@ -268,10 +279,14 @@ class Placing:
         self._due(number, row, indicator, digest)
         return _make_due(indicator, digest, self._now_ms)
 
-    def _over(self, number: int, row: Holding | None, valid_until: int) -> None:
+    def _over(self, number: int, row: Holding | None, valid_until: int) -> Change | None:
+        if row is not None and row.maybe_there and row.valid_until is not None and row.valid_until > self._now:
+            # What is there has time left: it goes when its evidence is gone, not because this would be over.
+            return self._absent(number, row)
         self._stand(number, Standing(schema.EXPIRED, Reason.EXPIRED, valid_until=valid_until))
         if row is not None and row.state != schema.EXPIRED:
             self._expired.append(number)
+        return None
 
     def _absent(self, number: int, row: Holding | None) -> Change | None:
         if row is None or row.state in (schema.ON_HOLD, schema.EXPIRED):
@@ -282,6 +297,7 @@ class Placing:
             self._withdraw(number, row)
             return None
         if number in self._lost or row.sent_hash is None:
+            self._keep(number, row)
             self._withdraw(number, row)
             return Change(schema.DUE, None, row.valid_until, 0, self._now_ms)
         # Today's rules would not let it go, but its evidence is what it was: a rule withdraws nothing by itself.
@@ -289,6 +305,14 @@ class Placing:
         if row.due_hash == row.sent_hash:
             return None
         return Change(schema.SETTLED, row.sent_hash, row.valid_until, 0, row.due_ms)
+
+    def _keep(self, number: int, row: Holding) -> None:
+        """Keep what is there, as long as it is known: the evidence says something else from now on."""
+        entry = self._before.get(number)
+        if entry is not None:
+            indicator = as_held(entry.indicator, row, self._wanted.rules)
+            if indicator.content_hash() == row.sent_hash:
+                self.leaving[number] = indicator
 
     def _withdraw(self, number: int, row: Holding) -> None:
         self.settled.withdrawing.add(number)
@@ -325,6 +349,11 @@ def damped(indicator: Indicator, digest: bytes, before: int, rules: RuleSet) -> 
         indicator = replace(indicator, valid_until=before)
         return indicator, indicator.content_hash()
     return indicator, digest
+
+
+def as_held(indicator: Indicator, row: Holding, rules: RuleSet) -> Indicator:
+    """The content with the expiry under which a destination may hold it."""
+    return indicator if row.valid_until is None else damped(indicator, b"", row.valid_until, rules)[0]
 
 
 def grade(indicator: Indicator) -> int:
