@@ -59,6 +59,7 @@ class Changes:
         kept: attributes (UUIDs) that a request says no longer pass: what they said before stays for now.
         odd: observables whose content this view alone does not tell.
         absent: observables of attributes that are absent from a complete view of our own.
+        seen: the attributes of the view.
     """
 
     rows: dict[tuple[int, bytes], RowValues] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Changes:
     kept: set[str] = field(default_factory=set)
     odd: set[int] = field(default_factory=set)
     absent: set[int] = field(default_factory=set)
+    seen: set[bytes] = field(default_factory=set)
 
 
 class Headers:
@@ -147,7 +149,7 @@ class Comparison:
 
     def run(self) -> Changes:
         """Compare attribute by attribute, then look for those that are absent."""
-        seen = set()
+        seen = self.changes.seen
         for attribute, document, *planned in zip(
             self._view.event.attributes, self._view.documents, *self._planned, strict=True
         ):
@@ -190,7 +192,7 @@ class Comparison:
         """The observables for which an attribute passes the gates of one rule set."""
         ids = set()
         for part in planned.parts:
-            if part.evidence is not None:
+            if part.reason is None:
                 number = self._numbers[part.observable]
                 self.changes.named[number] = part.observable
                 ids.add(number)
@@ -288,7 +290,7 @@ class Comparison:
         event, picked = header
         some_picked = rules.selection.pick_tag in picked
         parts = judge(event, attribute, rules, self._frame.base_url, row.taken, some_picked).parts
-        return any(p.evidence is not None and observable_id(p.observable) == row.observable_id for p in parts)
+        return any(p.reason is None and observable_id(p.observable) == row.observable_id for p in parts)
 
     def _passed(self, row: Row, rules: RuleSet) -> bool:
         """Whether the stored evidence passes the gates as they are today."""

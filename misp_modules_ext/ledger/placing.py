@@ -202,7 +202,7 @@ class Placing:
         alike: dict[tuple[int, int], Standing] = {}
         found = set()
         for number, sent, valid_until, generation in rows_by(
-            self._connection, table.c.observable_id, sorted(observable_ids), *columns, where=here, also=_as_it_should_be
+            self._connection, table.c.observable_id, sorted(observable_ids), *columns, where=here, also=as_it_should_be
         ):
             if digests.get(number) == sent and valid_until > now and number not in self._held:
                 standing = alike.get((valid_until, generation))
@@ -330,7 +330,8 @@ def _make_due(indicator: Indicator, digest: bytes, now_ms: int) -> Change:
     return Change(schema.DUE, digest, indicator.valid_until, grade(indicator), now_ms)
 
 
-def _as_it_should_be(row: FromClause) -> ColumnElement[bool]:
+def as_it_should_be(row: FromClause) -> ColumnElement[bool]:
+    """A row whose destination holds what it should."""
     return (row.c.state == schema.SETTLED) & (row.c.due_hash == row.c.sent_hash) & row.c.flight_hash.is_(None)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.bulk import driver
-from misp_modules_ext.ledger.bulk.driver import Also
+from misp_modules_ext.ledger.bulk.driver import Wanted
 from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check_keys, chunks, kind
 
 #: Rows of one statement, unless they are large.
@@ -137,20 +137,19 @@ class _Updating:
         return pairs[: self._keys], pairs[self._keys :]
 
 
-def rows_by(
+def found_by(
     connection: Connection,
-    columns: Sequence[Column[Any]],
+    column: Column[Any],
     keys: Iterable[Value],
+    wanted: Wanted,
     where: ColumnElement[bool] | None,
-    also: Also | None,
 ) -> Iterator[tuple[Any, ...]]:
-    """See `bulk.rows_by`; the keys are those of the first column."""
-    column = columns[0]
-    wanted = driver.narrowed(select(*columns), column.table, where, also)
+    """See `bulk.rows_by` and `bulk.tally`."""
+    query = wanted(column.table) if where is None else wanted(column.table).where(where)
     for chunk in chunks(keys, _KEYS if kind(column) is int else _OTHER_KEYS):
         check_keys(column, chunk)
         among = f"{driver.full_name(connection, column)} IN ({','.join(_of_column(column, chunk))})"
-        yield from driver.tuples(connection, wanted.where(literal_column(among)))
+        yield from driver.tuples(connection, query.where(literal_column(among)))
 
 
 def _literals(columns: Sequence[Column[Any]], values: Sequence[Values]) -> list[list[str]]:
