@@ -166,7 +166,7 @@ class Placing:
             observable_ids: which, in the order in which `maxPerEvent` counts.
             new: those of them for which no row exists anywhere.
         """
-        old = [number for number in observable_ids if number not in new]
+        old = [number for number in observable_ids if number not in new] if len(new) < len(observable_ids) else []
         self._held = held(self._connection, self._store, old) if old else {}
         self._counts = 0 < self._most < len(observable_ids)
         unchanged = self._unchanged(old) if old else set()
@@ -179,7 +179,7 @@ class Placing:
                 if self._counts:
                     self._count(self._wanted.merged[number])
                 continue
-            change = self._compare(number, rows.get(number))
+            change = self._first(number) if number in new else self._compare(number, rows.get(number))
             if change is not None and number in rows:
                 changing.append(number)
             elif change is not None:
@@ -191,6 +191,19 @@ class Placing:
         for chunk in chunks(sorted(self._expired)):
             mark_expired(self._connection, self._store, schema.holding.c.observable_id.in_(chunk))
         return self.settled
+
+    def _first(self, number: int) -> Change | None:
+        """As `_compare`, of one that no row is about: most of what comes, so with few words."""
+        wanted = self._wanted
+        entry = wanted.merged.get(number)
+        if entry is None:
+            return None
+        first = wanted.firsts.get(number) or wanted.first(number, self._now_ms)
+        if first.ready.indicator.valid_until <= self._now or self._counts or self._refuses(entry.indicator):
+            return self._compare(number, None)
+        self.settled.ready[number] = first.ready
+        self.settled.standings[number] = first.standing
+        return first.change
 
     def _unchanged(self, observable_ids: Collection[int]) -> set[int]:
         """Those that are there as they should be: nearly all of a submission that comes again, so read in few words."""

@@ -7,6 +7,8 @@ nothing in it can end a literal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column
@@ -61,9 +63,27 @@ def _insert(
     head = f"INSERT INTO {name} ({', '.join(driver.names(connection, columns))}) VALUES "  # noqa: S608 - our own names
     with driver.cursor(connection, f"INSERT INTO {name}") as cursor:
         room = _packet(connection, cursor) - _AROUND
-        for chunk in chunks(rows, _ROWS):
-            for texts in _fitting(_texts(_literals(columns, by_column(columns, chunk))), room, name):
-                cursor.execute(f"{head}{','.join(texts)}{tail}")
+        statements = (
+            f"{head}{','.join(texts)}{tail}"
+            for chunk in chunks(rows, _ROWS)
+            for texts in _fitting(_texts(_literals(columns, by_column(columns, chunk))), room, name)
+        )
+        _execute(cursor, statements)
+
+
+def _execute(cursor: Any, statements: Iterator[str]) -> None:
+    """Execute one after the other; while the server is busy with one, the next is made."""
+    first, second = next(statements, None), next(statements, None)
+    if first is None or second is None:
+        if first is not None:
+            cursor.execute(first)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="misp-modules-ext-insert") as server:
+        busy = server.submit(cursor.execute, first)
+        for statement in chain((second,), statements):
+            busy.result()
+            busy = server.submit(cursor.execute, statement)
+        busy.result()
 
 
 def update(
