@@ -21,7 +21,7 @@ from misp_modules_ext.delivery.submit import Order, choose, keep, submit
 from misp_modules_ext.ledger import Origin, open_ledger
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.misp import Event
-from misp_modules_ext.report import exit_code, to_json
+from misp_modules_ext.report import exit_code, json_pieces
 
 #: What shells give for a process that SIGINT ended.
 INTERRUPTED = 130
@@ -68,7 +68,7 @@ def _tell(account: Account, found: Found, settings: Settings, report: Path | Non
     """Keep, write and print the account; the exit code."""
     whole = replace(account, warnings=(*account.warnings, *found.unread))
     if not account.preview:
-        keep(settings, account.submission, to_json(whole))
+        keep(settings, account.submission, json_pieces(whole))
         queue.wake(settings).join(queue.PATIENCE)
     try:
         if report is not None:

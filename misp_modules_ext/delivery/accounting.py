@@ -9,7 +9,6 @@ from misp_modules_ext.model.account import Item, ObservableAccount, that_count, 
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.planning import Part, Plan, PlannedAttribute
-from misp_modules_ext.translate import leader
 
 _ACCEPTED = Outcome.ACCEPTED
 _TEXTS = {kind: kind.value for kind in Kind}
@@ -40,15 +39,14 @@ class _Leaders:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._by_observable: dict[Observable, tuple[str, str]] | None = None
+        self._by_observable: Mapping[Observable, tuple[str, str]] | None = None
         self._taken: set[Observable] = set()
 
     def claims(self, planned: PlannedAttribute, observable: Observable) -> bool:
         """Whether this attribute leads; listed twice, it leads once."""
         if self._by_observable is None:
             # Nobody asks when nothing was sent.
-            leading = ((m.indicator.observable, leader(m).reference) for m in self._plan.merged)
-            self._by_observable = {observable: (at.event, at.attribute) for observable, at in leading}
+            self._by_observable = self._plan.leaders()
         here = (planned.event.uuid, planned.attribute.uuid)
         if self._by_observable.get(observable) != here or observable in self._taken:
             return False

@@ -79,6 +79,10 @@ class Courier:
         """Tell how far it is; whether it still sends."""
         left = sum(1 for row in self.rows().values() if row.state == schema.DUE)
         watch(self._place.store.settings.name, len(self._numbers) - left, len(self._numbers))
+        return self.sends()
+
+    def sends(self) -> bool:
+        """Whether it has not ended yet."""
         return self._thread.is_alive()
 
     def _run(self) -> None:

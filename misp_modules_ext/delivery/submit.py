@@ -98,6 +98,8 @@ def submit(
         stores, taken = _take(ledger, events, settings, order, chosen, submission)
     order = _with_time_to_write(order, time.monotonic() - began, len(chosen))
     couriers = _couriers(ledger, settings, order, stores, taken, policy)
+    with paused(attributes):
+        taken.plans = {rules: plan.bare() for rules, plan in taken.plans.items()}
     if watch is not None:
         _watch(list(couriers.values()), watch)
     for courier in couriers.values():
@@ -192,7 +194,7 @@ def _account(
     destination: DestinationSettings,
     stores: Mapping[str, Store],
     taken: Taken,
-    couriers: Mapping[str, Courier],
+    couriers: dict[str, Courier],
     accountant: Accountant,
 ) -> DestinationAccount:
     plan = taken.plans[RuleSet.of(destination)]
@@ -204,7 +206,10 @@ def _account(
     if settled is None:
         never = Result(Outcome.SKIPPED, Reason.DOOR_CLOSED, "Nobody has asked for this event at this destination.")
         return _record(destination, accountant.items(plan, {}, never))
-    courier = couriers.get(destination.name)
+    courier = couriers.pop(destination.name, None)
+    if courier is not None and not courier.sends():
+        # What was sent is not needed for its account, and the next one needs the room.
+        settled.ready = {}
     rows = courier.rows() if courier is not None else {}
     drained = courier.drained() if courier is not None else None
     found = results(settled, rows, taken.named, drained)
@@ -304,17 +309,18 @@ def _doors(settings: DestinationSettings, order: Order) -> str:
     return f"[{settings.name}] is open to {', '.join(sorted(settings.doors)) or 'no door'}, not to {order.door}."
 
 
-def keep(settings: Settings, submission: str, document: bytes) -> None:
+def keep(settings: Settings, submission: str, document: Iterable[bytes]) -> None:
     """Keep the account of a submission in the ledger; without it nothing is lost but the words of a report.
 
     Args:
         settings: the configuration.
         submission: its UUID.
-        document: the account as JSON.
+        document: the account as JSON, in pieces.
     """
     ledger = open_ledger(settings.ledger.url.get_secret_value())
+    kept = submissions.compressed(document)
     try:
-        ledger.write(lambda connection: submissions.finish(connection, submission, document))
+        ledger.write(lambda connection: submissions.finish(connection, submission, kept))
     except LedgerError as error:
         log.warning("The account of submission %s was not kept: %s", submission, error)
 

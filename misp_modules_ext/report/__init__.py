@@ -6,7 +6,7 @@ All renderings read the same record, `misp_modules_ext.model.account.Account`, a
 from __future__ import annotations
 
 from misp_modules_ext.report.as_html import html_pieces, to_html
-from misp_modules_ext.report.as_json import to_dict, to_json
+from misp_modules_ext.report.as_json import json_pieces, to_dict, to_json
 from misp_modules_ext.report.as_terminal import to_terminal
 from misp_modules_ext.report.from_json import from_json
 from misp_modules_ext.report.identity import check_identity
@@ -21,6 +21,7 @@ __all__ = [
     "exit_code",
     "from_json",
     "html_pieces",
+    "json_pieces",
     "reasons_markdown",
     "summary",
     "to_dict",

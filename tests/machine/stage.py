@@ -23,7 +23,7 @@ from misp_modules_ext.emulator.calls import Call
 from misp_modules_ext.ledger import open_ledger, schema
 from misp_modules_ext.misp.requests import ModuleRequest
 from misp_modules_ext.model.account import Account
-from misp_modules_ext.report import to_json
+from misp_modules_ext.report import json_pieces
 from tests.machine.clock import START, Clock
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import World
@@ -106,7 +106,7 @@ class Stage:
         """Do what a door does with a request, but for waking the drain: what goes when is the machine's to say."""
         order = Order(door, destinations, read_later=True)
         account = submit(request.events, self.settings, order, POLICY)
-        keep(self.settings, account.submission, to_json(account))
+        keep(self.settings, account.submission, json_pieces(account))
         return account
 
     def drain(self) -> None:

@@ -160,7 +160,7 @@ def test_the_account_can_be_kept_and_found(here: Path) -> None:
     """Under the id that it carries, as it was."""
     settings = _settings(here, SENTINEL)
     account = submit([event(attribute(to_ids=False))], settings, Order("cli"))
-    keep(settings, account.submission, b'{"schema": 1}')
+    keep(settings, account.submission, [b'{"schema"', b": 1}"])
     ledger = open_ledger(settings.ledger.url.get_secret_value())
     (found,) = ledger.read(lambda connection: submissions.find(connection, account.submission[:8]))
     assert (found.submission_id, found.door, found.document) == (account.submission, "cli", b'{"schema": 1}')
