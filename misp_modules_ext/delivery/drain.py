@@ -116,7 +116,7 @@ def drain(
     if place.stopping.begun:
         return Drained()
     pause = ledger.read(lambda connection: lease.paused(connection, store.destination_id))
-    if pause is not None and (patient or pause.reason is Reason.THROTTLED):
+    if pause is not None and (patient or pause.asked or pause.reason is Reason.THROTTLED):
         return _paused(pause)
     taken = ledger.write(lambda connection: _take(connection, place))
     if taken is None:
