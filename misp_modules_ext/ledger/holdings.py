@@ -45,8 +45,15 @@ class Holding(NamedTuple):
 
 
 _COLUMNS = [schema.holding.c[name] for name in Holding._fields]
-#: New values of a row that is over.
-_EXPIRED: dict[str, object] = {"state": schema.EXPIRED, "due_hash": None, "sent_hash": None, "remote_id": None}
+#: New values of a row that is over: whatever was said of it before is of no account.
+_EXPIRED: dict[str, object] = {
+    "state": schema.EXPIRED,
+    "due_hash": None,
+    "sent_hash": None,
+    "remote_id": None,
+    "reason": None,
+    "message": None,
+}
 
 
 def read(

@@ -498,6 +498,7 @@ def test_what_was_refused_a_change_expires_too(house: House, reason: Reason) -> 
     _expire(house)
     row = _row(house)
     assert (row.state, row.maybe_there, row.generation) == (schema.EXPIRED, False, 0)
+    assert (row.reason, row.message) == (None, None)
     assert house.ledger.write(lambda c: brakes.live_count(c, house.stores(c)[0])) == 0
 
 
