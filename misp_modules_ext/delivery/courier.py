@@ -23,13 +23,18 @@ _stopping = Stopping()
 _threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
+def stop_all() -> None:
+    """Have all couriers of this process begin nothing more; returns at once."""
+    _stopping.begin()
+
+
 def end_all(until: float) -> None:
     """Have all couriers of this process begin nothing more, and wait for what they have under way.
 
     Args:
         until: `time.monotonic()` at which the waiting ends.
     """
-    _stopping.begin()
+    stop_all()
     for thread in list(_threads):
         thread.join(max(0.0, until - time.monotonic()))
 

@@ -6,7 +6,6 @@ Doors, the embedded drain and `misp-microsoft worker` all drain alike; whoever h
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,14 +13,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import Api, DestinationSettings
-from misp_modules_ext.delivery.journal import LedgerJournal
+from misp_modules_ext.delivery.journal import LedgerJournal, number_of
 from misp_modules_ext.delivery.sender import TROUBLE, Delivered, Policy, Sender, Troubled
 from misp_modules_ext.delivery.slots import EvictionJournal, Slots
 from misp_modules_ext.delivery.stopping import Stopping
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.destinations.limits import limiter_for
 from misp_modules_ext.errors import DestinationError, LedgerError
-from misp_modules_ext.ledger import evictions, flight, holdings, holds, lease, manner, schema
+from misp_modules_ext.ledger import brakes, evictions, flight, holdings, holds, lease, manner, schema
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.farewells import farewells
@@ -118,7 +117,7 @@ def drain(
     if place.stopping.begun:
         return Drained()
     pause = ledger.read(lambda connection: lease.paused(connection, store.destination_id))
-    if pause is not None and (patient or pause.reason is Reason.THROTTLED):
+    if pause is not None and (patient or pause.asked or pause.reason is Reason.THROTTLED):
         return _paused(pause)
     taken = ledger.write(lambda connection: _take(connection, place))
     if taken is None:
@@ -194,7 +193,7 @@ class _Draining:
             self._add(work, work.outdated, {})
         drained = Drained(sent=self._sent)
         if work.leaving:
-            drained = self._send(work.leaving, dict.fromkeys(map(_number, work.leaving), WITHDRAWING), leaving=True)
+            drained = self._send(work.leaving, dict.fromkeys(map(number_of, work.leaving), WITHDRAWING), leaving=True)
             self._place.ledger.write(lambda connection: holds.mark(connection, self._place.store))
         if work.returning:
             self._add(work, work.returning, at_hand)
@@ -224,7 +223,7 @@ class _Draining:
             self._pause(Delivered({}, state, reason, str(error), after), [])
             return Drained(state, reason, str(error), self._sent)
         if left:
-            work.dues[:] = [due for due in work.dues if _number(due) not in left]
+            work.dues[:] = [due for due in work.dues if number_of(due) not in left]
         return self._evict()
 
     def _evict(self) -> Drained:
@@ -272,7 +271,7 @@ class _Draining:
 
     def _send(self, dues: list[Due], digests: dict[int, bytes], *, leaving: bool, evicting: bool = False) -> Drained:
         place = self._place
-        live = place.ledger.read(lambda c: flight.live_count(c, place.store)) if leaving else None
+        live = place.ledger.read(lambda c: brakes.live_count(c, place.store)) if leaving else None
         book = EvictionJournal if evicting else LedgerJournal
         journal = book(place.ledger, place.store, self._lease, digests, live=live, withdrawing=leaving)
         limiter = limiter_for(place.store.settings, place.destination.limit) if place.destination.limit else None
@@ -314,21 +313,6 @@ class _Draining:
             lease.pause(connection, self._lease, delivered.reason, delivered.message, delivered.retry_after)
 
         ledger.write(pause)
-
-
-def wait_for_others(place: Place, numbers: Collection[int], deadline: float | None) -> bool:
-    """Wait while another process sends; whether nothing of these is due any more."""
-    while True:
-        rows = place.ledger.read(lambda connection: holdings.read(connection, place.store, numbers))
-        if not any(row.state == schema.DUE for row in rows.values()):
-            return True
-        if deadline is not None and time.monotonic() >= deadline:
-            return False
-        time.sleep(0.2)
-
-
-def _number(due: Due) -> int:
-    return observable_id(due.indicator.observable)
 
 
 def _due(indicator: Indicator, row: Holding) -> Due:

@@ -66,8 +66,11 @@ def _end(rounds: Rounds, pid: int) -> None:
         # A child that was forked with this hook: what is under way is its parent's.
         return
     until = time.monotonic() + PATIENCE
+    # Both finish at the same time: what the one takes is not the other's loss.
+    courier.stop_all()
+    rounds.stop()
     try:
-        rounds.end(cached(), PATIENCE)
+        rounds.end(cached(), until - time.monotonic())
     except (ConfigurationError, LedgerError) as error:
         log.warning("Leases end by themselves: %s", error)
     courier.end_all(until)

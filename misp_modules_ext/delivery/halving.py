@@ -23,15 +23,7 @@ Record = Callable[[Sequence[Due], Sequence[ItemResult]], None]
 
 
 class RefusedAlike(Exception):
-    """Different single items were refused in the same words and nothing passed.
-
-    Attributes:
-        refusal: Microsoft's answer.
-    """
-
-    def __init__(self, refusal: BatchRefused) -> None:
-        super().__init__(str(refusal))
-        self.refusal = refusal
+    """Different single items were refused in the same words and nothing passed; its text is Microsoft's answer."""
 
 
 def isolate(batch: Sequence[Due], attempt: Attempt, record: Record) -> None:
@@ -107,7 +99,7 @@ class _Search:
             return
         one, other = (self._guilty[item.stamp.stix_id][1] for item in (first, last))
         if _words(one) == _words(other):
-            raise RefusedAlike(one)
+            raise RefusedAlike(str(one))
 
     def settle(self) -> None:
         """Record what was refused on its own."""

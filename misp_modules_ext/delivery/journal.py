@@ -64,35 +64,36 @@ class LedgerJournal:
 
     def begin(self, batch: Sequence[Due]) -> list[Due]:
         """Mark the rows; the dues with their stamps, without those that may no longer go."""
-        wanted = {(number := _number(due)): self._digests[number] for due in batch}
+        wanted = {(number := number_of(due)): self._digests[number] for due in batch}
         begun = self._ledger.write(
             lambda connection: flight.begin(connection, self._store, self._lease, wanted, self._live)
         )
         by_number = {row.observable_id: row for row in begun}
-        return [_stamped(due, by_number[number]) for due in batch if (number := _number(due)) in by_number]
+        return [_stamped(due, by_number[number]) for due in batch if (number := number_of(due)) in by_number]
 
     def record(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
         """Write the outcomes."""
-        answers = [_answer(due, result) for due, result in zip(batch, results, strict=True)]
+        answers = [answer_of(due, result) for due, result in zip(batch, results, strict=True)]
         self._ledger.write(
             lambda connection: flight.record(connection, self._store, self._lease, answers, withdrawn=self._withdrawing)
         )
 
     def refused(self, batch: Sequence[Due]) -> None:
         """Take the marks away from what was not in doubt before."""
-        numbers = [_number(due) for due in batch if not due.unanswered]
+        numbers = [number_of(due) for due in batch if not due.unanswered]
         if numbers:
             self._ledger.write(lambda connection: flight.unbegin(connection, self._store, self._lease, numbers))
 
     def left_out(self, dues: Sequence[Due], results: Sequence[ItemResult]) -> None:
         """Write why they were not tried."""
-        answers = [_answer(due, result) for due, result in zip(dues, results, strict=True)]
+        answers = [answer_of(due, result) for due, result in zip(dues, results, strict=True)]
         self._ledger.write(
             lambda connection: flight.leave_out(connection, self._store, self._lease, answers, self._digests)
         )
 
 
-def _number(due: Due) -> int:
+def number_of(due: Due) -> int:
+    """The id of the observable that a due is about."""
     return observable_id(due.indicator.observable)
 
 
@@ -102,6 +103,7 @@ def _stamped(due: Due, begun: flight.Begun) -> Due:
     return due._replace(stamp=stamp, unanswered=begun.unanswered)
 
 
-def _answer(due: Due, result: ItemResult) -> flight.Answer:
+def answer_of(due: Due, result: ItemResult) -> flight.Answer:
+    """What the ledger is to write of one result."""
     accepted = None if result.outcome is Outcome.PENDING else result.outcome is Outcome.ACCEPTED
-    return flight.Answer(_number(due), accepted, result.reason, result.message, result.remote_id, due.unanswered)
+    return flight.Answer(number_of(due), accepted, result.reason, result.message, result.remote_id, due.unanswered)

@@ -90,6 +90,9 @@ def _is_latest(connection: Connection, found: Claim) -> bool:
 
 
 def _settle_missing(connection: Connection, found: Claim, stores: list[Store], base_url: str) -> None:
+    alone(connection)
+    if not _is_latest(connection, found):
+        return
     event_missing(connection, found.uuid, stores, base_url)
     message = "MISP does not show this event to our key. It stays as it was until missingGrace is over."
     connection.execute(

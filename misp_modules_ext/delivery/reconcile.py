@@ -19,6 +19,7 @@ from misp_modules_ext.delivery.acting import Acted, carry_out
 from misp_modules_ext.delivery.drift import Comparison, Drift, Finding
 from misp_modules_ext.ledger import repairs
 from misp_modules_ext.ledger.bulk import chunks
+from misp_modules_ext.ledger.engine import alone
 from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.ledger.intake import refresh
 from misp_modules_ext.ledger.marks import mark
@@ -95,6 +96,8 @@ def settle(comparison: Comparison, wanted: Wanted, settings: Settings) -> Acted:
 
 
 def _repair(connection: Connection, comparison: Comparison, findings: Sequence[Finding]) -> _Changed:
+    # Before any row is locked: evidence and rows change together elsewhere, in this order.
+    alone(connection)
     place = comparison.place
     store = place.store
     changed = _Changed()

@@ -81,6 +81,10 @@ class Rounds:
         if wait:
             self._crew.wait()
 
+    def stop(self) -> None:
+        """Begin nothing more; returns at once."""
+        self._stopping.begin()
+
     def end(self, settings: Settings, patience: float) -> bool:
         """Begin nothing more, let what is under way finish, and say that this drain is gone.
 
@@ -91,7 +95,7 @@ class Rounds:
         Returns:
             Whether all is finished; else leases end by themselves.
         """
-        self._stopping.begin()
+        self.stop()
         done = self._crew.wait(patience)
         mine = delete(schema.drain).where(schema.drain.c.holder == self._who)
         open_ledger(settings.ledger.url.get_secret_value()).write(lambda connection: connection.execute(mine).rowcount)

@@ -174,6 +174,8 @@ class Sender:
         self._lock = threading.Lock()
         self._results: dict[Observable, ItemResult] = {}
         self._trouble: tuple[State, Reason, str] | None = None
+        # What Microsoft asked for where the sending ended, by whichever request.
+        self._asked: float | None = None
         self._last_error: Throttled | Unavailable | None = None
         self._stopped = threading.Event()
         self._not_before = 0.0
@@ -189,11 +191,6 @@ class Sender:
         self._stopped.set()
 
     @property
-    def busy(self) -> bool:
-        """Whether it still sends."""
-        return self._thread is not None and self._thread.is_alive() and not self._stopped.is_set()
-
-    @property
     def answered(self) -> int:
         """How many indicators have an answer."""
         return len(self._results)
@@ -205,8 +202,8 @@ class Sender:
         self._stopped.set()
         with self._lock:
             state, reason, message = self._trouble or self._lateness()
-            retry_after = self._last_error.retry_after if self._last_error is not None else None
-            return Delivered(self._settled(state), state, reason, message, retry_after)
+            asked = self._asked if self._trouble is not None else _asked_by(self._last_error)
+            return Delivered(self._settled(state), state, reason, message, asked)
 
     def wrongly_rejected(self) -> list[Observable]:
         """Those refused while everything was refused alike: the cause was not theirs."""
@@ -235,9 +232,9 @@ class Sender:
             message = f"Microsoft refuses different indicators in the same words, so the cause is not theirs: {error}"
             self._end(State.PAUSED, Reason.PAUSED, message)
         except OutOfTime:
-            self._end(*self._out_of_time())
+            self._end(*self._out_of_time(), _asked_by(self._last_error))
         except DestinationError as error:
-            self._end(*TROUBLE[type(error)], str(error))
+            self._end(*TROUBLE[type(error)], str(error), _asked_by(error))
         except LedgerError as error:
             self._end(State.OK, Reason.NOT_IN_TIME, str(error))
         except Exception as error:
@@ -249,8 +246,10 @@ class Sender:
             return (*TROUBLE[type(self._last_error)], str(self._last_error))
         return (State.OK, Reason.NOT_IN_TIME, "Not everything was answered in time.")
 
-    def _end(self, state: State, reason: Reason, message: str) -> None:
+    def _end(self, state: State, reason: Reason, message: str, asked: float | None = None) -> None:
         with self._lock:
+            # Kept with the trouble: another request that is answered well takes nothing of it back.
+            self._asked = max((wait for wait in (self._asked, asked) if wait is not None), default=None)
             if self._trouble is None:
                 self._trouble = (state, reason, message)
         self._stopped.set()
@@ -397,3 +396,8 @@ class Sender:
             return self._policy.request_timeout
         # A little less than what is left: the error's own words then arrive before the caller stops waiting.
         return min(self._policy.request_timeout, self._deadline - time.monotonic() - 0.1)
+
+
+def _asked_by(error: DestinationError | None) -> float | None:
+    """Seconds that Microsoft asked to wait, if it did."""
+    return error.retry_after if isinstance(error, Throttled | Unavailable) else None

@@ -15,19 +15,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import Connection, select
 
 from misp_modules_ext.config.settings import Api, DestinationSettings, Settings
-from misp_modules_ext.delivery.journal import LedgerJournal
+from misp_modules_ext.delivery.journal import LedgerJournal, answer_of, number_of
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.destinations.defender_slots import Places, Rank, Ranked, place, room
 from misp_modules_ext.destinations.interface import Entry, ItemResult
 from misp_modules_ext.errors import Throttled, Unavailable
 from misp_modules_ext.ledger import evictions, schema
 from misp_modules_ext.ledger.evictions import Crowd, Known
-from misp_modules_ext.ledger.flight import Answer
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.lease import Lease, renew
 from misp_modules_ext.ledger.stores import key_of
 from misp_modules_ext.model.indicator import Due, Severity
-from misp_modules_ext.model.outcome import Outcome
 
 if TYPE_CHECKING:
     from misp_modules_ext.delivery.drain import Place
@@ -107,8 +105,7 @@ class Slots:
             return set()
         ours = len(known.numbers)
         why = f"Defender's slots are full: {ours} of ours and {others} of others, none of a lower class."
-        left = ledger.write(lambda connection: self._write(connection, places, why))
-        return left.intersection(numbers)
+        return ledger.write(lambda connection: self._write(connection, places, why)).intersection(numbers)
 
     def forget(self) -> None:
         """Microsoft has no room where we counted some: count anew the next time."""
@@ -140,6 +137,7 @@ class Slots:
         return place(_ranked(crowd.live), _ranked(newcomers), max(0, slots - elsewhere))
 
     def _write(self, connection: Connection, places: Places, why: str) -> set[int]:
+        """Write it down; who may not be sent: no place for them, or one that they have to give away."""
         store = self._place.store
         most = evictions.budget(connection, store)
         evicted = [int(name) for name in places.evicted[:most]]
@@ -147,7 +145,8 @@ class Slots:
         stay = len(places.fit) - (len(places.evicted) - len(evicted))
         left = {int(name) for name in (*places.fit[stay:], *places.left_out)}
         evictions.place(connection, store, self._lease, evicted, left, why)
-        return left
+        # What is evicted may have newer content that is due: sent now, it would take its slot again.
+        return left.union(evicted)
 
 
 #: Stands for an entry of somebody else.
@@ -205,7 +204,7 @@ class EvictionJournal(LedgerJournal):
 
     def begin(self, batch: Sequence[Due]) -> list[Due]:
         """Mark the rows; the dues, without those that may stay after all."""
-        numbers = [_number(due) for due in batch]
+        numbers = [number_of(due) for due in batch]
         begun = self._ledger.write(lambda c: evictions.begin(c, self._store, self._lease, numbers))
         by_number = {row.observable_id: row for row in begun}
         going = [(due, by_number[number]) for due, number in zip(batch, numbers, strict=True) if number in by_number]
@@ -213,13 +212,5 @@ class EvictionJournal(LedgerJournal):
 
     def record(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
         """Write whose slots are free."""
-        pairs = zip(batch, results, strict=True)
-        answers = [
-            Answer(_number(due), result.outcome is Outcome.ACCEPTED, result.reason, result.message, "", due.unanswered)
-            for due, result in pairs
-        ]
+        answers = [answer_of(due, result) for due, result in zip(batch, results, strict=True)]
         self._ledger.write(lambda c: evictions.record(c, self._store, self._lease, answers))
-
-
-def _number(due: Due) -> int:
-    return observable_id(due.indicator.observable)

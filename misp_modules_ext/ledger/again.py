@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select
 
 from misp_modules_ext.ledger import bulk, schema
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.evictions import EVICTING
 from misp_modules_ext.ledger.flight import CAP_LIFTED
+from misp_modules_ext.ledger.holdings import change
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.model.outcome import Reason
 
@@ -32,8 +33,8 @@ def make_due(connection: Connection, store: Store, only: Collection[int] | None)
     values = {"due_ms": now_ms(connection), "attempts": 0}
     chosen = _chosen(connection, store, _OPEN & ~EVICTING, only)
     refused = _ROW.c.state.in_((schema.REJECTED, schema.SKIPPED))
-    _set(connection, store, chosen, refused, {"state": schema.DUE, "reason": None, "message": None})
-    _set(connection, store, chosen, _OPEN, values)
+    change(connection, store, chosen, {"state": schema.DUE, "reason": None, "message": None}, refused)
+    change(connection, store, chosen, values, _OPEN)
     return chosen
 
 
@@ -45,7 +46,7 @@ def capped(connection: Connection, store: Store, only: Collection[int] | None) -
 def lift_cap(connection: Connection, store: Store, numbers: Collection[int]) -> None:
     """Let withdrawals through that the cap holds back."""
     values = {"reason": CAP_LIFTED, "message": None, "due_ms": now_ms(connection)}
-    _set(connection, store, numbers, _CAPPED, values)
+    change(connection, store, numbers, values, _CAPPED)
 
 
 def leaving(connection: Connection, store: Store, numbers: Collection[int]) -> set[int]:
@@ -61,15 +62,3 @@ def _chosen(connection: Connection, store: Store, which: ColumnElement[bool], on
     here = _ROW.c.destination_id == store.destination_id
     found = set(connection.execute(select(_ROW.c.observable_id).where(here, which)).scalars())
     return found if only is None else found.intersection(only)
-
-
-def _set(
-    connection: Connection,
-    store: Store,
-    numbers: Iterable[int],
-    which: ColumnElement[bool],
-    values: Mapping[str, object],
-) -> None:
-    for chunk in bulk.chunks(sorted(numbers)):
-        here = (_ROW.c.destination_id == store.destination_id) & _ROW.c.observable_id.in_(chunk)
-        connection.execute(update(_ROW).where(here, which).values(**values))

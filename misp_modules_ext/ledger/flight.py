@@ -6,25 +6,22 @@ may have arrived or not: it is sent once more, with the same `modified`, and cou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, case, select, update
 
-from misp_modules_ext.ledger import bulk, schema
+from misp_modules_ext.ledger import brakes, bulk, schema
+from misp_modules_ext.ledger.brakes import DAY_MS, HOUR_MS
 from misp_modules_ext.ledger.engine import now_ms
-from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding
+from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding, change, held, over
 from misp_modules_ext.ledger.lease import Lease, renew
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.model.outcome import Reason
 
 #: `reason` of a withdrawal that a person let through although the cap holds others back.
 CAP_LIFTED = "cap-lifted"
-#: The least that may be withdrawn in 24 hours, and the part of what is live.
-LEAST_CAP = 100
-CAP_PART = 10
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
+_LIFT = "The rest waits for `misp-microsoft retry --withdrawals --yes`."
 #: How long what a brake holds back, or what has no room, waits before it is looked at again.
 LOOK_AGAIN_MS = HOUR_MS
 #: First wait of a row whose request brought no answer for it; doubles with each attempt.
@@ -91,9 +88,9 @@ def has_work(connection: Connection, store: Store) -> bool:
     if due_rows(connection, store, clock, 1):
         return True
     table = schema.holding
-    over = (table.c.destination_id == store.destination_id) & (table.c.valid_until <= clock // 1000)
-    found = select(table.c.observable_id).where(over, table.c.state == schema.SETTLED, table.c.sent_hash.is_not(None))
-    return connection.execute(found.limit(1)).first() is not None
+    here = table.c.destination_id == store.destination_id
+    found = select(table.c.observable_id).where(here, over(clock)).limit(1)
+    return connection.execute(found).first() is not None
 
 
 def begin(
@@ -170,80 +167,36 @@ def leaves(row: Holding) -> bool:
 def _within_brakes(
     connection: Connection, store: Store, rows: Sequence[Holding], clock: int, live: int | None
 ) -> list[Holding]:
-    """What the daily brakes let through; what was begun before has been counted already."""
-    fresh = [row for row in rows if row.flight_hash is None]
-    creating = [row for row in fresh if row.due_hash is not None and row.sent_hash is None]
-    leaving = [row for row in fresh if row.due_hash is None and row.reason != CAP_LIFTED]
-    used = used_within_a_day(connection, store, clock)
+    """What the daily brakes let through; what was begun before has been counted already.
+
+    What the withdrawal cap has once held back waits for a person, however many days go by: it must not open by itself.
+    """
+    creating = [row for row in rows if row.due_hash is not None and not row.maybe_there]
+    leaving = [row for row in rows if row.due_hash is None and row.flight_hash != WITHDRAWING]
+    asking = [row for row in leaving if row.reason not in (CAP_LIFTED, Reason.WITHDRAWAL_CAP.code)]
+    waiting = [row for row in leaving if row.reason == Reason.WITHDRAWAL_CAP.code]
+    used = brakes.used_within_a_day(connection, store, clock)
     settings = store.settings
     room = settings.max_per_day - used[0] if settings.max_per_day else len(creating)
-    held = creating[max(0, room) :]
-    _hold_back(connection, store, held, Reason.MAX_PER_DAY, f"maxPerDay is {settings.max_per_day}.", clock)
-    cap = withdrawal_cap(settings.max_withdraw, live or 0)
-    kept = leaving[max(0, cap - used[1]) :]
-    message = f"{used[1] + len(leaving) - len(kept)} were withdrawn within 24 hours, {cap} may be."
+    held_back = creating[max(0, room) :]
+    _hold_back(connection, store, held_back, Reason.MAX_PER_DAY, f"maxPerDay is {settings.max_per_day}.", clock)
+    cap = brakes.withdrawal_cap(settings.max_withdraw, live or 0)
+    kept = asking[max(0, cap - used[1]) :]
+    message = f"{used[1] + len(asking) - len(kept)} were withdrawn within 24 hours, {cap} may be. {_LIFT}"
     _hold_back(connection, store, kept, Reason.WITHDRAWAL_CAP, message, clock)
-    back = {row.observable_id for row in (*held, *kept)}
-    going = [row for row in rows if row.observable_id not in back]
+    change(connection, store, (row.observable_id for row in waiting), {"due_ms": clock + LOOK_AGAIN_MS})
+    back = {row.observable_id for row in (*held_back, *kept, *waiting)}
     # What a person let through counts as well: the cap is about what went within a day.
-    withdrawn = sum(1 for row in fresh if row.due_hash is None and row.observable_id not in back)
-    _count(connection, store, clock, created=len(creating) - len(held), withdrawn=withdrawn)
-    return going
-
-
-def withdrawal_cap(configured: int | None, live: int) -> int:
-    """How many may be withdrawn in 24 hours (DESIGN.md 4, rule 5)."""
-    return max(LEAST_CAP, live // CAP_PART) if configured is None else configured
-
-
-def live_count(connection: Connection, store: Store) -> int:
-    """How many indicators a destination holds."""
-    table = schema.holding
-    here = (table.c.destination_id == store.destination_id) & table.c.sent_hash.is_not(None)
-    return int(connection.execute(select(func.count()).select_from(table).where(here)).scalar_one())
-
-
-def used_within_a_day(connection: Connection, store: Store, clock: int) -> tuple[int, int]:
-    """How many were created and withdrawn within 24 hours (the oldest of the hours counts whole)."""
-    table = schema.usage
-    recent = (table.c.destination_id == store.destination_id) & (table.c.hour > (clock - DAY_MS) // HOUR_MS)
-    sums = select(func.coalesce(func.sum(table.c.created), 0), func.coalesce(func.sum(table.c.withdrawn), 0))
-    created, withdrawn = connection.execute(sums.where(recent)).one()
-    return int(created), int(withdrawn)
-
-
-def _count(connection: Connection, store: Store, clock: int, *, created: int, withdrawn: int) -> None:
-    if not created and not withdrawn:
-        return
-    table = schema.usage
-    key = {"destination_id": store.destination_id, "hour": clock // HOUR_MS}
-    bulk.insert_missing(connection, table, [*key, "created", "withdrawn"], [(*key.values(), 0, 0)])
-    here = (table.c.destination_id == key["destination_id"]) & (table.c.hour == key["hour"])
-    more = {"created": table.c.created + created, "withdrawn": table.c.withdrawn + withdrawn}
-    connection.execute(update(table).where(here).values(**more))
+    withdrawn = sum(row.observable_id not in back for row in leaving)
+    brakes.count(connection, store, clock, created=len(creating) - len(held_back), withdrawn=withdrawn)
+    return [row for row in rows if row.observable_id not in back]
 
 
 def _hold_back(
     connection: Connection, store: Store, rows: Iterable[Holding], reason: Reason, message: str, clock: int
 ) -> None:
-    _set(
-        connection,
-        store,
-        [row.observable_id for row in rows],
-        {"reason": reason.code, "message": message, "due_ms": clock + LOOK_AGAIN_MS},
-    )
-
-
-def _set(
-    connection: Connection,
-    store: Store,
-    numbers: Iterable[int],
-    values: Mapping[str, object],
-) -> None:
-    table = schema.holding
-    for chunk in bulk.chunks(sorted(numbers)):
-        here = (table.c.destination_id == store.destination_id) & table.c.observable_id.in_(chunk)
-        connection.execute(update(table).where(here).values(**values))
+    values = {"reason": reason.code, "message": message, "due_ms": clock + LOOK_AGAIN_MS}
+    change(connection, store, (row.observable_id for row in rows), values)
 
 
 def record(connection: Connection, store: Store, lease: Lease, answers: Sequence[Answer], *, withdrawn: bool) -> None:
@@ -261,6 +214,9 @@ def record(connection: Connection, store: Store, lease: Lease, answers: Sequence
     """
     clock = renew(connection, lease)
     accepted = [answer for answer in answers if answer.accepted]
+    brakes.count_late(connection, store, clock, [answer.observable_id for answer in accepted if answer.in_doubt])
+    refused = [answer.observable_id for answer in answers if answer.accepted is False]
+    brakes.give_back(connection, store, [a.observable_id for a in answers if a.accepted is False and not a.in_doubt])
     if withdrawn:
         _record_gone(connection, store, accepted, clock)
     else:
@@ -270,6 +226,7 @@ def record(connection: Connection, store: Store, lease: Lease, answers: Sequence
             _record_unknown(connection, store, answer, clock)
         elif not answer.accepted:
             _record_refused(connection, store, answer, clock, withdrawn=withdrawn)
+    _settle_absent(connection, store, refused)
 
 
 _FLOWN = schema.holding.c.flight_hash.is_not(None)
@@ -358,7 +315,22 @@ def _record_unknown(connection: Connection, store: Store, answer: Answer, clock:
 def unbegin(connection: Connection, store: Store, lease: Lease, observable_ids: Iterable[int]) -> None:
     """The requests for these rows were refused as a whole, so nothing of them has arrived."""
     renew(connection, lease)
-    _set(connection, store, observable_ids, {"flight_hash": None})
+    numbers = list(observable_ids)
+    brakes.give_back(connection, store, numbers)
+    change(connection, store, numbers, {"flight_hash": None})
+    _settle_absent(connection, store, numbers)
+
+
+def _settle_absent(connection: Connection, store: Store, numbers: Collection[int]) -> None:
+    """Of rows that lost their mark: where nothing should be there and nothing is, nothing is due any more."""
+    if not numbers:
+        return
+    row = schema.holding.c
+    nothing = row.due_hash.is_(None) & row.sent_hash.is_(None) & row.flight_hash.is_(None)
+    on_hold = held(connection, store, numbers).keys()
+    for state, those in ((schema.ON_HOLD, on_hold), (schema.SETTLED, set(numbers) - on_hold)):
+        values = {"state": state, "reason": None, "message": None}
+        change(connection, store, those, values, (row.state == schema.DUE) & nothing)
 
 
 def leave_out(
@@ -383,4 +355,6 @@ def leave_out(
 def take_back_rejections(connection: Connection, store: Store, lease: Lease, observable_ids: Iterable[int]) -> None:
     """What was refused while everything was refused alike is due again: the cause was not theirs."""
     renew(connection, lease)
-    _set(connection, store, observable_ids, {"state": schema.DUE, "reason": None, "message": None})
+    values = {"state": schema.DUE, "reason": None, "message": None}
+    # What was taken back meanwhile is not due any more.
+    change(connection, store, observable_ids, values, schema.holding.c.state == schema.REJECTED)

@@ -6,10 +6,10 @@ and has no answer yet.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, case, or_, select, true, update
 
 from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.bulk import chunks, rows_by
@@ -45,6 +45,15 @@ class Holding(NamedTuple):
 
 
 _COLUMNS = [schema.holding.c[name] for name in Holding._fields]
+#: New values of a row that is over: whatever was said of it before is of no account.
+_EXPIRED: dict[str, object] = {
+    "state": schema.EXPIRED,
+    "due_hash": None,
+    "sent_hash": None,
+    "remote_id": None,
+    "reason": None,
+    "message": None,
+}
 
 
 def read(
@@ -88,19 +97,67 @@ def held(connection: Connection, store: Store, observable_ids: Collection[int]) 
     return {number: f"{who}: {why}" for number, who, why in found}
 
 
-def expire(connection: Connection, store: Store, now_ms: int) -> int:
-    """Mark the rows whose time is over; how many. Nothing is sent: what is over has no effect, wherever it is kept."""
+def change(
+    connection: Connection,
+    store: Store,
+    numbers: Iterable[int],
+    values: Mapping[str, object],
+    which: ColumnElement[bool] | None = None,
+) -> int:
+    """Set columns of some of a destination's rows to the same values; how many rows.
+
+    Args:
+        connection: in a transaction.
+        store: the destination.
+        numbers: ids of the observables.
+        values: by column.
+        which: a condition that must hold as well.
+    """
     table = schema.holding
-    over = (table.c.valid_until <= now_ms // 1000) & (table.c.state == schema.SETTLED) & table.c.sent_hash.is_not(None)
-    return mark_expired(connection, store, over)
+    count = 0
+    for chunk in chunks(sorted(numbers)):
+        here = (table.c.destination_id == store.destination_id) & table.c.observable_id.in_(chunk)
+        count += connection.execute(
+            update(table).where(here, true() if which is None else which).values(**values)
+        ).rowcount
+    return count
+
+
+def over(now_ms: int) -> ColumnElement[bool]:
+    """Rows of which something is there, or may be, and whose time is over; never NULL.
+
+    Not what is due: new content renews it, and a withdrawal is finished. Also what was refused a change, or found no
+    room for one, is over at Microsoft some day.
+    """
+    row = schema.holding.c
+    ended = (schema.SETTLED, schema.REJECTED, schema.SKIPPED, schema.EXPIRED)
+    there = or_(row.sent_hash.is_not(None), row.flight_hash.is_not(None))
+    return row.valid_until.is_not(None) & (row.valid_until <= now_ms // 1000) & row.state.in_(ended) & there
+
+
+def expire(connection: Connection, store: Store, now_ms: int) -> int:
+    """Mark the rows whose time is over; how many. Nothing is sent: what is over has no effect, wherever it is kept.
+
+    Only for the holder of the lease: what is in flight has no answer then, and none can come.
+    """
+    row = schema.holding.c
+    # In this order: MariaDB sees the new value of a column in those that follow.
+    values = {
+        # A withdrawal without an answer may have arrived: what comes back goes under another id.
+        "generation": case((row.flight_hash == WITHDRAWING, row.generation + 1), else_=row.generation),
+        "flight_hash": None,
+        **_EXPIRED,
+    }
+    ordered = [(row[name], value) for name, value in values.items()]
+    here = row.destination_id == store.destination_id
+    return int(connection.execute(update(schema.holding).where(here, over(now_ms)).ordered_values(*ordered)).rowcount)
 
 
 def mark_expired(connection: Connection, store: Store, which: ColumnElement[bool]) -> int:
     """Mark some of a destination's rows as over; how many."""
     table = schema.holding
-    values = {"state": schema.EXPIRED, "due_hash": None, "sent_hash": None, "remote_id": None}
     here = table.c.destination_id == store.destination_id
-    return int(connection.execute(table.update().where(here, which).values(**values)).rowcount)
+    return int(connection.execute(table.update().where(here, which).values(**_EXPIRED)).rowcount)
 
 
 def lease_is_free(connection: Connection, store: Store) -> bool:

@@ -21,6 +21,10 @@ LEASE_MS = 60_000
 #: A pause begins with so many milliseconds, doubles with each failure in a row, and ends here.
 FIRST_PAUSE_MS = 5_000
 LONGEST_PAUSE_MS = 900_000
+#: Microsoft's own time is kept in full, up to a day: what asks for more is a mistake.
+LONGEST_ASKED_MS = 86_400_000
+#: Follows the code in `pause_reason` where Microsoft asked to wait.
+_ASKED = " asked"
 
 
 class LeaseLostError(LedgerError):
@@ -44,11 +48,21 @@ class Pause(NamedTuple):
 
     Attributes:
         until_ms: milliseconds since 1970 UTC.
+        asked: Microsoft asked to wait.
     """
 
     until_ms: int
     reason: Reason | None
     message: str
+    asked: bool = False
+
+    @classmethod
+    def of(cls, until_ms: int | None, reason: str | None, message: str | None) -> Pause | None:
+        """The pause that a destination's row tells of; `None` for none."""
+        if until_ms is None:
+            return None
+        code = (reason or "").removesuffix(_ASKED)
+        return cls(until_ms, Reason.of(code), message or "", code != (reason or ""))
 
 
 def acquire(connection: Connection, destination_id: int, holder: str, milliseconds: int = LEASE_MS) -> Lease | None:
@@ -77,17 +91,10 @@ def renew(connection: Connection, lease: Lease) -> int:
     table = schema.destination
     clock = now_ms(connection)
     mine = (table.c.destination_id == lease.destination_id) & (table.c.epoch == lease.epoch)
-    # A value that is the same counts as no row on MariaDB; the clock may stand still for a millisecond.
     longer = update(table).where(mine).values(lease_until_ms=clock + lease.milliseconds)
-    if connection.execute(longer).rowcount != 1 and not _is_mine(connection, lease):
+    if connection.execute(longer).rowcount != 1:
         raise LeaseLostError("Another process drains this destination now.")
     return clock
-
-
-def _is_mine(connection: Connection, lease: Lease) -> bool:
-    table = schema.destination
-    found = select(table.c.epoch).where(table.c.destination_id == lease.destination_id).with_for_update()
-    return connection.execute(found).scalar_one_or_none() == lease.epoch
 
 
 def release(connection: Connection, lease: Lease) -> None:
@@ -98,17 +105,25 @@ def release(connection: Connection, lease: Lease) -> None:
 
 
 def pause(connection: Connection, lease: Lease, reason: Reason, message: str, retry_after: float | None = None) -> None:
-    """Pause the destination: longer with each failure in a row, and at least as long as Microsoft asked for."""
+    """Pause the destination: longer with each failure in a row, and at least as long as Microsoft asked for.
+
+    Args:
+        connection: in a transaction.
+        lease: under which the sending ended.
+        reason: why it ended.
+        message: the same as a sentence.
+        retry_after: seconds that Microsoft asked to wait; `None` when it did not.
+    """
     table = schema.destination
     clock = renew(connection, lease)
     mine = table.c.destination_id == lease.destination_id
     failures = connection.execute(select(table.c.failures).where(mine)).scalar_one()
     growing = min(FIRST_PAUSE_MS * 2 ** min(failures, 20), LONGEST_PAUSE_MS)
-    wait = max(growing, min(int((retry_after or 0) * 1000), LONGEST_PAUSE_MS))
+    wait = max(growing, int(min((retry_after or 0) * 1000, LONGEST_ASKED_MS)))
     values = {
         "failures": failures + 1,
         "paused_until_ms": clock + wait,
-        "pause_reason": reason.code,
+        "pause_reason": reason.code + (_ASKED if retry_after else ""),
         "pause_message": message,
     }
     connection.execute(update(table).where(mine).values(**values))
@@ -127,6 +142,5 @@ def paused(connection: Connection, destination_id: int) -> Pause | None:
     table = schema.destination
     columns = (table.c.paused_until_ms, table.c.pause_reason, table.c.pause_message)
     until, reason, message = connection.execute(select(*columns).where(table.c.destination_id == destination_id)).one()
-    if until is None or until <= now_ms(connection):
-        return None
-    return Pause(until, Reason.of(reason), message or "")
+    found = Pause.of(until, reason, message)
+    return found if found is not None and found.until_ms > now_ms(connection) else None

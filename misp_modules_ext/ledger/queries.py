@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, Connection, func, literal, select, text
 from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.lease import Pause
-from misp_modules_ext.model.outcome import Reason
 
 _ROW = schema.holding
 _STATES = frozenset((schema.DUE, schema.SETTLED, schema.REJECTED, schema.SKIPPED, schema.EXPIRED, schema.ON_HOLD))
@@ -163,7 +162,7 @@ def destinations(connection: Connection) -> list[Destination]:
             row.label,
             row.api,
             (row.holder or "") if row.lease_until_ms > clock else "",
-            _pause(row.paused_until_ms, row.pause_reason, row.pause_message),
+            Pause.of(row.paused_until_ms, row.pause_reason, row.pause_message),
             _next(connection, row.destination_id),
             holds.get(row.destination_id, 0) + everywhere,
         )
@@ -175,10 +174,6 @@ def _holds(connection: Connection) -> dict[int, int]:
     table = schema.hold
     counted = select(table.c.destination_id, func.count()).group_by(table.c.destination_id)
     return {row[0]: row[1] for row in connection.execute(counted)}
-
-
-def _pause(until: int | None, reason: str | None, message: str | None) -> Pause | None:
-    return None if until is None else Pause(until, Reason.of(reason), message or "")
 
 
 def _next(connection: Connection, destination_id: int) -> int | None:

@@ -228,6 +228,24 @@ def test_an_update_needs_no_slot(world: World) -> None:
     assert set(_outcomes(account).values()) == {Outcome.ACCEPTED}
 
 
+def test_what_is_evicted_with_a_change_that_waits_stays_away(world: World) -> None:
+    """Its newer content is due in the same portion: sent, it would take the slot that it has just given away."""
+    settings = _configure(world, 3)
+    names = _names("low", 3)
+    _push(settings, _event(names, LOW))
+    changed = _event(names, LOW, timestamp=NOW + 10, info="Changed")
+    account = _push(settings, changed, _event(["high.evil.example"], HIGH))
+    outcomes = [str(outcome) for outcome in _outcomes(account).values()]
+    assert (outcomes.count("accepted"), outcomes.count("capacity")) == (3, 1)
+    assert len(world.defender()) == 3
+    (gone,) = set(names) - set(world.defender())
+    row = _row(settings, gone)
+    assert (row.state, row.reason, row.sent_hash) == (schema.SKIPPED, "capacity", None)
+    _drain(settings)
+    assert gone not in world.defender()
+    assert _deletions(world) == 1
+
+
 def test_others_hold_slots_too(world: World) -> None:
     """Microsoft's own list says how many."""
     _others(world, _names("theirs", 14_997))

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection
 
-from misp_modules_ext.ledger import again, evictions, flight, holdings, holds, lease, repairs, schema
+from misp_modules_ext.ledger import again, brakes, evictions, flight, holdings, holds, lease, repairs, schema
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.ledger.keys import observable_id
@@ -323,7 +323,7 @@ def test_an_eviction_is_remembered_until_it_is_done(house: House) -> None:
         answer = flight.Answer(number, accepted=True)
         evictions.record(connection, store, held, [answer])
         lease.release(connection, held)
-        return flight.used_within_a_day(connection, store, now_ms(connection))
+        return brakes.used_within_a_day(connection, store, now_ms(connection))
 
     assert house.ledger.write(finish) == (2, 1)
     row = _row(house, ONE)

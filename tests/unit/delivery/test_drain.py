@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from misp_modules_ext.delivery.drain import BUSY, Drained, drain
+from misp_modules_ext.delivery.sender import TROUBLE
 from misp_modules_ext.destinations.interface import ItemResult
 from misp_modules_ext.errors import (
     CredentialsRefused,
@@ -112,6 +113,20 @@ def test_an_answer_after_the_lease_is_lost_is_not_written(shelf: Shelf) -> None:
     assert shelf.row(0).modified_ms == row.modified_ms
 
 
+def test_an_expired_secret_uses_up_no_brake(shelf: Shelf) -> None:
+    """Every look fails for days; when the secret is new, all that fits goes at once."""
+    shelf = shelf.under(max_withdraw=3)
+    shelf.take(*shelf.attributes(0, 1, 2))
+    shelf.drain()
+    shelf.take(own=True)
+    for _ in range(3):
+        shelf.fail_with(CredentialsRefused("the secret has expired"))
+        shelf.drain(patient=False)
+    shelf.before = nothing
+    assert shelf.drain(patient=False).sent == 3
+    assert shelf.destination.held == {}
+
+
 @pytest.mark.parametrize(
     ("error", "state", "reason"),
     [
@@ -155,6 +170,35 @@ def test_a_person_who_pushes_is_not_put_off_by_a_pause(shelf: Shelf) -> None:
     waits = shelf.drain(patient=False)
     assert (waits.state, waits.message) == (State.THROTTLED, "slow down")
     assert shelf.states(1) == [schema.DUE]
+
+
+@pytest.mark.parametrize("error", [Unavailable("under repair", 60.0), Throttled("slow down", 60.0)])
+def test_a_person_who_pushes_waits_where_microsoft_asked_for_it(shelf: Shelf, error: DestinationError) -> None:
+    """Whatever the answer was that said so; without such a word an outage is tried again at once."""
+    shelf.take(*shelf.attributes(0))
+    shelf.fail_with(error)
+    shelf.drain()
+    requests = len(shelf.destination.requests)
+    waits = shelf.drain(patient=False)
+    assert (waits.state, waits.message) == (TROUBLE[type(error)][0], str(error))
+    assert len(shelf.destination.requests) == requests
+    shelf.end_pause()
+    shelf.fail_with(Unavailable("down"))
+    shelf.drain()
+    shelf.drain(patient=False)
+    assert len(shelf.destination.requests) == requests + 2
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(7_200.0, 7_200), (864_000.0, 86_400)])
+def test_the_time_that_microsoft_asks_for_is_kept_in_full(shelf: Shelf, asked: float, kept: int) -> None:
+    """Our own pauses end after 15 minutes; Microsoft's count up to a day."""
+    shelf.take(*shelf.attributes(0))
+    shelf.fail_with(Throttled("slow", asked))
+    shelf.drain()
+    pause = shelf.pause()
+    assert pause is not None
+    assert pause.asked
+    assert pause.until_ms / 1000 - time.time() == pytest.approx(kept, abs=30)
 
 
 def test_pauses_grow_and_end_with_the_first_success(shelf: Shelf) -> None:

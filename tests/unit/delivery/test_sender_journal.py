@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -272,3 +273,21 @@ def test_the_wait_that_microsoft_asked_for_is_told() -> None:
 
     delivered, _ = _deliver(MemoryDestination(before=always), Notebook(), 1)
     assert (delivered.state, delivered.retry_after) == (State.THROTTLED, 3600)
+
+
+def test_another_request_that_succeeds_does_not_shorten_the_wait() -> None:
+    """A 429 has ended the sending while another request was under way, which is answered well a little later."""
+    both, refused = threading.Barrier(2, timeout=10), threading.Event()
+
+    def before(number: int) -> None:
+        both.wait()
+        if number == 1:
+            refused.set()
+            raise Throttled("in five minutes", retry_after=300)
+        refused.wait(10)
+        time.sleep(0.2)
+
+    destination = MemoryDestination(size=1, in_flight=2, before=before)
+    delivered, _ = _deliver(destination, Notebook(), 2)
+    assert len(delivered.results) == 1
+    assert (delivered.state, delivered.message, delivered.retry_after) == (State.THROTTLED, "in five minutes", 300)
