@@ -208,7 +208,7 @@ def _sharing(source: Raw, *beside: Raw) -> tuple[Sharing, str]:
     sharing = Sharing(distribution, uuid_or_none(group.get("uuid")) if group else None)
     if distribution is not None or written in (None, ""):
         return sharing, ""
-    return sharing, f"Its distribution, {text(written)[:40]!r}, is no number."
+    return sharing, f"Its distribution, {text(written)[:40]!r}, cannot be read."
 
 
 def _warninglists(source: Raw) -> tuple[str, ...] | None:
