@@ -50,7 +50,11 @@ ABSURD = "99999999999999999999"
 def test_no_number_that_a_source_may_write_is_too_large_to_keep(number: float | str) -> None:
     """It costs what it stands in, as everything unreadable does, and not the event."""
     fields = ("distribution", "timestamp", "first_seen", "last_seen", "publish_timestamp", "threat_level_id")
-    wild = {**dict.fromkeys((*fields, "attribute_count", "to_ids", "deleted"), number), "type": "domain", "value": "a.b"}
+    wild = {
+        **dict.fromkeys((*fields, "attribute_count", "to_ids", "deleted"), number),
+        "type": "domain",
+        "value": "a.b",
+    }
     read = parse_event({"Event": {**wild, "info": "x", "Object": [{**wild, "Attribute": [wild]}], "Attribute": [wild]}})
     for written in read.attributes:
         write_attribute(written)

@@ -64,7 +64,7 @@ def test_only_what_is_at_hand_goes_when_that_is_asked_for(shelf: Shelf) -> None:
     shelf.take(*shelf.attributes(0, 1))
     store = shelf.ledger.write(shelf.store)
     taken = shelf.take(*shelf.attributes(2))
-    assert drain(shelf.place(), taken.ready(store)).sent == 1
+    assert drain(shelf.place(), taken.settled[store.destination_id].ready).sent == 1
     assert set(shelf.destination.held) == {"host2.example"}
     assert shelf.states(0, 1, 2) == [schema.DUE, schema.DUE, schema.SETTLED]
 
