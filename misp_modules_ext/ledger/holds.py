@@ -215,9 +215,11 @@ def end(
         _delete(connection, ended, places)
     for store in stores:
         _let_go(connection, store, ended)
-    # What nothing vouches for any more, and is there as somebody left it, goes.
-    unvouched = set(ended) - _vouched(connection, ended)
-    refresh(connection, ended, list(stores), base_url, lost=unvouched)
+    for store in stores:
+        here = {schema.EVERYWHERE, store.destination_id}
+        # What is there as somebody left it, and no evidence that counts stands for any more, goes.
+        lost = {number for number, holds in ended.items() if not here.isdisjoint(holds)}
+        refresh(connection, ended, [store], base_url, lost=lost)
     return ended
 
 
@@ -256,9 +258,3 @@ def _let_go(connection: Connection, store: Store, numbers: Collection[int]) -> N
         if row.state == schema.ON_HOLD
     ]
     bulk.update(connection, schema.holding, _KEY, ["state", "due_hash"], values)
-
-
-def _vouched(connection: Connection, numbers: Collection[int]) -> set[int]:
-    table = schema.evidence
-    found = bulk.rows_by(connection, table.c.observable_id, sorted(numbers), also=lambda row: row.c.vouches == 1)
-    return {row[0] for row in found}
