@@ -234,7 +234,7 @@ class Comparison:
         own = self._frame.origin is Origin.OWN_READING
         if not own and attribute.timestamp < row.timestamp:
             self.changes.odd.add(row.observable_id)
-        elif own and _is_deleted(attribute):
+        elif own and attribute.gone:
             self._vanish(row)
         elif own and self._has_another_value(row, attribute):
             self._vanish(row, absent=True)
@@ -341,7 +341,3 @@ class Comparison:
                 self.changes.lost_by[rules].add(uuid_text(row.attribute))
         # What still vouches may be elsewhere.
         self.changes.odd.add(row.observable_id)
-
-
-def _is_deleted(attribute: Attribute) -> bool:
-    return attribute.deleted or (attribute.object is not None and attribute.object.deleted)

@@ -19,6 +19,7 @@ from misp_modules_ext.ledger.holdings import read
 from misp_modules_ext.ledger.intake import refresh
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.stores import Store
+from misp_modules_ext.ledger.views import storable
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.translate import observe
@@ -61,16 +62,11 @@ def named(connection: Connection, text: str) -> dict[int, Observable]:
         connection: in a transaction.
         text: a value in any spelling that MISP takes, also defanged; `KIND:VALUE` names one of several kinds.
     """
-    meant = {observable_id(observable): observable for observable in _meant(_unicode(text).strip())}
+    meant = {observable_id(observable): observable for observable in _meant(storable(text).strip())}
     table = schema.observable
     found = bulk.rows_by(connection, table.c.observable_id, sorted(meant), table.c.kind, table.c.value)
     # The number of another value may be the same by chance.
     return {number: meant[number] for number, kind, value in found if meant[number] == (kind, value)}
-
-
-def _unicode(text: str) -> str:
-    """A text as databases keep it: what a shell passes on may be no Unicode."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _meant(text: str) -> Iterable[Observable]:
@@ -122,7 +118,7 @@ def put(connection: Connection, holds: Mapping[int, Hold], destination_id: int) 
     since = now_ms(connection)
     columns = ["observable_id", "destination_id", "since_ms", "who", "why"]
     rows = [
-        (number, destination_id, since, _unicode(hold.who)[:_LONGEST_NAME], _unicode(hold.why))
+        (number, destination_id, since, storable(hold.who)[:_LONGEST_NAME], storable(hold.why))
         for number, hold in sorted(holds.items())
     ]
     bulk.upsert(connection, schema.hold, columns, columns[:2], rows)

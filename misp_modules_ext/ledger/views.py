@@ -171,42 +171,43 @@ def _believable_header(event: Event, now: int) -> Event:
         return event
     return replace(
         event,
-        info=_text(event.info),
-        creator_name=_text(event.creator_name),
-        problem=_text(event.problem),
+        info=storable(event.info),
+        creator_name=storable(event.creator_name),
+        problem=storable(event.problem),
         tags=_tags(event.tags),
     )
 
 
 def _is_unicode(text: str) -> bool:
-    return text.isascii() or text == _text(text)
+    return text.isascii() or text == storable(text)
 
 
-def _text(text: str) -> str:
+def storable(text: str) -> str:
+    """A text as databases keep it: what a file or a shell passes on may be no Unicode."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _tags(tags: Iterable[Tag]) -> tuple[Tag, ...]:
-    return tuple(tag._replace(name=_text(tag.name)) for tag in tags)
+    return tuple(tag._replace(name=storable(tag.name)) for tag in tags)
 
 
 def _unicode(attribute: Attribute) -> Attribute:
     return replace(
         attribute,
-        type=_text(attribute.type),
-        value=_text(attribute.value),
-        category=_text(attribute.category),
-        comment=_text(attribute.comment),
+        type=storable(attribute.type),
+        value=storable(attribute.value),
+        category=storable(attribute.category),
+        comment=storable(attribute.comment),
         tags=_tags(attribute.tags),
-        warninglists=attribute.warninglists and tuple(map(_text, attribute.warninglists)),
+        warninglists=attribute.warninglists and tuple(map(storable, attribute.warninglists)),
         object=attribute.object and _object(attribute.object),
-        problem=_text(attribute.problem),
+        problem=storable(attribute.problem),
     )
 
 
 def _object(holder: ObjectContext) -> ObjectContext:
-    siblings = tuple((_text(relation), _text(value)) for relation, value in holder.siblings)
-    return replace(holder, name=_text(holder.name), comment=_text(holder.comment), siblings=siblings)
+    siblings = tuple((storable(relation), storable(value)) for relation, value in holder.siblings)
+    return replace(holder, name=storable(holder.name), comment=storable(holder.comment), siblings=siblings)
 
 
 def open_event(connection: Connection, uuid: str) -> Known:

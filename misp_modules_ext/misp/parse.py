@@ -62,7 +62,7 @@ def parse_event(raw: object, *, only: object = None) -> Event:
         sharing=sharing,
         tags=tags,
         attribute_count=count,
-        complete=count is not None and count == sum(1 for a in every if not _gone(a)),
+        complete=count is not None and count == sum(1 for a in every if not a.gone),
         attributes=shown,
         kept_out=() if only is None else every,
         problem=tag_problem or sharing_problem,
@@ -100,10 +100,6 @@ def _first_mapping(sources: Iterable[Raw], key: str) -> Raw:
 
 def _looks_like_event(header: Raw) -> bool:
     return any(key in header for key in ("info", "uuid", "Attribute", "Object"))
-
-
-def _gone(attribute: Attribute) -> bool:
-    return attribute.deleted or (attribute.object is not None and attribute.object.deleted)
 
 
 def _attributes(body: Raw, event_uuid: str) -> Iterator[Attribute]:
