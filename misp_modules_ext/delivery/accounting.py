@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from misp_modules_ext.model.account import Item, ObservableAccount, that_count, worst
-from misp_modules_ext.model.indicator import Kind, Observable, Reference
+from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.planning import Part, Plan, PlannedAttribute
 from misp_modules_ext.translate import leader
@@ -40,18 +40,19 @@ class _Leaders:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._by_observable: dict[Observable, Reference] | None = None
+        self._by_observable: dict[Observable, tuple[str, str]] | None = None
         self._taken: set[Observable] = set()
 
-    def claims(self, part: Part) -> bool:
-        """Whether this part leads; the same attribute listed twice leads once."""
+    def claims(self, planned: PlannedAttribute, observable: Observable) -> bool:
+        """Whether this attribute leads; listed twice, it leads once."""
         if self._by_observable is None:
             # Nobody asks when nothing was sent.
-            self._by_observable = {m.indicator.observable: leader(m).reference for m in self._plan.merged}
-        leading = part.evidence is not None and self._by_observable.get(part.observable) == part.evidence.reference
-        if not leading or part.observable in self._taken:
+            leading = ((m.indicator.observable, leader(m).reference) for m in self._plan.merged)
+            self._by_observable = {observable: (at.event, at.attribute) for observable, at in leading}
+        here = (planned.event.uuid, planned.attribute.uuid)
+        if self._by_observable.get(observable) != here or observable in self._taken:
             return False
-        self._taken.add(part.observable)
+        self._taken.add(observable)
         return True
 
 
@@ -102,7 +103,7 @@ def _item(
         if gone is not None:
             return _of(planned, gone.outcome, gone.reason, gone.message)
         return _of(planned, planned.reason.outcome, planned.reason, planned.message)
-    accounts = tuple([_observable(part, results, otherwise, leaders) for part in planned.parts])
+    accounts = tuple([_observable(planned, part, results, otherwise, leaders) for part in planned.parts])
     if len(accounts) == 1:
         # Nearly all of them, and there may be fifty thousand at each destination.
         return _of(planned, accounts[0].outcome, accounts[0].reason, accounts[0].message, (), accounts)
@@ -133,16 +134,20 @@ def _why(account: ObservableAccount) -> str:
 
 
 def _observable(
-    part: Part, results: Mapping[Observable, Result], otherwise: Result, leaders: _Leaders
+    planned: PlannedAttribute,
+    part: Part,
+    results: Mapping[Observable, Result],
+    otherwise: Result,
+    leaders: _Leaders,
 ) -> ObservableAccount:
     observable = part.observable
     # Kinds are texts, and plain ones here: finding an enumeration's value takes longer than all the rest.
     kind, value = _TEXTS[observable.kind], observable.value
-    if part.evidence is None:
-        reason = part.reason or Reason.INVALID_VALUE
+    reason = part.reason
+    if reason is not None:
         return ObservableAccount(kind, value, reason.outcome, observable.stix_id(), None, reason, part.message)
-    outcome, reason_, message, valid_until, generation = results.get(observable, otherwise)
-    if outcome is _ACCEPTED and not leaders.claims(part):
+    outcome, reason, message, valid_until, generation = results.get(observable, otherwise)
+    if outcome is _ACCEPTED and not leaders.claims(planned, observable):
         outcome = Outcome.MERGED
     expiry = valid_until if outcome in _THERE else None
-    return ObservableAccount(kind, value, outcome, observable.stix_id(generation), expiry, reason_, message)
+    return ObservableAccount(kind, value, outcome, observable.stix_id(generation), expiry, reason, message)

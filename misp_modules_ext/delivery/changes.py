@@ -10,8 +10,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from misp_modules_ext.ledger import Ledger, Settled, Store, holdings
+from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.holdings import Holding
-from misp_modules_ext.ledger.intake import Stored
 from misp_modules_ext.ledger.placing import Ready, damped
 from misp_modules_ext.model.account import Difference, Item, ObservableAccount
 from misp_modules_ext.model.indicator import Indicator, Kind, Observable

@@ -21,9 +21,9 @@ from misp_modules_ext.delivery.standing import day
 from misp_modules_ext.destinations.interface import Entry
 from misp_modules_ext.errors import DestinationError
 from misp_modules_ext.ledger import evictions, holdings, manner, repairs, schema
+from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.holdings import Holding
-from misp_modules_ext.ledger.intake import Stored
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.placing import Ready, damped
 from misp_modules_ext.ledger.repairs import There

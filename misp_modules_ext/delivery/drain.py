@@ -22,15 +22,16 @@ from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.destinations.limits import limiter_for
 from misp_modules_ext.errors import DestinationError, LedgerError
 from misp_modules_ext.ledger import evictions, flight, holdings, holds, lease, manner, schema
+from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import now_ms
+from misp_modules_ext.ledger.farewells import farewells
 from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding
-from misp_modules_ext.ledger.intake import Stored, refresh
+from misp_modules_ext.ledger.intake import refresh
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.ledger import Ledger
 from misp_modules_ext.ledger.placing import Ready, damped
 from misp_modules_ext.ledger.stores import Store
-from misp_modules_ext.model.indicator import Action, Due, Indicator, Kind, Observable, Severity, Stamp
-from misp_modules_ext.model.misp import Tlp
+from misp_modules_ext.model.indicator import Due, Indicator, Stamp
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 
 log = logging.getLogger("misp_modules_ext")
@@ -233,9 +234,8 @@ class _Draining:
 
     def _farewells(self, connection: Connection, numbers: Collection[int]) -> list[Due]:
         rows = holdings.read(connection, self._place.store, numbers)
-        stored = Stored(connection, rows, self._place.base_url)
-        names = holdings.names(rows, connection)
-        return [_due(self._farewell(stored, number, row, names), row) for number, row in rows.items()]
+        said = farewells(connection, self._place.store, rows, self._place.base_url)
+        return [_due(said[number], row) for number, row in rows.items()]
 
     def _prepare(self, connection: Connection, numbers: Collection[int], at_hand: Mapping[int, Ready]) -> Work:
         """Find the content of rows that are due: at hand, or from the evidence."""
@@ -246,7 +246,8 @@ class _Draining:
         due = {n: row for n, row in due.items() if not evictions.is_evicted(row)}
         stored = Stored(connection, [n for n in due if n not in at_hand], self._place.base_url)
         content = stored.content(store)
-        names = holdings.names([n for n, row in due.items() if flight.leaves(row)], connection)
+        going = {n: row for n, row in due.items() if flight.leaves(row) and row.maybe_there}
+        said = farewells(connection, store, going, self._place.base_url)
         now = now_ms(connection) // 1000
         work = Work()
         for number, row in due.items():
@@ -254,8 +255,8 @@ class _Draining:
             if flight.leaves(row):
                 if row.due_hash is not None:
                     work.returning.add(number)
-                if row.maybe_there:
-                    work.leaving.append(_due(self._farewell(stored, number, row, names), row))
+                if number in said:
+                    work.leaving.append(_due(said[number], row))
                 continue
             if ready is None and number in content:
                 indicator = content[number].indicator
@@ -268,29 +269,6 @@ class _Draining:
                 work.adding[number] = ready.digest
                 work.dues.append(_due(ready.indicator, row))
         return work
-
-    def _farewell(self, stored: Stored, number: int, row: Holding, names: Mapping[int, tuple[str, str]]) -> Indicator:
-        """The content of a withdrawal: what was last said, else no more than the value."""
-        said = stored.farewell(number, self._place.store.rules)
-        if said is not None:
-            return said.indicator
-        start = (row.created_ms or 0) // 1000
-        kind, value = names[number]
-        observable = Observable(Kind(kind), value)
-        return Indicator(
-            observable,
-            observable.value,
-            Severity.INFORMATIONAL,
-            0,
-            "WatchList",
-            Action.AUDIT,
-            Tlp.AMBER,
-            (),
-            (),
-            (),
-            start,
-            max(row.valid_until or 0, start + 1),
-        )
 
     def _send(self, dues: list[Due], digests: dict[int, bytes], *, leaving: bool, evicting: bool = False) -> Drained:
         place = self._place

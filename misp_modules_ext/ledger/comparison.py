@@ -60,6 +60,8 @@ class Changes:
         kept: by rule set, attributes (UUIDs) that a request says no longer pass: what they said stays for now.
         odd: observables whose content this view alone does not tell.
         absent: observables of attributes that have another value now, or are absent from a complete view of our own.
+        seen: the attributes of the view.
+        undecided: it says of something what this view does not settle, so it is compared each time.
     """
 
     rows: dict[tuple[int, bytes], RowValues] = field(default_factory=dict)
@@ -70,6 +72,8 @@ class Changes:
     kept: dict[RuleSet, set[str]] = field(default_factory=dict)
     odd: set[int] = field(default_factory=set)
     absent: set[int] = field(default_factory=set)
+    seen: set[bytes] = field(default_factory=set)
+    undecided: bool = False
 
 
 class Headers:
@@ -152,7 +156,7 @@ class Comparison:
 
     def run(self) -> Changes:
         """Compare attribute by attribute, then look for those that are absent."""
-        seen = set()
+        seen = self.changes.seen
         for attribute, document, *planned in zip(
             self._view.event.attributes, self._view.documents, *self._planned, strict=True
         ):
@@ -179,6 +183,7 @@ class Comparison:
         stored = self._known.rows.get(key)
         if stored is not None and attribute.problem and self._frame.origin is Origin.OWN_READING:
             self.changes.odd.update(row.observable_id for row in stored if row.vouches)
+            self.changes.undecided = True
             return
         if stored is None:
             for number in passing[0].union(*passing[1:]):
@@ -198,7 +203,7 @@ class Comparison:
         """The observables for which an attribute passes the gates of one rule set."""
         ids = set()
         for part in planned.parts:
-            if part.evidence is not None:
+            if part.reason is None:
                 number = self._numbers[part.observable]
                 self.changes.named[number] = part.observable
                 ids.add(number)
@@ -255,6 +260,7 @@ class Comparison:
         header_id = self._headers.current
         if self._frame.origin is Origin.REQUEST and (lost or self._lost_elsewhere(row, attribute)):
             self.changes.odd.add(row.observable_id)
+            self.changes.undecided = True
             for index in lost:
                 self.changes.kept[self._rule_sets[index]].add(attribute.uuid)
             return
@@ -299,7 +305,7 @@ class Comparison:
         event, picked = header
         some_picked = rules.selection.pick_tag in picked
         parts = judge(event, attribute, rules, self._frame.base_url, row.taken, some_picked).parts
-        return any(p.evidence is not None and observable_id(p.observable) == row.observable_id for p in parts)
+        return any(p.reason is None and observable_id(p.observable) == row.observable_id for p in parts)
 
     def _passed(self, row: Row, rules: RuleSet) -> bool:
         """Whether the stored evidence passes the gates as they are today."""

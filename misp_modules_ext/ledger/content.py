@@ -11,10 +11,11 @@ from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.bulk import chunks, rows_by
 from misp_modules_ext.ledger.documents import read_attribute, read_header
 from misp_modules_ext.ledger.keys import uuid_text
+from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.model.indicator import Evidence, Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.planning import RuleSet, judge
-from misp_modules_ext.translate import Merged, evidence, merge, observe
+from misp_modules_ext.translate import Merged, merge
 
 
 class Witness(NamedTuple):
@@ -40,12 +41,6 @@ class Witness(NamedTuple):
         planned = judge(self.event, self.attribute, rules, base_url, self.taken, pick in self.picked)
         found = (part.evidence for part in planned.parts if part.observable == self.observable)
         return next(found, None)
-
-    def says(self, rules: RuleSet, base_url: str) -> Evidence | None:
-        """Its evidence, whatever the gates say."""
-        observation = observe(self.attribute)
-        found = evidence(self.event, self.attribute, observation, rules.indicator, base_url, self.taken)
-        return next((piece for piece in found if piece.observable == self.observable), None)
 
 
 def witnesses(connection: Connection, observable_ids: Iterable[int]) -> Iterator[tuple[int, Witness]]:
@@ -120,7 +115,22 @@ def audiences(connection: Connection, said: Mapping[int, Iterable[Witness]]) -> 
     return {destination_id: frozenset(ids) for destination_id, ids in found.items()}
 
 
-def farewell(those: Iterable[Witness], rules: RuleSet, base_url: str) -> Merged | None:
-    """What was last said about an observable, gates aside: the content of its withdrawal."""
-    pieces = [piece for witness in those if (piece := witness.says(rules, base_url)) is not None]
-    return merge(pieces)[0] if pieces else None
+class Stored:
+    """The content that the stored evidence gives to some observables, for one destination after the other."""
+
+    def __init__(self, connection: Connection, observable_ids: Collection[int], base_url: str) -> None:
+        self._said = by_observable(connection, observable_ids) if observable_ids else {}
+        self._audiences = audiences(connection, self._said) if self._said else {}
+        self._base_url = base_url
+        self._found: dict[tuple[RuleSet, frozenset[int]], dict[int, Merged]] = {}
+
+    def content(self, store: Store) -> dict[int, Merged]:
+        """What a destination should hold of them."""
+        events = self._audiences.get(store.destination_id, frozenset())
+        if (store.rules, events) not in self._found:
+            self._found[store.rules, events] = content(self._said, store.rules, self._base_url, events)
+        return self._found[store.rules, events]
+
+    def named(self) -> dict[int, Observable]:
+        """Those for which anything ever vouched."""
+        return {number: those[0].observable for number, those in self._said.items()}

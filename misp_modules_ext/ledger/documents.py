@@ -1,4 +1,4 @@
-"""Attributes and event headers as the ledger keeps them: compact JSON of exactly what gates and context need.
+"""What the ledger keeps of attributes, event headers and indicators: compact JSON of what gates and context need.
 
 A document is written and read for every attribute, so it is an array in a fixed order and not an object. The first
 entry is the number of the layout: an older layout is still read.
@@ -11,10 +11,12 @@ from typing import Any
 import orjson
 
 from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Sharing, Tag
+from misp_modules_ext.model.indicator import Action, Indicator, Kind, Observable, Reference, Severity
+from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Sharing, Tag, Tlp
 
 _ATTRIBUTE = 1
 _HEADER = 1
+_INDICATOR = 1
 
 
 def write_attribute(attribute: Attribute) -> bytes:
@@ -114,6 +116,52 @@ def read_header(uuid: str, document: bytes) -> tuple[Event, tuple[str, ...]]:
         problem=problem,
     )
     return event, tuple(picked)
+
+
+def write_indicator(indicator: Indicator) -> bytes:
+    """The document of an indicator: what a destination holds, word for word."""
+    return orjson.dumps(
+        [
+            _INDICATOR,
+            *indicator.observable,
+            indicator.title,
+            indicator.severity,
+            indicator.confidence,
+            indicator.threat_type,
+            indicator.action,
+            indicator.tlp,
+            indicator.labels,
+            indicator.facts,
+            [list(reference) for reference in indicator.references],
+            indicator.valid_from,
+            indicator.valid_until,
+        ]
+    )
+
+
+def read_indicator(document: bytes) -> Indicator:
+    """The indicator of a document.
+
+    Raises:
+        LedgerError: the document is damaged, or of a layout that this version does not know.
+    """
+    kind, value, title, severity, confidence, threat, action, tlp, labels, facts, references, start, until = _parts(
+        document, _INDICATOR
+    )
+    return Indicator(
+        observable=Observable(Kind(kind), value),
+        title=title,
+        severity=Severity(severity),
+        confidence=confidence,
+        threat_type=threat,
+        action=Action(action),
+        tlp=Tlp(tlp),
+        labels=tuple(labels),
+        facts=tuple(facts),
+        references=tuple(Reference(*reference) for reference in references),
+        valid_from=start,
+        valid_until=until,
+    )
 
 
 def _parts(document: bytes, known: int) -> list[Any]:

@@ -11,18 +11,27 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, FromClause, select, update
 
-from misp_modules_ext.ledger import bulk, schema
+from misp_modules_ext.ledger import bulk, farewells, repeats, schema
 from misp_modules_ext.ledger.comparison import COLUMNS, KEY, Changes, Comparison, Frame, Headers
-from misp_modules_ext.ledger.content import audiences, by_observable, content, farewell
+from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.ledger.keys import Numbers, no_clash
 from misp_modules_ext.ledger.placing import Placing, Settled, Wanted
 from misp_modules_ext.ledger.stores import Store
-from misp_modules_ext.ledger.views import Known, Origin, View, carried, dated, open_event, prepared
+from misp_modules_ext.ledger.views import (
+    Known,
+    Origin,
+    View,
+    carried,
+    dated,
+    find_event,
+    open_event,
+    prepared,
+    read_evidence,
+)
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Event
-from misp_modules_ext.planning import Plan, RuleSet, make_plan
-from misp_modules_ext.translate import Merged
+from misp_modules_ext.planning import Plan, RuleSet, make_bare_plan, make_plan
 
 
 @dataclass(slots=True)
@@ -75,15 +84,21 @@ def take(
     alone(connection)
     clock = now_ms(connection)
     views = [prepared(event, clock // 1000) for event in events]
-    known = {uuid: open_event(connection, uuid) for uuid in sorted({v.event.uuid for v in views})}
+    known = {uuid: find_event(connection, uuid) for uuid in sorted({v.event.uuid for v in views})}
+    stores = _asked_for(connection, stores, [event.event_id for event in known.values()], origin, asked)
+    taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere))
+    if taking.repeats(views, known, stores):
+        taking.note_views(read_later=read_later)
+        return taking.result
+    for event in known.values():
+        read_evidence(connection, event)
     views = [dated(view, known[view.event.uuid]) for view in views]
     if origin is Origin.REQUEST:
         views = [carried(view, known[view.event.uuid]) for view in views]
-    stores = _asked_for(connection, stores, [event.event_id for event in known.values()], origin, asked)
-    taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere))
     taking.plan(views, known, stores)
     taking.compare()
-    taking.write()
+    taking.remember()
+    taking.write(stores)
     taking.note_views(read_later=read_later)
     taking.settle(stores)
     return taking.result
@@ -124,7 +139,40 @@ class _Taking:
         self._known: Mapping[str, Known] = {}
         self._compared: list[tuple[Known, Changes]] = []
         self._new: set[int] = set()
+        self._before = Stored(connection, (), base_url)
+        self._digest: bytes | None = None
         self.result = Taken({}, {}, {})
+
+    def repeats(self, views: Sequence[View], known: Mapping[str, Known], stores: Sequence[Store]) -> bool:
+        """Whether there is one view that says what it said before; then everything is settled."""
+        if len(views) != 1:
+            return False
+        view, rule_sets = views[0], dict.fromkeys(store.rules for store in stores)
+        event, stored = view.event, known[view.event.uuid]
+        if self._is_stale(event, stored) or self._may_be_frozen(event):
+            return False
+        self._digest = repeats.digest_of(view, [*rule_sets, *self._elsewhere], self._base_url)
+        if not repeats.was_said(self._connection, stored.event_id, stores, self._origin, self._digest):
+            return False
+        plans = {rules: make_bare_plan([event], rules, self._base_url) for rules in rule_sets}
+        again = repeats.settle_again(self._connection, plans, stores, self._base_url, self._clock, self._numbers)
+        if again is None:
+            return False
+        self._views, self._known = views, known
+        self.result = Taken(plans, again.settled, again.named)
+        if again.sends:
+            # The report says which attribute speaks for what is sent.
+            read_evidence(self._connection, stored)
+            self.plan(views, known, stores)
+        return True
+
+    def _is_stale(self, event: Event, known: Known) -> bool:
+        # 0 is not said, and not older than anything.
+        return 0 < event.timestamp < (known.own_timestamp if self._origin is Origin.OWN_READING else known.timestamp)
+
+    def _may_be_frozen(self, event: Event) -> bool:
+        """Whether what our own reading says of an event means something else as time passes."""
+        return self._origin is Origin.OWN_READING and not event.counts_as_published
 
     def plan(self, views: Sequence[View], known: Mapping[str, Known], stores: Iterable[Store]) -> None:
         """Judge the views under the rule set of each destination."""
@@ -142,9 +190,7 @@ class _Taking:
             end = start + len(event.attributes)
             planned = {rules: plan.attributes[start:end] for rules, plan in result.plans.items()}
             start = end
-            latest = stored.own_timestamp if self._origin is Origin.OWN_READING else stored.timestamp
-            # 0 is not said, and not older than anything.
-            if 0 < event.timestamp < latest:
+            if self._is_stale(event, stored):
                 result.stale.add(event.uuid)
                 continue
             # With no destination left there is nothing to go by; what cannot be judged takes nothing away (rule 5).
@@ -163,16 +209,22 @@ class _Taking:
 
     def _frozen(self, event: Event, known: Known) -> bool:
         """Whether an unpublished event still counts as it was: the longest grace of all rule sets is not over."""
-        if self._origin is not Origin.OWN_READING or event.counts_as_published:
+        if not self._may_be_frozen(event):
             return False
         selections = [rules.selection for rules in self.result.plans]
         graces = [selection.unpublished_grace for selection in selections if selection.published]
         since = self._clock if known.unpublished_since_ms is None else known.unpublished_since_ms
         return bool(graces) and self._clock < since + max(graces) * 1000
 
-    def write(self) -> None:
+    def remember(self) -> None:
+        """Note what the evidence says of observables that are about to lose some."""
+        lost = set[int]().union(*(numbers for _, changes in self._compared for numbers in changes.lost.values()))
+        self._before = Stored(self._connection, lost, self._base_url)
+
+    def write(self, stores: Sequence[Store]) -> None:
         """Write the evidence."""
         connection = self._connection
+        event_ids = [event.event_id for event in self._known.values()]
         self._write_observables()
         rows = {row[:3]: row for _, changes in self._compared for row in changes.rows.values()}
         bulk.upsert(connection, schema.evidence, COLUMNS, KEY, [rows[key] for key in sorted(rows)])
@@ -180,8 +232,16 @@ class _Taking:
             (number, event.event_id, key, 0) for event, changes in self._compared for number, key in changes.gone
         )
         bulk.update(connection, schema.evidence, KEY, ["vouches"], gone)
+        changed = bool(rows or gone)
         if self._origin is Origin.OWN_READING:
-            _vouch(connection, [event.event_id for event, _ in self._compared])
+            changed = _vouch(connection, [event.event_id for event, _ in self._compared]) or changed
+        if changed:
+            repeats.forget(connection, event_ids, stores)
+        if self._digest is not None and self._compared:
+            ((event, changes),) = self._compared
+            # What is listed twice, or kept although the view says otherwise, is compared each time.
+            plain = not changes.undecided and len(changes.seen) == len(self._views[0].event.attributes)
+            repeats.note(connection, event.event_id, stores, self._origin, self._digest if plain else None)
 
     def _write_observables(self) -> None:
         """Those that the ledger has never seen."""
@@ -235,20 +295,24 @@ class _Taking:
                 if store.rules == rules:
                     wanted = sure.and_also(stored.content(store))
                     order = dict.fromkeys([*(number for number in merged if number in wanted.merged), *wanted.merged])
-                    placing = Placing(connection, store, wanted, lost, self._clock)
+                    placing = Placing(connection, store, wanted, lost, self._before.content(store), self._clock)
                     settled = placing.settle([*order, *sorted(lost - order.keys())], self._new)
+                    farewells.keep(connection, store, placing.leaving)
                     result.settled[store.destination_id] = settled
             result.named |= {number: entry.indicator.observable for number, entry in merged.items()}
             result.named |= stored.named()
 
 
-def _vouch(connection: Connection, event_ids: Iterable[int]) -> None:
-    """Our own reading stands behind what it left."""
+def _vouch(connection: Connection, event_ids: Iterable[int]) -> bool:
+    """Our own reading stands behind what it left; whether that is new of anything."""
     table = schema.evidence
+    changed = False
     own = Origin.OWN_READING.value
     for event_id in event_ids:
         mine = (table.c.event_id == event_id) & (table.c.vouches == 1) & (table.c.origins.op("&")(own) == 0)
-        connection.execute(update(table).where(mine).values(origins=table.c.origins + own))
+        found = connection.execute(update(table).where(mine).values(origins=table.c.origins + own))
+        changed = changed or found.rowcount > 0
+    return changed
 
 
 def _own_reading(event: Event, known: Known, clock: int, *, fresh: bool) -> dict[str, object]:
@@ -274,37 +338,13 @@ def _elsewhere(connection: Connection, observable_ids: Collection[int], event_id
     return {row[0] for row in bulk.rows_by(connection, table.c.observable_id, sorted(observable_ids), also=others)}
 
 
-class Stored:
-    """The content that the stored evidence gives to some observables, for one destination after the other."""
-
-    def __init__(self, connection: Connection, observable_ids: Collection[int], base_url: str) -> None:
-        self._said = by_observable(connection, observable_ids) if observable_ids else {}
-        self._audiences = audiences(connection, self._said) if self._said else {}
-        self._base_url = base_url
-        self._found: dict[tuple[RuleSet, frozenset[int]], dict[int, Merged]] = {}
-
-    def content(self, store: Store) -> dict[int, Merged]:
-        """What a destination should hold of them."""
-        events = self._audiences.get(store.destination_id, frozenset())
-        if (store.rules, events) not in self._found:
-            self._found[store.rules, events] = content(self._said, store.rules, self._base_url, events)
-        return self._found[store.rules, events]
-
-    def farewell(self, number: int, rules: RuleSet) -> Merged | None:
-        """What was last said about one of them, gates aside."""
-        return farewell(self._said.get(number, ()), rules, self._base_url)
-
-    def named(self) -> dict[int, Observable]:
-        """Those for which anything ever vouched."""
-        return {number: those[0].observable for number, those in self._said.items()}
-
-
 def refresh(
     connection: Connection,
     observable_ids: Collection[int],
     stores: Sequence[Store],
     base_url: str,
     lost: Collection[int] = (),
+    before: Stored | None = None,
 ) -> dict[int, Settled]:
     """Bring rows in line with the stored evidence, without a view: after a hold ends, or a rule changed.
 
@@ -314,6 +354,7 @@ def refresh(
         stores: the destinations.
         base_url: address of MISP for links.
         lost: those that may be withdrawn when nothing that counts vouches for them.
+        before: what the evidence said of those before it was lost, if it is known.
 
     Returns:
         How they stand, by destination id.
@@ -325,7 +366,9 @@ def refresh(
     for store in stores:
         wanted = Wanted.of(store.rules, stored.content(store))
         order = [*wanted.merged, *sorted(set(observable_ids) - wanted.merged.keys())]
-        found[store.destination_id] = Placing(connection, store, wanted, lost, clock).settle(order, ())
+        placing = Placing(connection, store, wanted, lost, before.content(store) if before else {}, clock)
+        found[store.destination_id] = placing.settle(order, ())
+        farewells.keep(connection, store, placing.leaving)
     return found
 
 
@@ -347,6 +390,8 @@ def event_missing(connection: Connection, uuid: str, stores: Sequence[Store], ba
     if not stores or clock < since + max(store.rules.selection.missing_grace for store in stores) * 1000:
         return False
     concerned = {row.observable_id for rows in known.rows.values() for row in rows if row.vouches}
+    before = Stored(connection, concerned, base_url)
+    repeats.forget(connection, [known.event_id], stores)
     connection.execute(update(schema.evidence).where(schema.evidence.c.event_id == known.event_id).values(vouches=0))
-    refresh(connection, concerned, stores, base_url, lost=concerned)
+    refresh(connection, concerned, stores, base_url, lost=concerned, before=before)
     return True

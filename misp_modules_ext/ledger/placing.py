@@ -126,16 +126,28 @@ class Placing:
         store: the destination.
         wanted: content by observable; those of `observable_ids` that it lacks should be absent.
         lost: observables whose evidence passed this destination's gates and no longer does: only these are withdrawn.
+        before: what the evidence said of those before it was lost.
         now_ms: the database's clock.
+
+    Attributes:
+        leaving: what is there of those that are to be withdrawn, as far as that is known.
     """
 
     def __init__(
-        self, connection: Connection, store: Store, wanted: Wanted, lost: Collection[int], now_ms: int
+        self,
+        connection: Connection,
+        store: Store,
+        wanted: Wanted,
+        lost: Collection[int],
+        before: Mapping[int, Merged],
+        now_ms: int,
     ) -> None:
         self._connection = connection
         self._store = store
         self._wanted = wanted
         self._lost = lost
+        self._before = before
+        self.leaving: dict[int, Indicator] = {}
         self._now_ms = now_ms
         self._now = now_ms // 1000
         # Found once: each is asked for every observable.
@@ -154,7 +166,7 @@ class Placing:
             observable_ids: which, in the order in which `maxPerEvent` counts.
             new: those of them for which no row exists anywhere.
         """
-        old = [number for number in observable_ids if number not in new]
+        old = [number for number in observable_ids if number not in new] if len(new) < len(observable_ids) else []
         self._held = held(self._connection, self._store, old) if old else {}
         self._counts = 0 < self._most < len(observable_ids)
         unchanged = self._unchanged(old) if old else set()
@@ -167,7 +179,7 @@ class Placing:
                 if self._counts:
                     self._count(self._wanted.merged[number])
                 continue
-            change = self._compare(number, rows.get(number))
+            change = self._first(number) if number in new else self._compare(number, rows.get(number))
             if change is not None and number in rows:
                 changing.append(number)
             elif change is not None:
@@ -180,6 +192,19 @@ class Placing:
             mark_expired(self._connection, self._store, schema.holding.c.observable_id.in_(chunk))
         return self.settled
 
+    def _first(self, number: int) -> Change | None:
+        """As `_compare`, of one that no row is about: most of what comes, so with few words."""
+        wanted = self._wanted
+        entry = wanted.merged.get(number)
+        if entry is None:
+            return None
+        first = wanted.firsts.get(number) or wanted.first(number, self._now_ms)
+        if first.ready.indicator.valid_until <= self._now or self._counts or self._refuses(entry.indicator):
+            return self._compare(number, None)
+        self.settled.ready[number] = first.ready
+        self.settled.standings[number] = first.standing
+        return first.change
+
     def _unchanged(self, observable_ids: Collection[int]) -> set[int]:
         """Those that are there as they should be: nearly all of a submission that comes again, so read in few words."""
         table = schema.holding
@@ -190,7 +215,7 @@ class Placing:
         alike: dict[tuple[int, int], Standing] = {}
         found = set()
         for number, sent, valid_until, generation in rows_by(
-            self._connection, table.c.observable_id, sorted(observable_ids), *columns, where=here, also=_as_it_should_be
+            self._connection, table.c.observable_id, sorted(observable_ids), *columns, where=here, also=as_it_should_be
         ):
             if digests.get(number) == sent and valid_until > now and number not in self._held:
                 standing = alike.get((valid_until, generation))
@@ -247,8 +272,7 @@ class Placing:
         if row is not None and row.valid_until is not None and row.valid_until > self._now:
             indicator, digest = damped(indicator, digest, row.valid_until, self._wanted.rules)
         if indicator.valid_until <= self._now:
-            self._over(number, row, indicator.valid_until)
-            return None
+            return self._over(number, row, indicator.valid_until)
         if row is None:
             first = self._wanted.first(number, self._now_ms)
             self.settled.ready[number] = first.ready
@@ -268,10 +292,14 @@ class Placing:
         self._due(number, row, indicator, digest)
         return _make_due(indicator, digest, self._now_ms)
 
-    def _over(self, number: int, row: Holding | None, valid_until: int) -> None:
+    def _over(self, number: int, row: Holding | None, valid_until: int) -> Change | None:
+        if row is not None and row.maybe_there and row.valid_until is not None and row.valid_until > self._now:
+            # What is there has time left: it goes when its evidence is gone, not because this would be over.
+            return self._absent(number, row)
         self._stand(number, Standing(schema.EXPIRED, Reason.EXPIRED, valid_until=valid_until))
         if row is not None and row.state != schema.EXPIRED:
             self._expired.append(number)
+        return None
 
     def _absent(self, number: int, row: Holding | None) -> Change | None:
         if row is None or row.state in (schema.ON_HOLD, schema.EXPIRED):
@@ -282,6 +310,7 @@ class Placing:
             self._withdraw(number, row)
             return None
         if number in self._lost or row.sent_hash is None:
+            self._keep(number, row)
             self._withdraw(number, row)
             return Change(schema.DUE, None, row.valid_until, 0, self._now_ms)
         # Today's rules would not let it go, but its evidence is what it was: a rule withdraws nothing by itself.
@@ -289,6 +318,14 @@ class Placing:
         if row.due_hash == row.sent_hash:
             return None
         return Change(schema.SETTLED, row.sent_hash, row.valid_until, 0, row.due_ms)
+
+    def _keep(self, number: int, row: Holding) -> None:
+        """Keep what is there, as long as it is known: the evidence says something else from now on."""
+        entry = self._before.get(number)
+        if entry is not None:
+            indicator = as_held(entry.indicator, row, self._wanted.rules)
+            if indicator.content_hash() == row.sent_hash:
+                self.leaving[number] = indicator
 
     def _withdraw(self, number: int, row: Holding) -> None:
         self.settled.withdrawing.add(number)
@@ -306,7 +343,8 @@ def _make_due(indicator: Indicator, digest: bytes, now_ms: int) -> Change:
     return Change(schema.DUE, digest, indicator.valid_until, grade(indicator), now_ms)
 
 
-def _as_it_should_be(row: FromClause) -> ColumnElement[bool]:
+def as_it_should_be(row: FromClause) -> ColumnElement[bool]:
+    """A row whose destination holds what it should."""
     return (row.c.state == schema.SETTLED) & (row.c.due_hash == row.c.sent_hash) & row.c.flight_hash.is_(None)
 
 
@@ -325,6 +363,11 @@ def damped(indicator: Indicator, digest: bytes, before: int, rules: RuleSet) -> 
         indicator = replace(indicator, valid_until=before)
         return indicator, indicator.content_hash()
     return indicator, digest
+
+
+def as_held(indicator: Indicator, row: Holding, rules: RuleSet) -> Indicator:
+    """The content with the expiry under which a destination may hold it."""
+    return indicator if row.valid_until is None else damped(indicator, b"", row.valid_until, rules)[0]
 
 
 def grade(indicator: Indicator) -> int:

@@ -145,6 +145,10 @@ audience = Table(
     metadata,
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
     Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    # What the latest request and our own latest reading said: while evidence and rules are the same, saying it again
+    # changes nothing there. See `repeats`.
+    Column("requested", Digest),
+    Column("own", Digest),
     comment="which events somebody asked to have sent to which destinations: elsewhere they do not count",
     **_TABLE,
 )
@@ -175,6 +179,18 @@ holding = Table(
     Index(None, "destination_id", "valid_until"),
     CheckConstraint("state BETWEEN 0 AND 5", name="state_is_known"),
     comment="what a destination should hold (due), holds (sent), and was sent without an answer (flight)",
+    **_TABLE,
+)
+
+#: What a destination holds, word for word, from when its evidence went until it is withdrawn there: the evidence then
+#: says something else, which may not be for this destination.
+farewell = Table(
+    "farewell",
+    metadata,
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("observable_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", LongBinary, nullable=False),
+    comment="the content of indicators that are to be withdrawn",
     **_TABLE,
 )
 

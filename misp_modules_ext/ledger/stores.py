@@ -137,6 +137,9 @@ def _change(connection: Connection, destination_id: int, label: str, configurati
     if changed:
         values |= {"paused_until_ms": None, "pause_reason": None, "pause_message": None, "failures": 0}
         make_due(connection, destination_id, (schema.REJECTED, schema.SKIPPED))
+        # Under other rules the same view says something else.
+        said = schema.audience
+        connection.execute(update(said).where(said.c.destination_id == destination_id).values(requested=None, own=None))
     connection.execute(update(table).where(table.c.destination_id == destination_id).values(**values))
 
 

@@ -131,7 +131,7 @@ def _gate(witness: Witness, rules: RuleSet, base_url: str) -> Closed | None:
     part = next((part for part in planned.parts if part.observable == witness.observable), None)
     if part is None:
         return Closed(None, "This version reads the attribute in another way.")
-    return None if part.evidence is not None else Closed(part.reason, part.message)
+    return None if part.reason is None else Closed(part.reason, part.message)
 
 
 def by_stix_id(connection: Connection, stix_id: str) -> Observable | None:

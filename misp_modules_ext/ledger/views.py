@@ -212,6 +212,13 @@ def _object(holder: ObjectContext) -> ObjectContext:
 
 def open_event(connection: Connection, uuid: str) -> Known:
     """What the ledger holds of an event; its row is made when there is none."""
+    known = find_event(connection, uuid)
+    read_evidence(connection, known)
+    return known
+
+
+def find_event(connection: Connection, uuid: str) -> Known:
+    """The event's row, made when there is none; its evidence is not read."""
     table = schema.event
     columns = (table.c.event_id, table.c.timestamp, table.c.own_timestamp, table.c.unpublished_since_ms)
     found = connection.execute(select(*columns).where(table.c.uuid == uuid)).one_or_none()
@@ -219,12 +226,16 @@ def open_event(connection: Connection, uuid: str) -> Known:
         made = connection.execute(insert(table).values(uuid=uuid, timestamp=-1))
         return Known(int(made.inserted_primary_key[0]), -1, -1, None)  # type: ignore[index] # of one row
     event_id, timestamp, own_timestamp, since = found
-    known = Known(event_id, timestamp, -1 if own_timestamp is None else own_timestamp, since)
-    headers = select(schema.header.c.header_id, schema.header.c.document).where(schema.header.c.event_id == event_id)
+    return Known(event_id, timestamp, -1 if own_timestamp is None else own_timestamp, since)
+
+
+def read_evidence(connection: Connection, known: Known) -> None:
+    """Add what the ledger holds of an event."""
+    table = schema.header
+    headers = select(table.c.header_id, table.c.document).where(table.c.event_id == known.event_id)
     known.headers = {header_id: bytes(document) for header_id, document in connection.execute(headers)}
-    for row in _rows(connection, event_id):
+    for row in _rows(connection, known.event_id):
         known.rows.setdefault(row.attribute, []).append(row)
-    return known
 
 
 def _rows(connection: Connection, event_id: int) -> Sequence[Row]:

@@ -6,7 +6,26 @@ for byte. Content has no clock: whether an indicator is over is for the caller t
 
 from __future__ import annotations
 
-__all__ = ["Judge", "Part", "Plan", "PlannedAttribute", "RuleSet", "judge", "make_plan", "parts_evidence"]
+__all__ = [
+    "Judge",
+    "Part",
+    "Plan",
+    "PlannedAttribute",
+    "RuleSet",
+    "judge",
+    "make_bare_plan",
+    "make_plan",
+    "parts_evidence",
+]
 
-from misp_modules_ext.planning.plan import Judge, Part, Plan, PlannedAttribute, judge, make_plan, parts_evidence
+from misp_modules_ext.planning.plan import (
+    Judge,
+    Part,
+    Plan,
+    PlannedAttribute,
+    judge,
+    make_bare_plan,
+    make_plan,
+    parts_evidence,
+)
 from misp_modules_ext.planning.rules import RuleSet

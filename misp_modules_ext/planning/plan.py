@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 from misp_modules_ext.misp.selection import Closed, Gates, exists, picks
@@ -18,7 +19,11 @@ _UNSUPPORTED = Reason.UNSUPPORTED_TYPE
 
 
 class Part(NamedTuple):
-    """One observable of an attribute: with its evidence when it may go, else with the reason why not."""
+    """One observable of an attribute: it may go, or there is a reason why not.
+
+    Attributes:
+        evidence: what the attribute vouches for when it may go; `None` also where nobody asked for it.
+    """
 
     observable: Observable
     evidence: Evidence | None = None
@@ -67,14 +72,14 @@ class Judge:
         self._allow_documentation = rules.selection.allow_documentation_ranges
         self._by_tags: dict[tuple[Tag, ...], _Tagged] = {}
 
-    def judge(self, attribute: Attribute, taken: int) -> PlannedAttribute:
+    def judge(self, attribute: Attribute, taken: int | None) -> PlannedAttribute:
         """Plan one attribute of the event.
 
         The reasons in the order that tells an analyst most: what can never go is not asked for its IDS flag.
 
         Args:
             attribute: the attribute.
-            taken: when the ledger first took it, seconds since 1970 UTC, more than 0.
+            taken: when the ledger first took it, seconds since 1970 UTC, more than 0; `None` to leave the evidence out.
         """
         gone = exists(self._event, attribute)
         if gone is not None:
@@ -88,12 +93,13 @@ class Judge:
             return self._stays(attribute, *closed)
         if observation.reason is not None:
             return self._stays(attribute, observation.reason, observation.message)
+        found: Iterable[Evidence | None] = repeat(None)
+        if taken is not None:
+            found = self._context.evidence(attribute, observation, tagged.marks, taken)
         parts = []
-        for piece in self._context.evidence(attribute, observation, tagged.marks, taken):
-            why = special(piece.observable, self._allow_documentation)
-            parts.append(
-                Part(piece.observable, None, Reason.SPECIAL_VALUE, why) if why else Part(piece.observable, piece)
-            )
+        for observable, piece in zip(observation.observables, found, strict=False):
+            why = special(observable, self._allow_documentation)
+            parts.append(Part(observable, None, Reason.SPECIAL_VALUE, why) if why else Part(observable, piece))
         return PlannedAttribute(self._event, attribute, tuple(parts), None, "", observation.notes + tagged.notes)
 
     def _read(self, tags: tuple[Tag, ...]) -> _Tagged:
@@ -139,6 +145,15 @@ def make_plan(
         known = taken.get(event.uuid, {})
         attributes += [judge_(attribute, known.get(attribute.uuid, now)) for attribute in event.attributes]
     return Plan(tuple(attributes), tuple(merge(parts_evidence(attributes))))
+
+
+def make_bare_plan(events: Sequence[Event], rules: RuleSet, base_url: str) -> Plan:
+    """Which attributes go, without what their indicators say: half the work. `merged` is empty."""
+    attributes: list[PlannedAttribute] = []
+    for event in events:
+        judge_ = Judge(event, rules, base_url, picks(event, rules.selection.pick_tag)).judge
+        attributes += [judge_(attribute, None) for attribute in event.attributes]
+    return Plan(tuple(attributes), ())
 
 
 def judge(

@@ -16,16 +16,17 @@ What holds for all of them:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Column, ColumnElement, Connection, Table
+from sqlalchemy import Column, ColumnElement, Connection, FromClause, Select, Table, func, select
 
 from misp_modules_ext.ledger.bulk import mariadb, postgresql, sqlite
-from misp_modules_ext.ledger.bulk.driver import Also
+from misp_modules_ext.ledger.bulk.driver import Also, Wanted
 from misp_modules_ext.ledger.bulk.values import CHUNK, Row, Value, chunks
 
-__all__ = ["CHUNK", "Row", "Value", "chunks", "insert", "insert_missing", "rows_by", "update", "upsert"]
+__all__ = ["CHUNK", "Row", "Value", "chunks", "insert", "insert_missing", "rows_by", "tally", "update", "upsert"]
 
 
 class _Database(Protocol):
@@ -58,13 +59,13 @@ class _Database(Protocol):
         rows: Iterable[Row],
     ) -> None: ...
 
-    def rows_by(
+    def found_by(
         self,
         connection: Connection,
-        columns: Sequence[Column[Any]],
+        column: Column[Any],
         keys: Iterable[Value],
+        wanted: Wanted,
         where: ColumnElement[bool] | None,
-        also: Also | None,
     ) -> Iterator[tuple[Any, ...]]: ...
 
 
@@ -157,7 +158,35 @@ def rows_by(
         also: makes a condition of the table's columns that no index knows. PostgreSQL tests it after the look-up:
             within, it may think another index the better way, and read all of it for each key.
     """
-    return _database(connection).rows_by(connection, (column, *columns), keys, where, also)
+    names = [c.name for c in (column, *columns)]
+
+    def wanted(source: FromClause) -> Select[Any]:
+        found = select(*(source.c[name] for name in names))
+        return found if also is None else found.where(also(source))
+
+    return _database(connection).found_by(connection, column, keys, wanted, where)
+
+
+def tally(
+    connection: Connection,
+    column: Column[Any],
+    keys: Iterable[Value],
+    *columns: Column[Any],
+    where: ColumnElement[bool] | None = None,
+    also: Also | None = None,
+) -> Counter[tuple[Any, ...]]:
+    """How many rows that `rows_by` finds have which values in `columns`."""
+    names = [c.name for c in columns]
+
+    def wanted(source: FromClause) -> Select[Any]:
+        values = [source.c[name] for name in names]
+        found = select(*values, func.count()).group_by(*values)
+        return found if also is None else found.where(also(source))
+
+    counted: Counter[tuple[Any, ...]] = Counter()
+    for *found, count in _database(connection).found_by(connection, column, keys, wanted, where):
+        counted[tuple(found)] += count
+    return counted
 
 
 def _database(connection: Connection) -> _Database:

@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 #: Makes a condition of a table's columns; gets what has them under their names (`.c`).
 Also: TypeAlias = Callable[[FromClause], ColumnElement[bool]]
+#: Likewise makes a query.
+Wanted: TypeAlias = Callable[[FromClause], Select[Any]]
 
 
 @contextmanager
@@ -59,14 +61,6 @@ def _errors(connection: Connection, doing: str) -> Iterator[None]:
         yield
     except base as error:
         raise DBAPIError.instance(doing, None, error, base, dialect=connection.dialect) from error
-
-
-def narrowed(
-    wanted: Select[Any], source: FromClause, where: ColumnElement[bool] | None, also: Also | None
-) -> Select[Any]:
-    """A query with further conditions, of which each may be missing."""
-    wanted = wanted if where is None else wanted.where(where)
-    return wanted if also is None else wanted.where(also(source))
 
 
 def table_name(connection: Connection, table: Table) -> str:

@@ -7,13 +7,15 @@ nothing in it can end a literal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.bulk import driver
-from misp_modules_ext.ledger.bulk.driver import Also
+from misp_modules_ext.ledger.bulk.driver import Wanted
 from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check_keys, chunks, kind
 
 #: Rows of one statement, unless they are large.
@@ -61,9 +63,27 @@ def _insert(
     head = f"INSERT INTO {name} ({', '.join(driver.names(connection, columns))}) VALUES "  # noqa: S608 - our own names
     with driver.cursor(connection, f"INSERT INTO {name}") as cursor:
         room = _packet(connection, cursor) - _AROUND
-        for chunk in chunks(rows, _ROWS):
-            for texts in _fitting(_texts(_literals(columns, by_column(columns, chunk))), room, name):
-                cursor.execute(f"{head}{','.join(texts)}{tail}")
+        statements = (
+            f"{head}{','.join(texts)}{tail}"
+            for chunk in chunks(rows, _ROWS)
+            for texts in _fitting(_texts(_literals(columns, by_column(columns, chunk))), room, name)
+        )
+        _execute(cursor, statements)
+
+
+def _execute(cursor: Any, statements: Iterator[str]) -> None:
+    """Execute one after the other; while the server is busy with one, the next is made."""
+    first, second = next(statements, None), next(statements, None)
+    if first is None or second is None:
+        if first is not None:
+            cursor.execute(first)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="misp-modules-ext-insert") as server:
+        busy = server.submit(cursor.execute, first)
+        for statement in chain((second,), statements):
+            busy.result()
+            busy = server.submit(cursor.execute, statement)
+        busy.result()
 
 
 def update(
@@ -137,20 +157,19 @@ class _Updating:
         return pairs[: self._keys], pairs[self._keys :]
 
 
-def rows_by(
+def found_by(
     connection: Connection,
-    columns: Sequence[Column[Any]],
+    column: Column[Any],
     keys: Iterable[Value],
+    wanted: Wanted,
     where: ColumnElement[bool] | None,
-    also: Also | None,
 ) -> Iterator[tuple[Any, ...]]:
-    """See `bulk.rows_by`; the keys are those of the first column."""
-    column = columns[0]
-    wanted = driver.narrowed(select(*columns), column.table, where, also)
+    """See `bulk.rows_by` and `bulk.tally`."""
+    query = wanted(column.table) if where is None else wanted(column.table).where(where)
     for chunk in chunks(keys, _KEYS if kind(column) is int else _OTHER_KEYS):
         check_keys(column, chunk)
         among = f"{driver.full_name(connection, column)} IN ({','.join(_of_column(column, chunk))})"
-        yield from driver.tuples(connection, wanted.where(literal_column(among)))
+        yield from driver.tuples(connection, query.where(literal_column(among)))
 
 
 def _literals(columns: Sequence[Column[Any]], values: Sequence[Values]) -> list[list[str]]:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from misp_modules_ext.ledger.bulk import driver
-from misp_modules_ext.ledger.bulk.driver import Also
+from misp_modules_ext.ledger.bulk.driver import Wanted
 from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check_keys, chunks, kind
 
 #: Rows or keys of one statement. With many more the planner thinks a statement worth being compiled, which it is not.
@@ -170,26 +170,24 @@ def _let_join(cursor: Any, how: str) -> None:
     cursor.execute(f"SET LOCAL enable_mergejoin TO {how}")
 
 
-def rows_by(
+def found_by(
     connection: Connection,
-    columns: Sequence[Column[Any]],
+    column: Column[Any],
     keys: Iterable[Value],
+    wanted: Wanted,
     where: ColumnElement[bool] | None,
-    also: Also | None,
 ) -> Iterator[tuple[Any, ...]]:
-    """See `bulk.rows_by`; the keys are those of the first column."""
-    column = columns[0]
+    """See `bulk.rows_by` and `bulk.tally`."""
     array = cast(bindparam("keys_of_rows", type_=String()), ARRAY(_ELEMENTS[kind(column)]))
     given = func.unnest(array).table_valued("key").render_derived(name="given")
     # OFFSET makes one step down an index for each key of it. Left to choose, a planner without statistics reads the
     # index from end to end: a minute for 50,000 keys in pieces of 1000.
-    of_key = driver.narrowed(select(column.table).where(column == given.c.key), column.table, where, None).offset(0)
-    found = of_key.lateral("found")
-    wanted = select(*(found.c[c.name] for c in columns)).select_from(given.join(found, true()))
-    wanted = driver.narrowed(wanted, found, None, also)
+    of_key = select(column.table).where(column == given.c.key)
+    found = (of_key if where is None else of_key.where(where)).offset(0).lateral("found")
+    query = wanted(found).select_from(given.join(found, true()))
     for chunk in chunks(keys, _ROWS):
         check_keys(column, chunk)
-        yield from driver.tuples(connection, wanted, {"keys_of_rows": _array(kind(column), chunk)})
+        yield from driver.tuples(connection, query, {"keys_of_rows": _array(kind(column), chunk)})
 
 
 def _copying(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> str:

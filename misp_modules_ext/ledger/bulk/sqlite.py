@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.bulk import driver
-from misp_modules_ext.ledger.bulk.driver import Also
+from misp_modules_ext.ledger.bulk.driver import Wanted
 from misp_modules_ext.ledger.bulk.values import Row, Value, by_column, check_keys, chunks, kind
 
 #: Parameters of one statement: what every build of SQLite takes. More is not faster.
@@ -76,21 +76,20 @@ def update(
             cursor.executemany(statement, [(*row[keys:], *row[:keys]) for row in chunk])
 
 
-def rows_by(
+def found_by(
     connection: Connection,
-    columns: Sequence[Column[Any]],
+    column: Column[Any],
     keys: Iterable[Value],
+    wanted: Wanted,
     where: ColumnElement[bool] | None,
-    also: Also | None,
 ) -> Iterator[tuple[Any, ...]]:
-    """See `bulk.rows_by`; the keys are those of the first column."""
-    column = columns[0]
+    """See `bulk.rows_by` and `bulk.tally`."""
     numbers = kind(column) is int
-    wanted = driver.narrowed(select(*columns), column.table, where, also)
+    query = wanted(column.table) if where is None else wanted(column.table).where(where)
     for chunk in chunks(keys, _NUMBERS if numbers else _PARAMETERS - 99):  # the rest is for `where`
         check_keys(column, chunk)
         among = _among_numbers(connection, column, chunk) if numbers else column.in_(chunk)
-        yield from driver.tuples(connection, wanted.where(among))
+        yield from driver.tuples(connection, query.where(among))
 
 
 def _among_numbers(connection: Connection, column: Column[Any], numbers: Sequence[Value]) -> ColumnElement[bool]:

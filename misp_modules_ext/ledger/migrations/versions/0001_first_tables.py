@@ -27,6 +27,8 @@ def upgrade() -> None:
         "audience",
         sa.Column("event_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("destination_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("requested", DIGEST, nullable=True),
+        sa.Column("own", DIGEST, nullable=True),
         sa.PrimaryKeyConstraint("event_id", "destination_id", name=op.f("pk_audience")),
         comment="which events somebody asked to have sent to which destinations: elsewhere they do not count",
         **TABLE,
@@ -106,6 +108,15 @@ def upgrade() -> None:
         sa.Column("why", LONG_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("observable_id", "destination_id", name=op.f("pk_hold")),
         comment="values that people have taken back or changed; destination 0 is all of them",
+        **TABLE,
+    )
+    op.create_table(
+        "farewell",
+        sa.Column("destination_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("observable_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("document", LONG_BINARY, nullable=False),
+        sa.PrimaryKeyConstraint("destination_id", "observable_id", name=op.f("pk_farewell")),
+        comment="the content of indicators that are to be withdrawn",
         **TABLE,
     )
     op.create_table(
