@@ -14,7 +14,7 @@ from misp_modules_ext.ledger.placing import Settled, Standing
 from misp_modules_ext.model.account import Removed
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
-from misp_modules_ext.planning import PlannedAttribute
+from misp_modules_ext.planning import Plan, PlannedAttribute
 from misp_modules_ext.translate import observe
 
 #: A request adds and updates; only our own reading takes away (DESIGN.md 2).
@@ -22,6 +22,9 @@ KEPT = (
     "What it said before was taken earlier and stays until this tool has read the event from MISP itself, with the "
     "`key` of [misp]."
 )
+
+
+OUTDATED = Result(Outcome.SKIPPED, Reason.OUTDATED)
 
 
 def results(
@@ -93,8 +96,24 @@ def day(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).date().isoformat()
 
 
+def with_outdated(
+    found: Mapping[Observable, Result], plan: Plan, stale: Collection[str]
+) -> Mapping[Observable, Result]:
+    """The results, and one for what the ledger has nothing of since it comes from a view that changed nothing.
+
+    Args:
+        found: see `results`.
+        plan: what was read.
+        stale: UUIDs of the events of which the ledger had seen a later state.
+    """
+    if not stale:
+        return found
+    parts = (part for planned in plan.attributes if planned.event.uuid in stale for part in planned.parts)
+    return dict.fromkeys((part.observable for part in parts), OUTDATED) | dict(found)
+
+
 class Withdrawals:
-    """What became of attributes that counted and no longer do.
+    """What became of attributes that counted at a destination and no longer do.
 
     Args:
         lost_by: their UUIDs.
@@ -134,7 +153,12 @@ class Withdrawals:
         return Result(Outcome.WITHDRAWN, planned.reason, planned.message)
 
     def removed(self, absent: Iterable[int], named: Mapping[int, Observable]) -> tuple[Removed, ...]:
-        """The indicators that are withdrawn for attributes that are gone."""
+        """The indicators that are withdrawn for attributes that are gone, or have another value.
+
+        Args:
+            absent: ids of the observables that no attribute stands for any more.
+            named: the observables by id.
+        """
         found = []
         for number in sorted(self._settled.withdrawing.intersection(absent)):
             observable = named[number]

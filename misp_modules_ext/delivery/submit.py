@@ -21,7 +21,7 @@ from misp_modules_ext.delivery.courier import Courier
 from misp_modules_ext.delivery.drain import Drained, Place
 from misp_modules_ext.delivery.places import base_url_of, holder, place_of
 from misp_modules_ext.delivery.sender import Policy
-from misp_modules_ext.delivery.standing import Withdrawals, results
+from misp_modules_ext.delivery.standing import Withdrawals, results, with_outdated
 from misp_modules_ext.delivery.taking import take_read
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import LedgerError, UsageError
@@ -197,7 +197,8 @@ def _account(
     couriers: dict[str, Courier],
     accountant: Accountant,
 ) -> DestinationAccount:
-    plan = taken.plans[RuleSet.of(destination)]
+    rules = RuleSet.of(destination)
+    plan = taken.plans[rules]
     store = stores.get(destination.name)
     if store is None:
         closed = Result(Outcome.SKIPPED, Reason.DOOR_CLOSED, _doors(destination, order))
@@ -212,9 +213,10 @@ def _account(
         settled.ready = {}
     rows = courier.rows() if courier is not None else {}
     drained = courier.drained() if courier is not None else None
-    found = results(settled, rows, taken.named, drained)
-    withdrawals = Withdrawals(taken.lost_by, settled, rows, drained, taken.kept)
-    left = withdrawals.of if taken.lost_by or taken.kept else None
+    found = with_outdated(results(settled, rows, taken.named, drained), plan, taken.stale)
+    lost_by, kept = taken.lost_by.get(rules, ()), taken.kept.get(rules, ())
+    withdrawals = Withdrawals(lost_by, settled, rows, drained, kept)
+    left = withdrawals.of if lost_by or kept else None
     items = accountant.items(plan, found, Result(Outcome.PENDING, Reason.NOT_IN_TIME), left)
     if order.preview:
         items = with_changes(items, changes(ledger, store, settled, base_url_of(settings)))

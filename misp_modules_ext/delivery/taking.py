@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from misp_modules_ext.delivery.reading import read_again
 from misp_modules_ext.ledger import Origin, Settled, Store, Taken, take
 from misp_modules_ext.model.misp import Event
-from misp_modules_ext.planning import Plan, parts_evidence
+from misp_modules_ext.planning import Plan, PlannedAttribute, RuleSet, parts_evidence
 from misp_modules_ext.translate import merge
 
 
@@ -30,31 +30,38 @@ def take_read(
     Returns:
         What became of all of them at the destinations that were named.
     """
+    named = [store for store in stores if store.destination_id in asked]
     whole = Taken({}, {}, {})
+    attributes: dict[RuleSet, list[PlannedAttribute]] = {store.rules: [] for store in named}
     for event in events:
         taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked)
         read_again(connection, event.uuid, stores)
-        _add(whole, taken, [store for store in stores if store.destination_id in asked])
+        for rules, planned in attributes.items():
+            planned.extend(taken.plans[rules].attributes)
+        _add(whole, taken, named)
+    for rules, planned in attributes.items():
+        # Once for all events: each time anew it would take longer with every event.
+        whole.plans[rules] = Plan(tuple(planned), tuple(merge(parts_evidence(planned))))
     return whole
 
 
 def _add(whole: Taken, taken: Taken, stores: Sequence[Store]) -> None:
-    for rules in dict.fromkeys(store.rules for store in stores):
-        before = whole.plans[rules].attributes if rules in whole.plans else ()
-        attributes = before + taken.plans[rules].attributes
-        whole.plans[rules] = Plan(attributes, tuple(merge(parts_evidence(attributes))))
+    """Add what became of one more event, plans aside."""
     for store in stores:
         place = store.destination_id
-        whole.settled[place] = _later(whole.settled.get(place, Settled()), taken.settled[place])
-    whole.named |= taken.named
-    whole.lost_by |= taken.lost_by
-    whole.kept |= taken.kept
-    whole.absent |= taken.absent
-    whole.stale |= taken.stale
+        _follow(whole.settled.setdefault(place, Settled()), taken.settled[place])
+        for all_, part in ((whole.lost_by, taken.lost_by), (whole.kept, taken.kept)):
+            all_.setdefault(store.rules, set()).update(part.get(store.rules, ()))
+    whole.named.update(taken.named)
+    whole.absent.update(taken.absent)
+    whole.stale.update(taken.stale)
 
 
-def _later(before: Settled, after: Settled) -> Settled:
-    """How everything stands after both: what the later one says of a value holds."""
-    ready = {number: entry for number, entry in before.ready.items() if number not in after.standings}
-    withdrawing = before.withdrawing - after.standings.keys()
-    return Settled(before.standings | after.standings, ready | after.ready, withdrawing | after.withdrawing)
+def _follow(settled: Settled, after: Settled) -> None:
+    """Bring in how everything stands after one more event: what the later one says of a value holds."""
+    for number in after.standings:
+        settled.ready.pop(number, None)
+        settled.withdrawing.discard(number)
+    settled.standings.update(after.standings)
+    settled.ready.update(after.ready)
+    settled.withdrawing.update(after.withdrawing)

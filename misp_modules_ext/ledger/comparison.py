@@ -6,7 +6,8 @@ the stored one stays until our own reading settles it. Our own reading takes awa
 - an attribute that is deleted, absent from a complete view, or whose value changed no longer vouches;
 - one whose flag, tags or other gates changed is written down as it is now, and fails its gates from then on;
 - while the event is unpublished everything stays as it was, but for attributes that are deleted or have `to_ids` off;
-- when others are picked, one that never was keeps the evidence it had.
+- when others are picked, one that never was keeps the evidence it had;
+- one that cannot be read keeps it as well.
 """
 
 from __future__ import annotations
@@ -55,22 +56,24 @@ class Changes:
         gone: evidence that no longer vouches.
         named: the observables that the view names, by id.
         lost: observables for which some evidence passed the gates of a rule set and no longer does.
-        lost_by: the attributes (UUIDs) whose evidence that was.
-        kept: attributes (UUIDs) that a request says no longer pass: what they said before stays for now.
+        lost_by: by rule set, the attributes (UUIDs) whose evidence that was; not those that are gone themselves.
+        kept: by rule set, attributes (UUIDs) that a request says no longer pass: what they said stays for now.
         odd: observables whose content this view alone does not tell.
-        absent: observables of attributes that are absent from a complete view of our own.
+        absent: observables of attributes that have another value now, or are absent from a complete view of our own.
         seen: the attributes of the view.
+        undecided: it says of something what this view does not settle, so it is compared each time.
     """
 
     rows: dict[tuple[int, bytes], RowValues] = field(default_factory=dict)
     gone: set[tuple[int, bytes]] = field(default_factory=set)
     named: dict[int, Observable] = field(default_factory=dict)
     lost: dict[RuleSet, set[int]] = field(default_factory=dict)
-    lost_by: set[str] = field(default_factory=set)
-    kept: set[str] = field(default_factory=set)
+    lost_by: dict[RuleSet, set[str]] = field(default_factory=dict)
+    kept: dict[RuleSet, set[str]] = field(default_factory=dict)
     odd: set[int] = field(default_factory=set)
     absent: set[int] = field(default_factory=set)
     seen: set[bytes] = field(default_factory=set)
+    undecided: bool = False
 
 
 class Headers:
@@ -145,7 +148,11 @@ class Comparison:
         self._headers = headers
         self._frame = frame
         self._read_headers: dict[int, tuple[Event, tuple[str, ...]]] = {}
-        self.changes = Changes(lost={rules: set() for rules in plans})
+        self.changes = Changes(
+            lost={rules: set() for rules in plans},
+            lost_by={rules: set() for rules in plans},
+            kept={rules: set() for rules in plans},
+        )
 
     def run(self) -> Changes:
         """Compare attribute by attribute, then look for those that are absent."""
@@ -174,6 +181,10 @@ class Comparison:
     def _attribute(self, key: bytes, attribute: Attribute, document: bytes, planned: list[PlannedAttribute]) -> None:
         passing = [self._passing(plan) for plan in planned]
         stored = self._known.rows.get(key)
+        if stored is not None and attribute.problem and self._frame.origin is Origin.OWN_READING:
+            self.changes.odd.update(row.observable_id for row in stored if row.vouches)
+            self.changes.undecided = True
+            return
         if stored is None:
             for number in passing[0].union(*passing[1:]):
                 self._write(key, number, attribute, document, self._frame.now, self._headers.current)
@@ -228,8 +239,10 @@ class Comparison:
         own = self._frame.origin is Origin.OWN_READING
         if not own and attribute.timestamp < row.timestamp:
             self.changes.odd.add(row.observable_id)
-        elif own and (_is_deleted(attribute) or self._has_another_value(row, attribute)):
+        elif own and attribute.gone:
             self._vanish(row)
+        elif own and self._has_another_value(row, attribute):
+            self._vanish(row, absent=True)
         elif row.vouches or any(passes):
             self._update(row, attribute, document, planned, passes)
 
@@ -247,7 +260,9 @@ class Comparison:
         header_id = self._headers.current
         if self._frame.origin is Origin.REQUEST and (lost or self._lost_elsewhere(row, attribute)):
             self.changes.odd.add(row.observable_id)
-            self.changes.kept.add(attribute.uuid)
+            self.changes.undecided = True
+            for index in lost:
+                self.changes.kept[self._rule_sets[index]].add(attribute.uuid)
             return
         if lost and self._frame.frozen:
             self.changes.odd.add(row.observable_id)
@@ -318,18 +333,17 @@ class Comparison:
     def _vanish(self, row: Row, *, absent: bool = False) -> None:
         if not row.vouches:
             return
-        self._note_lost(row, [i for i, rules in enumerate(self._rule_sets) if self._passed(row, rules)])
+        lost = [i for i, rules in enumerate(self._rule_sets) if self._passed(row, rules)]
+        self._note_lost(row, lost, absent=absent)
         self.changes.gone.add((row.observable_id, row.attribute))
         if absent:
             self.changes.absent.add(row.observable_id)
 
-    def _note_lost(self, row: Row, lost: Iterable[int]) -> None:
+    def _note_lost(self, row: Row, lost: Iterable[int], *, absent: bool = False) -> None:
         for index in lost:
-            self.changes.lost[self._rule_sets[index]].add(row.observable_id)
-            self.changes.lost_by.add(uuid_text(row.attribute))
+            rules = self._rule_sets[index]
+            self.changes.lost[rules].add(row.observable_id)
+            if not absent:
+                self.changes.lost_by[rules].add(uuid_text(row.attribute))
         # What still vouches may be elsewhere.
         self.changes.odd.add(row.observable_id)
-
-
-def _is_deleted(attribute: Attribute) -> bool:
-    return attribute.deleted or (attribute.object is not None and attribute.object.deleted)

@@ -69,6 +69,9 @@ def address(written: str) -> URL:
         url = make_url(written)
     except (ArgumentError, ValueError) as error:
         raise LedgerError("[ledger] url is no database address. " + _EXAMPLES) from error
+    if "@" in (url.host or ""):
+        # The host would begin with the end of the password, and stand in every error.
+        raise LedgerError("[ledger] url has an @ too many: in user and password write it as %40.")
     name = url.drivername.split("+")[0]
     if name not in _DRIVERS:
         raise LedgerError(f"[ledger] url names {name}, which is not supported. {_EXAMPLES}")
@@ -244,8 +247,8 @@ _REMEDIES = (
 
 
 def where(engine: Engine) -> str:
-    """The ledger's address for people, without a password."""
-    return engine.url.render_as_string(hide_password=True)
+    """The ledger's address for people: without a password, and without its query, which may hold one as well."""
+    return engine.url.set(query={}).render_as_string(hide_password=True)
 
 
 def now_ms(connection: Connection) -> int:

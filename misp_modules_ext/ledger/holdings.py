@@ -21,7 +21,7 @@ WITHDRAWING = bytes(32)
 
 
 class Holding(NamedTuple):
-    """A row, without its message."""
+    """A row, without the class by which Defender's slots go."""
 
     observable_id: int
     state: int

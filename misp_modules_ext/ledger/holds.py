@@ -19,6 +19,7 @@ from misp_modules_ext.ledger.holdings import read
 from misp_modules_ext.ledger.intake import refresh
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.stores import Store
+from misp_modules_ext.ledger.views import storable
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.translate import observe
@@ -61,16 +62,11 @@ def named(connection: Connection, text: str) -> dict[int, Observable]:
         connection: in a transaction.
         text: a value in any spelling that MISP takes, also defanged; `KIND:VALUE` names one of several kinds.
     """
-    meant = {observable_id(observable): observable for observable in _meant(_unicode(text).strip())}
+    meant = {observable_id(observable): observable for observable in _meant(storable(text).strip())}
     table = schema.observable
     found = bulk.rows_by(connection, table.c.observable_id, sorted(meant), table.c.kind, table.c.value)
     # The number of another value may be the same by chance.
     return {number: meant[number] for number, kind, value in found if meant[number] == (kind, value)}
-
-
-def _unicode(text: str) -> str:
-    """A text as databases keep it: what a shell passes on may be no Unicode."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _meant(text: str) -> Iterable[Observable]:
@@ -122,7 +118,7 @@ def put(connection: Connection, holds: Mapping[int, Hold], destination_id: int) 
     since = now_ms(connection)
     columns = ["observable_id", "destination_id", "since_ms", "who", "why"]
     rows = [
-        (number, destination_id, since, _unicode(hold.who)[:_LONGEST_NAME], _unicode(hold.why))
+        (number, destination_id, since, storable(hold.who)[:_LONGEST_NAME], storable(hold.why))
         for number, hold in sorted(holds.items())
     ]
     bulk.upsert(connection, schema.hold, columns, columns[:2], rows)
@@ -215,9 +211,11 @@ def end(
         _delete(connection, ended, places)
     for store in stores:
         _let_go(connection, store, ended)
-    # What nothing vouches for any more, and is there as somebody left it, goes.
-    unvouched = set(ended) - _vouched(connection, ended)
-    refresh(connection, ended, list(stores), base_url, lost=unvouched)
+    for store in stores:
+        here = {schema.EVERYWHERE, store.destination_id}
+        # What is there as somebody left it, and no evidence that counts stands for any more, goes.
+        lost = {number for number, holds in ended.items() if not here.isdisjoint(holds)}
+        refresh(connection, ended, [store], base_url, lost=lost)
     return ended
 
 
@@ -256,9 +254,3 @@ def _let_go(connection: Connection, store: Store, numbers: Collection[int]) -> N
         if row.state == schema.ON_HOLD
     ]
     bulk.update(connection, schema.holding, _KEY, ["state", "due_hash"], values)
-
-
-def _vouched(connection: Connection, numbers: Collection[int]) -> set[int]:
-    table = schema.evidence
-    found = bulk.rows_by(connection, table.c.observable_id, sorted(numbers), also=lambda row: row.c.vouches == 1)
-    return {row[0] for row in found}

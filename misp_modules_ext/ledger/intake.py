@@ -15,10 +15,20 @@ from misp_modules_ext.ledger import bulk, farewells, repeats, schema
 from misp_modules_ext.ledger.comparison import COLUMNS, KEY, Changes, Comparison, Frame, Headers
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import alone, now_ms
-from misp_modules_ext.ledger.keys import Numbers, no_clash, observable_id
-from misp_modules_ext.ledger.placing import Placing, Ready, Settled, Standing, Wanted
+from misp_modules_ext.ledger.keys import Numbers, no_clash
+from misp_modules_ext.ledger.placing import Placing, Settled, Wanted
 from misp_modules_ext.ledger.stores import Store
-from misp_modules_ext.ledger.views import Known, Origin, View, carried, find_event, open_event, prepared, read_evidence
+from misp_modules_ext.ledger.views import (
+    Known,
+    Origin,
+    View,
+    carried,
+    dated,
+    find_event,
+    open_event,
+    prepared,
+    read_evidence,
+)
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.planning import Plan, RuleSet, make_bare_plan, make_plan
@@ -32,27 +42,19 @@ class Taken:
         plans: what was read, judged under each rule set.
         settled: how each observable stands, by destination id.
         named: the observables by id.
-        lost_by: attributes (UUIDs) whose evidence counted and no longer does.
-        kept: attributes (UUIDs) that no longer pass, whose earlier version stays until our own reading.
-        absent: observables of attributes that are gone from MISP.
+        lost_by: by rule set, attributes (UUIDs) whose evidence counted and no longer does.
+        kept: by rule set, attributes (UUIDs) that no longer pass, whose earlier version stays until our own reading.
+        absent: observables that no attribute of MISP's stands for: it is gone, or has another value.
         stale: UUIDs of events of which the ledger had seen a later state.
     """
 
     plans: dict[RuleSet, Plan]
     settled: dict[int, Settled]
     named: dict[int, Observable]
-    lost_by: set[str] = field(default_factory=set)
-    kept: set[str] = field(default_factory=set)
+    lost_by: dict[RuleSet, set[str]] = field(default_factory=dict)
+    kept: dict[RuleSet, set[str]] = field(default_factory=dict)
     absent: set[int] = field(default_factory=set)
     stale: set[str] = field(default_factory=set)
-
-    def standing(self, store: Store, observable: Observable) -> Standing | None:
-        """How an observable stands at a destination; `None` when nothing of it is there or due."""
-        return self.settled[store.destination_id].standings.get(observable_id(observable))
-
-    def ready(self, store: Store) -> Mapping[int, Ready]:
-        """What is due at a destination, at hand."""
-        return self.settled[store.destination_id].ready
 
 
 def take(
@@ -90,6 +92,7 @@ def take(
         return taking.result
     for event in known.values():
         read_evidence(connection, event)
+    views = [dated(view, known[view.event.uuid]) for view in views]
     if origin is Origin.REQUEST:
         views = [carried(view, known[view.event.uuid]) for view in views]
     taking.plan(views, known, stores)
@@ -164,7 +167,8 @@ class _Taking:
         return True
 
     def _is_stale(self, event: Event, known: Known) -> bool:
-        return event.timestamp < (known.own_timestamp if self._origin is Origin.OWN_READING else known.timestamp)
+        # 0 is not said, and not older than anything.
+        return 0 < event.timestamp < (known.own_timestamp if self._origin is Origin.OWN_READING else known.timestamp)
 
     def _may_be_frozen(self, event: Event) -> bool:
         """Whether what our own reading says of an event means something else as time passes."""
@@ -189,14 +193,18 @@ class _Taking:
             if self._is_stale(event, stored):
                 result.stale.add(event.uuid)
                 continue
+            # With no destination left there is nothing to go by; what cannot be judged takes nothing away (rule 5).
+            if not result.plans or (self._origin is Origin.OWN_READING and event.problem):
+                continue
             frozen = self._frozen(event, stored)
             frame = Frame(self._origin, frozen, self._base_url, self._clock // 1000, self._elsewhere)
             headers = Headers(self._connection, stored, event, [*result.plans, *self._elsewhere])
             changes = Comparison(view, stored, planned, headers, frame, self._numbers).run()
             self._compared.append((stored, changes))
             result.named |= changes.named
-            result.lost_by |= changes.lost_by
-            result.kept |= changes.kept
+            for rules in result.plans:
+                result.lost_by.setdefault(rules, set()).update(changes.lost_by[rules])
+                result.kept.setdefault(rules, set()).update(changes.kept[rules])
             result.absent |= changes.absent
 
     def _frozen(self, event: Event, known: Known) -> bool:
@@ -232,7 +240,7 @@ class _Taking:
         if self._digest is not None and self._compared:
             ((event, changes),) = self._compared
             # What is listed twice, or kept although the view says otherwise, is compared each time.
-            plain = not changes.kept and len(changes.seen) == len(self._views[0].event.attributes)
+            plain = not changes.undecided and len(changes.seen) == len(self._views[0].event.attributes)
             repeats.note(connection, event.event_id, stores, self._origin, self._digest if plain else None)
 
     def _write_observables(self) -> None:
@@ -259,7 +267,7 @@ class _Taking:
         for view in self._views:
             event, stored = view.event, self._known[view.event.uuid]
             fresh = event.uuid not in self.result.stale
-            values: dict[str, object] = {"timestamp": event.timestamp} if fresh else {}
+            values: dict[str, object] = {"timestamp": _said(event.timestamp, stored.timestamp)} if fresh else {}
             if self._origin is Origin.OWN_READING:
                 values |= _own_reading(event, stored, self._clock, fresh=fresh)
             elif read_later:
@@ -311,8 +319,13 @@ def _own_reading(event: Event, known: Known, clock: int, *, fresh: bool) -> dict
     values: dict[str, object] = {"read_ms": clock, "read_message": None, "read_attempts": 0, "missing_since_ms": None}
     if fresh:
         since = None if event.counts_as_published else known.unpublished_since_ms or clock
-        values |= {"own_timestamp": event.timestamp, "unpublished_since_ms": since}
+        values |= {"own_timestamp": _said(event.timestamp, known.own_timestamp), "unpublished_since_ms": since}
     return values
+
+
+def _said(timestamp: int, before: int) -> int:
+    """The timestamp of a view; what was known when it does not say."""
+    return timestamp or max(before, 0)
 
 
 def _elsewhere(connection: Connection, observable_ids: Collection[int], event_ids: Sequence[int]) -> set[int]:
@@ -373,8 +386,8 @@ def event_missing(connection: Connection, uuid: str, stores: Sequence[Store], ba
     connection.execute(update(table).where(here & table.c.missing_since_ms.is_(None)).values(missing_since_ms=clock))
     since = connection.execute(select(table.c.missing_since_ms).where(here)).scalar_one()
     stores = _asked_for(connection, stores, [known.event_id], Origin.OWN_READING)
-    grace = max((store.rules.selection.missing_grace for store in stores), default=0)
-    if clock < since + grace * 1000:
+    # With no destination left there is no grace to go by, and nothing to bring in line.
+    if not stores or clock < since + max(store.rules.selection.missing_grace for store in stores) * 1000:
         return False
     concerned = {row.observable_id for rows in known.rows.values() for row in rows if row.vouches}
     before = Stored(connection, concerned, base_url)

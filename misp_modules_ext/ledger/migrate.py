@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
@@ -33,7 +32,7 @@ def upgrade(engine: Engine) -> str:
     Raises:
         LedgerError: the database refused, or the ledger was made by a newer version.
     """
-    return run(engine, lambda connection: _upgrade(engine, connection))
+    return _alone(engine, lambda: run(engine, lambda connection: _upgrade(engine, connection)))
 
 
 def _upgrade(engine: Engine, connection: Connection) -> str:
@@ -41,19 +40,20 @@ def _upgrade(engine: Engine, connection: Connection) -> str:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
-    with _alone(connection):
-        current = MigrationContext.configure(connection).get_current_revision()
-        known = {script.revision for script in scripts.walk_revisions()}
-        if current is not None and current not in known:
-            raise LedgerError(
-                f"The ledger {where(engine)} was made by a newer version of misp-modules-ext (its tables are at "
-                f"{current}). Update this one; nothing was changed."
-            )
-        if current is None:
-            _clear_away(connection)
-        if current != scripts.get_current_head():
-            command.upgrade(config, "head")
-        return _identity(connection)
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in scripts.walk_revisions()}
+    if current is not None and current not in known:
+        raise LedgerError(
+            f"The ledger {where(engine)} was made by a newer version of misp-modules-ext (its tables are at "
+            f"{current}). Update this one; nothing was changed."
+        )
+    if current is None:
+        _clear_away(connection)
+    if current != scripts.get_current_head():
+        command.upgrade(config, "head")
+    return _identity(connection)
 
 
 def _clear_away(connection: Connection) -> None:
@@ -73,23 +73,26 @@ def _clear_away(connection: Connection) -> None:
         table.drop(connection)
 
 
-@contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    """Hold the lock that every process takes before it migrates. SQLite's transaction is one already."""
-    name = connection.dialect.name
-    if name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        yield
-    elif name in ("mysql", "mariadb"):
+def _alone(engine: Engine, migrate: Callable[[], str]) -> str:
+    """Migrate while no other process does.
+
+    A transaction of SQLite's or PostgreSQL's takes its lock itself and gives it back with its commit. MariaDB's lock
+    belongs to a session: it is held by one of its own until the migration is committed. Given back before that, the
+    next process would see tables without a version, and drop them.
+    """
+    if engine.dialect.name not in ("mysql", "mariadb"):
+        return migrate()
+
+    def locked(connection: Connection) -> str:
         got = connection.execute(text("SELECT GET_LOCK(:name, :wait)"), {"name": _LOCK_NAME, "wait": _PATIENCE})
         if got.scalar_one() != 1:
             raise LedgerError("Another process migrates the ledger and does not finish. Look for one that hangs.")
         try:
-            yield
+            return migrate()
         finally:
             connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK_NAME})
-    else:
-        yield
+
+    return run(engine, locked)
 
 
 def _identity(connection: Connection) -> str:

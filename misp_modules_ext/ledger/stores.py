@@ -33,9 +33,42 @@ def key_of(settings: DestinationSettings) -> bytes:
     return hashlib.sha256("\n".join(settings.store).encode()).digest()
 
 
+#: What a rejection may depend on: which store it is, what an indicator says, how it is written down and sent.
+DECIDING = frozenset(
+    {
+        "product",
+        "api",
+        "tenant_id",
+        "workspace_id",
+        "cloud",
+        "endpoint_api",
+        "api_version",
+        "source_system",
+        "hard_delete",
+        "action",
+        "severity",
+        "generate_alert",
+        "rbac_group_names",
+        "selection",
+        "indicator",
+    }
+)
+#: And with `hard_delete` where the resources are that are deleted.
+RESOURCES = frozenset({"endpoint_management", "subscription_id", "resource_group", "workspace_name"})
+#: How long something stays at most says nothing about what it is.
+_GRACES = {"unpublished_grace", "missing_grace"}
+
+
 def configuration_of(settings: DestinationSettings) -> bytes:
-    """32 bytes that change with anything a rejection may depend on; the secret is no part of it."""
-    fields = settings.model_dump(mode="json", exclude={"name", "app_secret"})
+    """32 bytes that change with anything a rejection may depend on.
+
+    How a machine reaches Microsoft, who asks, through which doors and with which brakes is no part of it: machines that
+    share a ledger may differ in that, and would make everything due again by turns.
+    """
+    wanted = DECIDING | RESOURCES if settings.hard_delete else DECIDING
+    fields = settings.model_dump(mode="json", include=set(wanted), exclude={"selection": _GRACES})
+    # The names of a product mean the same.
+    fields["product"] = "defender" in settings.product.lower()
     return hashlib.sha256(repr(_in_order(fields)).encode()).digest()
 
 
@@ -49,8 +82,8 @@ def _in_order(value: object) -> object:
 def register(connection: Connection, destinations: Iterable[tuple[DestinationSettings, Refuses]]) -> list[Store]:
     """The rows of destinations; those that are not there are made.
 
-    A changed configuration makes due again what was rejected or skipped under the old one, and ends a pause: whoever
-    changed it wants to know whether it helped.
+    A configuration that differs in what a rejection may depend on makes due again what was rejected or skipped under
+    the old one, and ends a pause: whoever changed it wants to know whether it helped.
     """
     wanted = [(settings, refuses, key_of(settings), configuration_of(settings)) for settings, refuses in destinations]
     known = _known(connection)

@@ -53,8 +53,8 @@ class Known:
     """What the ledger holds of an event.
 
     Attributes:
-        timestamp: of the latest view, -1 for none.
-        own_timestamp: of our own latest reading, -1 for none.
+        timestamp: of the latest view, 0 when it did not say, -1 for none.
+        own_timestamp: of our own latest reading, 0 when it did not say, -1 for none.
         rows: its evidence by attribute.
         headers: documents by header id.
     """
@@ -94,26 +94,47 @@ def prepared(event: Event, now: int) -> View:
     return View(_believable_header(event, now), tuple(documents))
 
 
+def dated(view: View, known: Known) -> View:
+    """The view, in which attributes without a timestamp have the one that is known: what is not said is not older."""
+    attributes = view.event.attributes
+    if all(attribute.timestamp for attribute in attributes):
+        return view
+    # Documents hold no timestamp.
+    return replace(view, event=replace(view.event, attributes=tuple(_dated(a, known) for a in attributes)))
+
+
+def _dated(attribute: Attribute, known: Known) -> Attribute:
+    if attribute.timestamp:
+        return attribute
+    latest = max((row.timestamp for row in known.rows.get(uuid_bytes(attribute.uuid), ())), default=0)
+    return replace(attribute, timestamp=latest) if latest else attribute
+
+
 def carried(view: View, known: Known) -> View:
     """A request's view with the facts that only our own reading saw, which it must not make forgotten (rule 4).
 
     These are tags that MISP does not give to everybody (local ones, and those that may not be exported), and the hits
-    of warninglists, which workflows and files do not bring.
+    of warninglists, which workflows and files do not bring. What no longer vouches is no fact any more.
     """
-    used = {row.header_id for rows in known.rows.values() for row in rows if row.origins & Origin.OWN_READING}
+    used = {row.header_id for rows in known.rows.values() for row in rows if _is_seen(row)}
     headers = (read_header(view.event.uuid, known.headers[number])[0] for number in sorted(used))
     hidden = {tag for header in headers for tag in header.tags if _is_hidden(tag)}
     event = replace(view.event, tags=_with(view.event.tags, hidden))
     attributes, documents = list(event.attributes), list(view.documents)
     for index, attribute in enumerate(attributes):
         for row in known.rows.get(uuid_bytes(attribute.uuid), ()):
-            if row.origins & Origin.OWN_READING and row.document != documents[index]:
+            if _is_seen(row) and row.document != documents[index]:
                 stored = read_attribute(attribute.uuid, row.timestamp, row.document)
                 lists = attribute.warninglists if attribute.warninglists is not None else stored.warninglists
                 tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
                 attributes[index] = replace(attribute, warninglists=lists, tags=tags)
                 documents[index] = write_attribute(attributes[index])
     return View(replace(event, attributes=tuple(attributes)), tuple(documents))
+
+
+def _is_seen(row: Row) -> bool:
+    """Whether it stands as our own reading saw it, or confirmed it."""
+    return bool(row.vouches and row.origins & Origin.OWN_READING)
 
 
 def _is_hidden(tag: Tag) -> bool:
@@ -150,42 +171,43 @@ def _believable_header(event: Event, now: int) -> Event:
         return event
     return replace(
         event,
-        info=_text(event.info),
-        creator_name=_text(event.creator_name),
-        problem=_text(event.problem),
+        info=storable(event.info),
+        creator_name=storable(event.creator_name),
+        problem=storable(event.problem),
         tags=_tags(event.tags),
     )
 
 
 def _is_unicode(text: str) -> bool:
-    return text.isascii() or text == _text(text)
+    return text.isascii() or text == storable(text)
 
 
-def _text(text: str) -> str:
+def storable(text: str) -> str:
+    """A text as databases keep it: what a file or a shell passes on may be no Unicode."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _tags(tags: Iterable[Tag]) -> tuple[Tag, ...]:
-    return tuple(tag._replace(name=_text(tag.name)) for tag in tags)
+    return tuple(tag._replace(name=storable(tag.name)) for tag in tags)
 
 
 def _unicode(attribute: Attribute) -> Attribute:
     return replace(
         attribute,
-        type=_text(attribute.type),
-        value=_text(attribute.value),
-        category=_text(attribute.category),
-        comment=_text(attribute.comment),
+        type=storable(attribute.type),
+        value=storable(attribute.value),
+        category=storable(attribute.category),
+        comment=storable(attribute.comment),
         tags=_tags(attribute.tags),
-        warninglists=attribute.warninglists and tuple(map(_text, attribute.warninglists)),
+        warninglists=attribute.warninglists and tuple(map(storable, attribute.warninglists)),
         object=attribute.object and _object(attribute.object),
-        problem=_text(attribute.problem),
+        problem=storable(attribute.problem),
     )
 
 
 def _object(holder: ObjectContext) -> ObjectContext:
-    siblings = tuple((_text(relation), _text(value)) for relation, value in holder.siblings)
-    return replace(holder, name=_text(holder.name), comment=_text(holder.comment), siblings=siblings)
+    siblings = tuple((storable(relation), storable(value)) for relation, value in holder.siblings)
+    return replace(holder, name=storable(holder.name), comment=storable(holder.comment), siblings=siblings)
 
 
 def open_event(connection: Connection, uuid: str) -> Known:

@@ -13,6 +13,8 @@ _FALSE = frozenset({"0", "false", "no", ""})
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 #: Later than this no timestamp of MISP's can be seconds (year 5138): it is milliseconds or microseconds.
 _LAST_SECOND = 100_000_000_000
+#: What databases and JSON writers keep: 63 bits and a sign. What is beyond is no number of MISP's.
+_LARGEST = 2**63 - 1
 
 
 def text(value: object) -> str:
@@ -25,17 +27,16 @@ def text(value: object) -> str:
 
 
 def integer(value: object) -> int | None:
-    """An integer that MISP may have written as text, `None` when it is none."""
+    """An integer that MISP may have written as text, `None` when it is none or takes more than 63 bits."""
+    number = None
     if isinstance(value, str):
-        return _integer(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    return None
+        number = _digits(value)
+    elif isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        number = int(value)
+    return number if number is None or -_LARGEST <= number <= _LARGEST else None
 
 
-def _integer(written: str) -> int | None:
+def _digits(written: str) -> int | None:
     digits = written.strip()
     # Longer ones are no numbers of MISP's, and Python refuses to convert them past 4,300 digits.
     if len(digits) <= 20 and digits.isascii() and digits.removeprefix("-").isdigit():

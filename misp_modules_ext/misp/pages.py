@@ -116,7 +116,7 @@ class Pages:
     def counted(self) -> int:
         """Attributes seen that MISP counts: those that are not deleted, in objects that are not deleted."""
         every = (self._plain, *self._inside.values())
-        return sum(1 for part in every for a in part if not a.deleted and not (a.object and a.object.deleted))
+        return sum(1 for part in every for a in part if not a.gone)
 
     @property
     def all_seen(self) -> bool:

@@ -63,7 +63,7 @@ def parse_event(raw: object, *, only: object = None) -> Event:
         sharing=sharing,
         tags=tags,
         attribute_count=count,
-        complete=count is not None and count == sum(1 for a in every if not _gone(a)),
+        complete=count is not None and count == sum(1 for a in every if not a.gone),
         attributes=shown,
         kept_out=() if only is None else every,
         problem=tag_problem or sharing_problem,
@@ -101,10 +101,6 @@ def _first_mapping(sources: Iterable[Raw], key: str) -> Raw:
 
 def _looks_like_event(header: Raw) -> bool:
     return any(key in header for key in ("info", "uuid", "Attribute", "Object"))
-
-
-def _gone(attribute: Attribute) -> bool:
-    return attribute.deleted or (attribute.object is not None and attribute.object.deleted)
 
 
 def _attributes(body: Raw, event_uuid: str) -> Iterator[Attribute]:
@@ -210,7 +206,7 @@ def _sharing(source: Raw, *beside: Raw) -> tuple[Sharing, str]:
     sharing = Sharing(distribution, uuid_or_none(group.get("uuid")) if group else None)
     if distribution is not None or written in (None, ""):
         return sharing, ""
-    return sharing, f"Its distribution, {text(written)[:40]!r}, is no number."
+    return sharing, f"Its distribution, {text(written)[:40]!r}, cannot be read."
 
 
 def _warninglists(source: Raw) -> tuple[str, ...] | None:

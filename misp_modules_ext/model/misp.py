@@ -127,6 +127,11 @@ class Attribute:
     object: ObjectContext | None = None
     problem: str = ""
 
+    @property
+    def gone(self) -> bool:
+        """Deleted, itself or with its object."""
+        return self.deleted or (self.object is not None and self.object.deleted)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

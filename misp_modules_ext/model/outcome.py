@@ -65,6 +65,12 @@ class Reason(Enum):
         "This part of the event does not have the shape of a MISP attribute.",
         "Look at the message, and correct the file or the program that wrote it.",
     )
+    OUTDATED = (
+        "outdated",
+        Outcome.SKIPPED,
+        "The ledger has seen a later state of this event, by which this indicator does not go.",
+        "Push the event as MISP has it now.",
+    )
     # The gates of [selection].
     TYPE_NOT_SELECTED = (
         "type-not-selected",

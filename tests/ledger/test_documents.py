@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.documents import read_attribute, read_header, write_attribute, write_header
 from misp_modules_ext.misp.files import read_events
+from misp_modules_ext.misp.parse import parse_event
 from misp_modules_ext.model.misp import Attribute, ObjectContext, Sharing, Tag
 from tests.support.build import event
 from tests.support.shared import event_files, shared
@@ -40,6 +41,26 @@ ATTRIBUTES = st.builds(
     object=st.none() | OBJECT,
     problem=TEXT,
 )
+
+
+ABSURD = "99999999999999999999"
+
+
+@pytest.mark.parametrize("number", [ABSURD, int(ABSURD), 2**64 - 1, -(2**63) - 1, 1e300])
+def test_no_number_that_a_source_may_write_is_too_large_to_keep(number: float | str) -> None:
+    """It costs what it stands in, as everything unreadable does, and not the event."""
+    fields = ("distribution", "timestamp", "first_seen", "last_seen", "publish_timestamp", "threat_level_id")
+    wild = {
+        **dict.fromkeys((*fields, "attribute_count", "to_ids", "deleted"), number),
+        "type": "domain",
+        "value": "a.b",
+    }
+    read = parse_event({"Event": {**wild, "info": "x", "Object": [{**wild, "Attribute": [wild]}], "Attribute": [wild]}})
+    for written in read.attributes:
+        write_attribute(written)
+    write_header(read, ())
+    assert read.problem
+    assert all(written.problem for written in read.attributes)
 
 
 @given(ATTRIBUTES)

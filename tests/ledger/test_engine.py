@@ -36,13 +36,44 @@ def test_other_addresses_are_a_sentence(written: str) -> None:
         connect(written)
 
 
-def test_no_password_is_told(tmp_path: Path) -> None:
-    """Neither in the address for people nor in an error."""
-    engine = connect("postgresql://user:pass-word@127.0.0.1:9/d")
-    assert "pass-word" not in where(engine)
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("postgresql://user:pass-word@127.0.0.1:9/d", "postgresql+psycopg://user:***@127.0.0.1:9/d"),
+        ("postgresql://127.0.0.1:9/d?user=user&password=pass-word", "postgresql+psycopg://127.0.0.1:9/d"),
+        ("postgres://user@127.0.0.1:9/d?sslpassword=pass-word", "postgresql+psycopg://user@127.0.0.1:9/d"),
+        ("postgresql:///d?host=127.0.0.1&port=9&password=pass-word", "postgresql+psycopg:///d"),
+        ("mariadb://user:pass-word@127.0.0.1:9/d", "mariadb+pymysql://user:***@127.0.0.1:9/d"),
+        ("mysql://127.0.0.1:9/d?user=user&passwd=pass-word", "mysql+pymysql://127.0.0.1:9/d"),
+        ("mariadb://127.0.0.1:9/d?password=pass%2Dword&PASSWORD=pass-word", "mariadb+pymysql://127.0.0.1:9/d"),
+    ],
+)
+def test_no_password_is_told(written: str, told: str) -> None:
+    """Not in the address for people, wherever it stood."""
+    assert where(connect(written)) == told
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "postgresql://user:pass-word@127.0.0.1:9/d",
+        "postgresql://127.0.0.1:9/d?user=user&password=pass-word",
+        "mariadb://127.0.0.1:9/d?user=user&password=pass-word",
+    ],
+)
+def test_no_password_is_told_by_an_error(written: str) -> None:
+    """Nobody answers at this port."""
+    engine = connect(written)
     with pytest.raises(LedgerError, match=r"Nothing was kept") as caught:
         run(engine, now_ms)
     assert "pass-word" not in str(caught.value)
+
+
+def test_an_at_sign_in_a_password_does_not_make_it_a_host() -> None:
+    """The database would be looked for at `word@host`, and the error would say so."""
+    with pytest.raises(LedgerError, match="%40") as caught:
+        connect("postgresql://user:pass@word@host/d")
+    assert "word" not in str(caught.value).replace("password", "")
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.model.misp import Tlp
 from misp_modules_ext.model.outcome import Reason
 from tests.ledger.house import House, domain
 from tests.support.build import EVENT, NOW, attribute, event
@@ -190,17 +191,35 @@ def test_what_people_changed_goes_again_after_the_release(house: House) -> None:
     assert (again_.sent_hash, again_.generation) == (row.sent_hash, 0)
 
 
-def test_what_people_changed_is_withdrawn_when_nothing_vouches_at_its_release(house: House) -> None:
-    """MISP dropped it while it was on hold."""
+@pytest.mark.parametrize("how", ["gone", "to_ids off", "red"])
+def test_what_people_changed_is_withdrawn_when_nothing_counts_at_its_release(house: House, how: str) -> None:
+    """MISP took it away while it was on hold: the attribute, its flag, or the marking that let it pass."""
     house.take(FIRST)
     house.send()
     row, store = _row(house, ONE), _store(house)
     house.ledger.write(lambda c: repairs.edited(c, store, {row.observable_id: (row, WORD, "")}))
-    house.read(replace(FIRST, timestamp=NOW + 10, attributes=FIRST.attributes[1:]))
+    one, two = FIRST.attributes
+    red = event(tags=["tlp:red"]).tags
+    left = {"gone": (two,), "to_ids off": (replace(one, to_ids=False), two), "red": (replace(one, tags=red), two)}
+    house.read(replace(FIRST, timestamp=NOW + 10, attributes=left[how]))
     assert house.send() == []
     _release(house, ONE)
     house.send()
     assert house.holds() == {TWO.value}
+
+
+def test_a_release_withdraws_nothing_where_there_was_no_hold(house: House) -> None:
+    """The other destination's rule has changed, which withdraws nothing by itself."""
+    house.take(FIRST)
+    house.send()
+    house.send(1)
+    _take_back(house, ONE)
+    wide, narrow = house.settings
+    clear = narrow.selection.model_copy(update={"max_tlp": Tlp.CLEAR})
+    house.settings = (wide, narrow.model_copy(update={"selection": clear}))
+    _release(house, ONE)
+    assert house.send(1) == []
+    assert house.holds(1) == {ONE.value, TWO.value}
 
 
 def test_what_people_deleted_comes_back_under_a_new_id(house: House) -> None:

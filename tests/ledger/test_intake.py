@@ -12,7 +12,8 @@ from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Event, Tag
 from misp_modules_ext.model.outcome import Reason
-from tests.ledger.house import WIDE, House, domain
+from misp_modules_ext.planning import RuleSet
+from tests.ledger.house import NARROW, WIDE, House, domain
 from tests.support.build import NOW, attribute, event
 
 #: Long before the ledger takes them.
@@ -80,7 +81,8 @@ def test_our_own_reading_takes_away_what_it_sees_gone(house: House) -> None:
     house.take(BOTH)
     house.send()
     taken = house.read(_later(_changed(ONE, to_ids=False), TWO))
-    assert taken.lost_by == {ONE.uuid}
+    # It never counted where green is the most that may go.
+    assert taken.lost_by == {RuleSet.of(WIDE): {ONE.uuid}, RuleSet.of(NARROW): set()}
     row = house.row(domain("one.evil.example"))
     assert row is not None
     assert (row.state, row.due_hash) == (schema.DUE, None)
@@ -129,6 +131,67 @@ def test_nobody_can_hold_off_our_own_reading(house: House) -> None:
     house.send()
     house.take(_later(_changed(ONE, comment="forged"), TWO, info="forged"))
     house.read(replace(BOTH, attributes=(replace(ONE, to_ids=False), TWO)))
+    house.send()
+    assert house.holds() == {"two.evil.example"}
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("timestamp", [0, 4_000_000_000])
+def test_a_view_that_does_not_say_when_is_not_older(house: House, own: bool, timestamp: int) -> None:
+    """No timestamp, and one that nobody can believe, are not said: the view counts, and what is known stays."""
+    house.take(BOTH)
+    house.read(BOTH)
+    house.send()
+    unsaid = replace(_later(replace(ONE, comment="corrected", timestamp=timestamp), TWO), timestamp=timestamp)
+    taken = house.take(replace(unsaid, complete=True), own=own)
+    assert taken.stale == set()
+    assert [row.observable_id for row in house.send()] == [observable_id(domain("one.evil.example"))]
+    # An older view is still one, of the event and of the attribute.
+    assert house.take(replace(BOTH, timestamp=NOW - 1)).stale == {BOTH.uuid}
+    house.take(_later(replace(ONE, comment="of old", timestamp=BEFORE - 10), TWO))
+    assert house.send() == []
+
+
+def test_an_attribute_without_a_timestamp_keeps_its_expiry(house: House) -> None:
+    """It is the same content by whichever door it comes."""
+    late = replace(ONE, timestamp=NOW - 3600)
+    house.take(event(late, timestamp=NOW))
+    house.send()
+    house.take(event(replace(late, timestamp=0), timestamp=NOW))
+    assert house.send() == []
+
+
+def test_our_own_reading_with_no_destination_left_changes_nothing(house: House) -> None:
+    """Their sections were taken out of the configuration: there are no rules to judge it by, and no grace."""
+    house.take(BOTH)
+    house.send()
+    settings, house.settings = house.settings, ()
+    taken = house.read(_later(_changed(ONE, to_ids=False)))
+    assert (taken.settled, taken.absent, taken.lost_by) == ({}, set(), {})
+    assert house.missing(BOTH.uuid) is False
+    house.pass_time(365 * 86_400)
+    assert house.missing(BOTH.uuid) is False
+    house.settings = settings
+    house.read(_later(ONE, TWO))
+    assert house.send() == []
+    house.read(_later(TWO))
+    house.send()
+    assert house.holds() == {"two.evil.example"}
+
+
+@pytest.mark.parametrize("of", ["attribute", "event"])
+def test_what_our_own_reading_cannot_judge_stays(house: House, of: str) -> None:
+    """Rule 5: one distribution that cannot be read is no evidence that it is gone."""
+    house.take(BOTH)
+    house.send()
+    problem = "Its distribution, 'x', cannot be read."
+    if of == "event":
+        house.read(_later(_changed(ONE), problem=problem))
+    else:
+        house.read(_later(_changed(ONE, problem=problem, comment="edited"), TWO))
+    assert house.send() == []
+    assert house.holds() == {"one.evil.example", "two.evil.example"}
+    house.read(_later(_changed(ONE, to_ids=False), TWO))
     house.send()
     assert house.holds() == {"two.evil.example"}
 
@@ -206,9 +269,20 @@ def test_a_changed_value_leaves_the_old_one_only_by_our_own_reading(house: House
     house.take(replace(event(corrected), timestamp=NOW + 10))
     house.send()
     assert house.holds() == {"one.evil.example", "right.evil.example"}
-    house.read(replace(event(corrected), timestamp=NOW + 10))
+    taken = house.read(replace(event(corrected), timestamp=NOW + 10))
+    # Told apart from the attribute, which is there with its new value.
+    assert taken.absent == {observable_id(domain("one.evil.example"))}
+    assert not any(taken.lost_by.values())
     house.send()
     assert house.holds() == {"right.evil.example"}
+
+
+def test_a_request_is_told_what_stays_only_where_it_counts(house: House) -> None:
+    """Amber never went to the destination that takes green at most, so nothing of it stays there."""
+    house.take(BOTH)
+    house.send()
+    taken = house.take(_later(_changed(ONE, to_ids=False), TWO))
+    assert taken.kept == {RuleSet.of(WIDE): {ONE.uuid}, RuleSet.of(NARROW): set()}
 
 
 def test_not_picked_keeps_what_it_had(house: House) -> None:
@@ -295,3 +369,25 @@ def test_a_request_does_not_forget_what_only_our_reading_saw(house: House) -> No
     house.take(replace(BOTH, timestamp=NOW + 40))
     house.send()
     assert house.holds() == {"one.evil.example", "two.evil.example"}
+
+
+def test_what_no_longer_vouches_is_forgotten(house: House) -> None:
+    """A local tag of an attribute, and one of the event, that were gone when our reading found the attribute gone."""
+    red = event(tags=[Tag("tlp:red", exportable=False, local=True)]).tags
+    house.take(BOTH)
+    house.read(_later(_changed(ONE, tags=red), TWO))
+    house.read(replace(_later(TWO), timestamp=NOW + 20))
+    house.take(replace(_later(_changed(ONE, comment="back"), TWO), timestamp=NOW + 30))
+    house.send()
+    assert house.holds() == {"one.evil.example", "two.evil.example"}
+
+
+def test_a_local_tag_of_an_event_that_was_taken_off_is_forgotten(house: House) -> None:
+    """Also when an attribute that saw it is gone: its header stays, and vouches for nothing."""
+    house.take(BOTH)
+    red = Tag("tlp:red", exportable=False, local=True)
+    house.read(replace(_later(ONE, TWO), tags=(*BOTH.tags, red)))
+    house.read(replace(_later(_changed(TWO)), timestamp=NOW + 20))
+    assert len(house.send()) == 1
+    house.take(replace(_later(_changed(TWO, comment="new")), timestamp=NOW + 30))
+    assert len(house.send()) == 1

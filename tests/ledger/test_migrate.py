@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, event, inspect, text
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.engine import connect, run
@@ -91,6 +93,26 @@ def test_several_processes_at_once(url: str) -> None:
     for process in processes:
         process.join(30)
     assert len(found) == 1
+
+
+def _upgrade_with_a_slow_commit(url: str, found: list[str]) -> None:
+    slow = connect(url)
+    event.listen(slow, "commit", lambda _: time.sleep(0.2))
+    found.append(upgrade(slow))
+    slow.dispose()
+
+
+def test_the_next_one_waits_for_the_commit(url: str, engine: Engine) -> None:
+    """Who came second, before the version was committed, took the first one's tables for leftovers and dropped them."""
+    found: list[str] = []
+    threads = [threading.Thread(target=_upgrade_with_a_slow_commit, args=(url, found)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(found), len(set(found))) == (4, 1)
+    assert set(_ddl(engine)) == set(metadata.tables)
+    assert upgrade(engine) == found[0]
 
 
 def test_a_newer_ledger_is_left_alone(engine: Engine) -> None:

@@ -179,3 +179,20 @@ def test_every_field_can_differ() -> None:
         *("validFrom", "validUntil"),
     }
     assert list(differences(before, before)) == []
+
+
+def test_the_old_value_of_an_attribute_stands_among_what_is_removed(settings: Settings) -> None:
+    """The attribute itself tells of its new value, also when that does not go."""
+    known = _event("a", "b", complete=True)
+    _sent(settings, known)
+    first, second = known.attributes
+    later = (
+        replace(first, value="c.example", timestamp=first.timestamp + 1),
+        replace(second, value="d.example", to_ids=False, timestamp=second.timestamp + 1),
+    )
+    (place,) = _preview(settings, replace(known, attributes=later, timestamp=2), own=True).destinations
+    assert [(item.value, item.outcome) for item in place.items] == [
+        ("c.example", Outcome.ACCEPTED),
+        ("d.example", Outcome.SKIPPED),
+    ]
+    assert {removed.value for removed in place.removed} == {"a.example", "b.example"}

@@ -7,7 +7,7 @@ import pytest
 from misp_modules_ext.config.settings import IndicatorRules, Selection
 from misp_modules_ext.delivery.accounting import Result
 from misp_modules_ext.delivery.drain import BUSY, Drained
-from misp_modules_ext.delivery.standing import Withdrawals, day, results
+from misp_modules_ext.delivery.standing import OUTDATED, Withdrawals, day, results, with_outdated
 from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.keys import observable_id
@@ -17,7 +17,7 @@ from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from misp_modules_ext.planning import PlannedAttribute, RuleSet, make_plan
-from tests.support.build import NOW, attribute, event
+from tests.support.build import EVENT, NOW, attribute, event
 
 DOMAIN = Observable(Kind.DOMAIN_NAME, "c2.evil.example")
 NUMBER = observable_id(DOMAIN)
@@ -192,3 +192,12 @@ def test_what_went_for_attributes_that_are_gone_is_told_apart(
     other = observable_id(Observable(Kind.DOMAIN_NAME, "other.example"))
     removed = _withdrawals(row, drained).removed({NUMBER, other}, {NUMBER: DOMAIN})
     assert removed == (Removed("domain-name", DOMAIN.value, DOMAIN.stix_id(), outcome),)
+
+
+def test_what_came_in_an_outdated_view_and_has_no_row_is_skipped() -> None:
+    """It would wait for ever; what the ledger has a row for stands as that says."""
+    plan = make_plan([event(attribute("domain", DOMAIN.value), attribute("domain", "b.example"))], RULES, "", {}, NOW)
+    there = {DOMAIN: Result(Outcome.UNCHANGED)}
+    assert with_outdated(there, plan, set()) == there
+    assert with_outdated(there, plan, {EVENT}) == {**there, Observable(Kind.DOMAIN_NAME, "b.example"): OUTDATED}
+    assert (OUTDATED.outcome, OUTDATED.reason) == (Outcome.SKIPPED, Reason.OUTDATED)

@@ -16,6 +16,7 @@ from misp_modules_ext.errors import LedgerError, UsageError
 from misp_modules_ext.ledger import Origin, open_ledger, register, submissions, take
 from misp_modules_ext.ledger.schema import metadata
 from misp_modules_ext.model.account import Account
+from misp_modules_ext.model.misp import Tlp
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from tests.support.build import attribute, destination, event
 
@@ -176,7 +177,31 @@ def test_an_older_view_changes_nothing_and_says_so(here: Path) -> None:
     older = replace(newer, timestamp=newer.timestamp - 60, attributes=(attribute(timestamp=_now()),))
     account = submit([older], settings, Order("cli", preview=True))
     assert any("later state" in warning and newer.uuid in warning for warning in account.warnings)
-    assert account.destinations[0].counts["accepted"] == 0
+    (item,) = account.destinations[0].items
+    # It never goes, so it does not wait.
+    assert (item.outcome, item.reason) == (Outcome.SKIPPED, Reason.OUTDATED)
+
+
+def test_withdrawn_is_told_where_it_counted(here: Path) -> None:
+    """Amber never went where green is the most that may go: there the attribute is skipped, now as before."""
+    green = destination(
+        name="microsoft green", source_system="G", selection=OPEN.model_copy(update={"max_tlp": Tlp.GREEN})
+    )
+    settings = _settings(here, SENTINEL, green)
+    known = event(attribute(timestamp=_now()), timestamp=_now(), tags=["tlp:amber"])
+    ledger = open_ledger(settings.ledger.url.get_secret_value())
+
+    def take_it(connection: Connection) -> None:
+        stores = register(connection, [(d, lambda _: None) for d in settings.destinations])
+        take(connection, [known], Origin.REQUEST, stores, "")
+
+    ledger.write(take_it)
+    off = replace(known, attributes=(replace(known.attributes[0], to_ids=False),))
+    told = submit([off], settings, Order("cli", preview=True, origin=Origin.OWN_READING)).destinations
+    assert [(d.items[0].outcome, d.items[0].reason) for d in told] == [
+        (Outcome.WITHDRAWN, Reason.TO_IDS_OFF),
+        (Outcome.SKIPPED, Reason.TO_IDS_OFF),
+    ]
 
 
 def test_a_second_ledger_on_a_store_is_refused(here: Path) -> None:

@@ -24,6 +24,12 @@ from misp_modules_ext.misp import coerce
         ("--1", None),
         ("٣", None),
         ("9" * 5000, None),
+        (2**63 - 1, 2**63 - 1),
+        (str(1 - 2**63), 1 - 2**63),
+        (2**63, None),
+        ("99999999999999999999", None),
+        ("-9999999999999999999", None),
+        (1e300, None),
     ],
 )
 def test_integer(value: object, expected: int | None) -> None:

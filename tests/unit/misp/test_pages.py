@@ -161,7 +161,7 @@ def test_an_objects_unreadable_distribution_closes_its_attributes() -> None:
     pages = Pages(_header(1))
     pages.add_objects([_object(7, distribution="all")])
     pages.add_attributes([_row(1, object_id="7")])
-    assert "no number" in pages.finish(_header(1)).attributes[0].problem
+    assert "cannot be read" in pages.finish(_header(1)).attributes[0].problem
 
 
 def test_siblings_with_marks_of_their_own_are_not_told() -> None:

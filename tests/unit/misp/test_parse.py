@@ -174,7 +174,13 @@ def test_tags_are_found_wherever_they_stand(tags: dict[str, Any], where: str) ->
     assert [tag.name for tag in holder.tags] == ["tlp:red"]
 
 
-@pytest.mark.parametrize("wrong", [{"Tag": "tlp:red"}, {"Tag": [7]}, {"Tag": [{}]}, {"distribution": "0 ; own"}])
+#: One such number made the whole event unwritable for the ledger.
+ABSURD = {"distribution": "99999999999999999999"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"Tag": "tlp:red"}, {"Tag": [7]}, {"Tag": [{}]}, {"distribution": "0 ; own"}, ABSURD]
+)
 def test_what_might_close_a_gate_and_cannot_be_read_is_a_problem(wrong: dict[str, Any]) -> None:
     """Tags and distributions that cannot be read let nothing pass, at the attribute and at the event."""
     attribute = {"type": "domain", "value": "a.example"}
