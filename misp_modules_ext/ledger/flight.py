@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, case, select, update
 
-from misp_modules_ext.ledger import brakes, bulk, schema
+from misp_modules_ext.ledger import brakes, bulk, farewells, schema
 from misp_modules_ext.ledger.brakes import DAY_MS, HOUR_MS
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding, change, held, over
@@ -219,6 +219,7 @@ def record(connection: Connection, store: Store, lease: Lease, answers: Sequence
     brakes.give_back(connection, store, [a.observable_id for a in answers if a.accepted is False and not a.in_doubt])
     if withdrawn:
         _record_gone(connection, store, accepted, clock)
+        farewells.forget(connection, store, [answer.observable_id for answer in accepted])
     else:
         _record_there(connection, store, accepted, clock)
     for answer in answers:

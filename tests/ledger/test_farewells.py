@@ -52,6 +52,7 @@ def test_a_withdrawal_says_what_was_sent_and_not_what_may_not_leave(house: House
     assert (row.state, row.due_hash) == (schema.DUE, None)
     assert _said(house) == held
     assert house.send()
+    assert house.ledger.read(lambda c: c.execute(select(schema.farewell)).all()) == []
 
 
 def test_a_withdrawal_after_the_flag_went_off_says_what_was_sent(house: House) -> None:

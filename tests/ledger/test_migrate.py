@@ -141,7 +141,7 @@ def test_an_interrupted_first_migration_is_no_obstacle(engine: Engine) -> None:
 def test_tables_of_somebody_else_are_left_alone(engine: Engine) -> None:
     """A table of our name that holds something, in a database without a version."""
     run(engine, metadata.tables["audience"].create)
-    run(engine, lambda c: c.execute(text("INSERT INTO audience VALUES (1, 1)")))
+    run(engine, lambda c: c.execute(text("INSERT INTO audience (event_id, destination_id) VALUES (1, 1)")))
     with pytest.raises(LedgerError, match="empty database"):
         upgrade(engine)
     assert run(engine, lambda c: c.execute(text("SELECT count(*) FROM audience")).scalar_one()) == 1
