@@ -356,6 +356,22 @@ class Machine(RuleBasedStateMachine):
             "release", observable, place, lambda names, value: self.model.release(names, value, self.clock.now)
         )
 
+    @precondition(lambda self: not self.faulty)
+    @rule(which=WHICH)
+    def deleted_by_others(self, which: int) -> None:
+        """A colleague deletes entries of ours at Defender, and `reconcile` finds out: they stay away until released."""
+        self._drain()
+        # Microsoft's list lags behind: what was sent lately is not judged.
+        self.clock.now += DAY
+        self.model.expire(self.clock.now)
+        there = sorted(self._at_defender())
+        if len(there) > 1:
+            gone = there[which % len(there)]
+            self.stage.colleague_deletes(gone[1])
+            self.model.deleted(DEFENDER, gone)
+        self.stage.command("reconcile", "--apply", "--yes", "--destination", DEFENDER)
+        self._check()
+
     def _command(
         self, command: str, observable: Observable, place: str, model: Callable[[list[str], Observable], None]
     ) -> None:

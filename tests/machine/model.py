@@ -400,6 +400,12 @@ class Model:
             if observable in place.sent:
                 self._gone(place, observable)
 
+    def deleted(self, name: str, observable: Observable) -> None:
+        """Somebody has deleted it at Microsoft's side, and we have seen that."""
+        place = self.places[name]
+        place.held.add(observable)
+        self._gone(place, observable)
+
     def release(self, names: Iterable[str], observable: Observable, now: int) -> None:
         """And lets it go again."""
         for name in names:

@@ -136,6 +136,14 @@ class Stage:
             "title": "By hand",
             "description": "x",
         }
+        self._by_colleague("POST", "/api/indicators", json.dumps(entry).encode())
+
+    def colleague_deletes(self, value: str) -> None:
+        """Another person deletes an entry of Defender's."""
+        (entry,) = (e for e in self.defender() if e["indicatorValue"] == value)
+        self._by_colleague("DELETE", f"/api/indicators/{entry['id']}", b"")
+
+    def _by_colleague(self, method: str, path: str, body: bytes) -> None:
         core = self.emulator.core
         form = {"grant_type": "client_credentials", "client_id": "soc", "client_secret": "soc"}
         form["scope"] = "https://api.securitycenter.microsoft.com/.default"
@@ -143,10 +151,9 @@ class Stage:
         token = core.handle(login).answer
         assert token is not None
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token.json()['access_token']}"}
-        call = Call.read("POST", "/api/indicators", headers=headers, body=json.dumps(entry).encode())
-        answer = core.handle(call).answer
+        answer = core.handle(Call.read(method, path, headers=headers, body=body)).answer
         assert answer is not None
-        assert answer.status == 200, answer.body
+        assert answer.status < 300, answer.body
 
     def uploads(self) -> int:
         """How many requests changed something at Microsoft, or tried to."""
