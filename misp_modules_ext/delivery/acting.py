@@ -87,7 +87,7 @@ def carry_out(place: Place, numbers: Collection[int], leaving: Collection[int] =
     names = place.ledger.read(lambda connection: holdings.names(numbers, connection))
     named = {number: Observable(Kind(kind), value) for number, (kind, value) in names.items()}
     settled = Settled({number: Standing(schema.DUE, fresh=True) for number in rows})
-    found = results(settled, rows, named, drained)
+    found = results(settled, lambda _: rows, named, drained)
     for observable in found:
         number = observable_id(observable)
         if number in leaving:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection
 
 from misp_modules_ext.delivery.drain import BUSY, Drained, Place, drain
 from misp_modules_ext.delivery.sender import TROUBLE
 from misp_modules_ext.delivery.stopping import Stopping
 from misp_modules_ext.errors import DestinationError, LedgerError
-from misp_modules_ext.ledger import holdings, schema
+from misp_modules_ext.ledger import bulk, holdings, schema
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.placing import Settled
 from misp_modules_ext.model.outcome import Reason, State
@@ -75,14 +79,25 @@ class Courier:
     def _hear(self, error: DestinationError | None) -> None:
         self._trouble = error
 
-    def rows(self) -> Mapping[int, Holding]:
-        """What was due, as it is now."""
-        place, numbers = self._place, self._numbers
+    def rows(self, numbers: Collection[int]) -> Mapping[int, Holding]:
+        """Rows of what was due, as they are now."""
+        place = self._place
         return place.ledger.read(lambda connection: holdings.read(connection, place.store, numbers))
+
+    def _waiting(self) -> Counter[str | None]:
+        """How many rows are still due, by the reason why they wait."""
+        row, place = schema.holding, self._place
+        here = row.c.destination_id == place.store.destination_id
+
+        def count(connection: Connection) -> Counter[tuple[Any, ...]]:
+            found = (row.c.observable_id, sorted(self._numbers), row.c.reason)
+            return bulk.tally(connection, *found, where=here, also=lambda of: of.c.state == schema.DUE)
+
+        return Counter({reason: number for (reason,), number in place.ledger.read(count).items()})
 
     def tell(self, watch: Callable[[str, int, int], None]) -> bool:
         """Tell how far it is; whether it still sends."""
-        left = sum(1 for row in self.rows().values() if row.state == schema.DUE)
+        left = self._waiting().total()
         watch(self._place.store.settings.name, len(self._numbers) - left, len(self._numbers))
         return self.sends()
 
@@ -107,7 +122,7 @@ class Courier:
             if drained is not BUSY:
                 return drained
             # Whoever sends takes up what is due here as well; when it ends before that, we send.
-            while any(row.state == schema.DUE and row.reason is None for row in self.rows().values()):
+            while self._waiting()[None]:
                 if self._deadline is not None and time.monotonic() >= self._deadline:
                     return BUSY
                 time.sleep(LOOK)

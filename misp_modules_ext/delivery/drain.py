@@ -21,6 +21,7 @@ from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.destinations.limits import limiter_for
 from misp_modules_ext.errors import DestinationError, LedgerError
 from misp_modules_ext.ledger import brakes, evictions, flight, holdings, holds, lease, manner, schema
+from misp_modules_ext.ledger.bulk import chunks
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.farewells import farewells
@@ -37,6 +38,8 @@ log = logging.getLogger("misp_modules_ext")
 
 #: Rows that are taken up at once.
 PORTION = 2_000
+#: Rows that are prepared at once where their content is at hand; five minutes' worth would only take memory.
+AT_HAND = 10_000
 #: Of those who drain until nothing is due.
 NEVER = Stopping()
 
@@ -165,7 +168,7 @@ class _Draining:
 
     def run(self, first: Mapping[int, Ready] | None, withdrawing: Collection[int]) -> Drained:
         if first is not None:
-            return self._once([*first, *withdrawing], first)
+            return self._only(first, withdrawing)
         ledger, store = self._place.ledger, self._place.store
         ledger.write(lambda connection: holdings.expire(connection, store, now_ms(connection)))
         while True:
@@ -179,6 +182,18 @@ class _Draining:
             if self._sent == before and not self._moved(due):
                 # Whatever the cause, it is not to be a loop without a pause.
                 return drained
+
+    def _only(self, first: Mapping[int, Ready], withdrawing: Collection[int]) -> Drained:
+        numbers = [*withdrawing, *first]
+        if self._slots is not None:
+            # Which of them find a slot is decided between all of them.
+            return self._once(numbers, first)
+        drained = Drained()
+        for portion in chunks(numbers, AT_HAND):
+            drained = self._once(portion, first)
+            if drained.state is not State.OK or drained.message or self._place.stopping.begun:
+                break
+        return drained
 
     def _moved(self, due: Sequence[flight.DueRow]) -> bool:
         """Whether the head of what is due is another one now."""

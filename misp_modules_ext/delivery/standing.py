@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timezone
 
 from misp_modules_ext.delivery.accounting import Result
 from misp_modules_ext.delivery.drain import Drained
 from misp_modules_ext.ledger import schema
+from misp_modules_ext.ledger.bulk import chunks
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.placing import Settled, Standing
@@ -27,31 +28,42 @@ KEPT = (
 OUTDATED = Result(Outcome.SKIPPED, Reason.OUTDATED)
 
 
+#: Rows by observable id, as they are now.
+Rows = Callable[[Collection[int]], Mapping[int, Holding]]
+#: So many rows are looked at at once.
+_PORTION = 5_000
+
+
 def results(
-    settled: Settled, rows: Mapping[int, Holding], named: Mapping[int, Observable], drained: Drained | None
+    settled: Settled, rows: Rows | None, named: Mapping[int, Observable], drained: Drained | None
 ) -> dict[Observable, Result]:
     """What became of each observable of a submission.
 
     Args:
         settled: how they stood when the submission was committed.
-        rows: the rows of those that were due then, as they are now.
+        rows: reads the rows of some of those that were due then; `None` when nothing was sent.
         named: the observables by id.
         drained: how the sending went; `None` when nothing was sent, and what is due counts as sent (a preview).
     """
     found = {}
-    # Most that are there as they should be share one record, and so their result.
+    # Most are the same, and are one record; those that are as they should be share their standing, too.
+    known: dict[Result, Result] = {}
     last: Standing | None = None
     same = Result(Outcome.UNCHANGED)
-    for number, standing in settled.standings.items():
-        observable = named.get(number)
-        if observable is None:
-            continue
-        if standing.fresh:
-            found[observable] = _result(standing, rows.get(number), drained)
-            continue
-        if standing is not last:
-            last, same = standing, _stood(standing)
-        found[observable] = same
+    for portion in chunks(settled.standings.items(), _PORTION):
+        due = [number for number, standing in portion if standing.fresh]
+        there = rows(due) if rows is not None and due else {}
+        for number, standing in portion:
+            observable = named.get(number)
+            if observable is None:
+                continue
+            if standing.fresh:
+                result = _result(standing, there.get(number), drained)
+                found[observable] = known.setdefault(result, result)
+                continue
+            if standing is not last:
+                last, same = standing, _stood(standing)
+            found[observable] = same
     return found
 
 

@@ -211,9 +211,10 @@ def _account(
     if courier is not None and not courier.sends():
         # What was sent is not needed for its account, and the next one needs the room.
         settled.ready = {}
-    rows = courier.rows() if courier is not None else {}
+    rows = courier.rows(settled.withdrawing) if courier is not None else {}
     drained = courier.drained() if courier is not None else None
-    found = with_outdated(results(settled, rows, taken.named, drained), plan, taken.stale)
+    look = courier.rows if courier is not None else None
+    found = with_outdated(results(settled, look, taken.named, drained), plan, taken.stale)
     lost_by, kept = taken.lost_by.get(rules, ()), taken.kept.get(rules, ())
     withdrawals = Withdrawals(lost_by, settled, rows, drained, kept)
     left = withdrawals.of if lost_by or kept else None

@@ -12,6 +12,7 @@ from dataclasses import replace
 from misp_modules_ext.config import cached
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery import embedded, queue
+from misp_modules_ext.delivery.collector import paused
 from misp_modules_ext.delivery.submit import LEAST, Order, keep, problem_account, submit
 from misp_modules_ext.errors import ConfigurationError, LedgerError, UsageError
 from misp_modules_ext.ledger.engine import patience
@@ -28,6 +29,9 @@ MARGIN = 1.0
 #: MISP's patience begins when it starts to send, ours when misp-modules has read everything.
 MARGIN_PER_BYTE = 20e-9
 
+
+#: As MISP writes them, attributes are about so long at least.
+BYTES_OF_AN_ATTRIBUTE = 500
 
 #: An action waits so many seconds for Microsoft once all is committed: what is not answered by then goes later.
 ACTION_WAITS = 3.0
@@ -46,7 +50,8 @@ def run(
     """
     started, clock = time.time(), time.monotonic()
     try:
-        request = read(body)
+        with paused(len(body) // BYTES_OF_AN_ATTRIBUTE):
+            request = read(body)
         settings = cached()
         named = names(request.options.get("destinations", ""))
         deadline = clock + time_to_answer(request.patience, len(body))

@@ -40,19 +40,19 @@ def handle(body: bytes | str) -> dict[str, str]:
     """
     account = run("export", body, read_export)
     try:
-        page = b"".join(_encoded(html_pieces(account)))
+        page = "".join(_encoded(html_pieces(account)))
     except Exception:  # noqa: BLE001 - an empty download would tell the analyst nothing
         log.exception("the report could not be rendered")
-        page = base64.b64encode(_LAST_RESORT.encode())
-    return {"data": page.decode("ascii")}
+        page = "".join(_encoded([_LAST_RESORT]))
+    return {"data": page}
 
 
-def _encoded(pieces: Iterable[str]) -> Iterator[bytes]:
+def _encoded(pieces: Iterable[str]) -> Iterator[str]:
     """The base64 of a text, piece by piece: the report of a large event is there once only."""
     rest = b""
     for piece in pieces:
         rest += piece.encode("utf-8", "replace")
         whole = len(rest) // 3 * 3
-        yield base64.b64encode(rest[:whole])
+        yield base64.b64encode(rest[:whole]).decode("ascii")
         rest = rest[whole:]
-    yield base64.b64encode(rest)
+    yield base64.b64encode(rest).decode("ascii")

@@ -39,7 +39,7 @@ def test_it_sends_what_its_submission_made_due(shelf: Shelf) -> None:
     courier = _courier(shelf, 0, 1, 2)
     courier.wait()
     assert courier.drained().sent == 3
-    assert {row.state for row in courier.rows().values()} == {schema.SETTLED}
+    assert set(shelf.states(0, 1, 2)) == {schema.SETTLED}
 
 
 def test_it_sends_its_own_first_and_leaves_the_rest_to_the_drain(shelf: Shelf) -> None:
@@ -61,7 +61,7 @@ def test_the_caller_stops_waiting_and_the_sending_goes_on(shelf: Shelf) -> None:
     drained = courier.drained()
     assert (drained.state, drained.reason) == (State.OK, Reason.NOT_IN_TIME)
     assert "goes on in the background" in drained.message
-    assert {row.state for row in courier.rows().values()} == {schema.DUE}
+    assert set(shelf.states(0)) == {schema.DUE}
     release.set()
     _until(lambda: shelf.states(0) == [schema.SETTLED])
 
@@ -110,7 +110,7 @@ def test_while_another_sends_it_waits_for_that(shelf: Shelf) -> None:
     release.set()
     courier.wait()
     other.join()
-    assert {row.state for row in courier.rows().values()} == {schema.SETTLED}
+    assert set(shelf.states(0)) == {schema.SETTLED}
     assert sum(shelf.destination.requests) == len(shelf.destination.held) == 4
 
 

@@ -35,7 +35,7 @@ def _row(state: int, **fields: object) -> Holding:
 
 def _result(standing: Standing, row: Holding | None, drained: Drained | None) -> Result:
     rows = {} if row is None else {NUMBER: row}
-    found = results(Settled({NUMBER: standing}), rows, {NUMBER: DOMAIN}, drained)
+    found = results(Settled({NUMBER: standing}), lambda _: rows, {NUMBER: DOMAIN}, drained)
     assert set(found) == {DOMAIN}
     return found[DOMAIN]
 
@@ -120,7 +120,7 @@ def test_what_is_over_says_since_when() -> None:
 
 def test_an_observable_without_a_name_is_left_out() -> None:
     """A row of an event that this submission did not bring."""
-    assert results(Settled({NUMBER: FRESH}), {}, {}, FINE) == {}
+    assert results(Settled({NUMBER: FRESH}), lambda _: {}, {}, FINE) == {}
 
 
 def _planned(lost: Attribute) -> PlannedAttribute:
