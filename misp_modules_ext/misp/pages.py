@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from misp_modules_ext.misp.coerce import flag, text
+from misp_modules_ext.misp.coerce import flag, text, uuid_or_none
 from misp_modules_ext.misp.parse import MOST_SIBLINGS, parse_event
 from misp_modules_ext.misp.shapes import Raw, listed, mapping
 from misp_modules_ext.model.misp import Attribute, Event, ObjectContext
@@ -151,7 +151,7 @@ class Pages:
 
     def _belongs(self, row: Raw) -> bool:
         """Whether an attribute is this event's, new, and can be placed; if not, the view is doubtful."""
-        identity, holder = text(row.get("uuid")).lower(), text(row.get("object_id"))
+        identity, holder = uuid_or_none(row.get("uuid")), text(row.get("object_id"))
         foreign = text(row.get("event_id")) not in {"", self.event.id}
         # Whose object is not shown may be for fewer eyes than it says itself. A deleted one goes nowhere anyway.
         astray = holder not in _NO_OBJECT and holder not in self._objects and flag(row.get("deleted")) is not True

@@ -173,3 +173,11 @@ def test_siblings_with_marks_of_their_own_are_not_told() -> None:
         pages.add_attributes([_row(number, object_id="7", object_relation="domain", **marks)])
     contexts = {a.object for a in pages.finish(_header(3)).attributes}
     assert [context.siblings for context in contexts if context] == [(("domain", "h1.example"),)]
+
+
+@pytest.mark.parametrize("strange", ["", None, "not a uuid", 7])
+def test_an_attribute_whose_uuid_cannot_be_read_makes_the_view_doubtful(strange: object) -> None:
+    """Under a derived one the real one would look absent, and be withdrawn."""
+    pages = Pages(_header(2))
+    pages.add_attributes([_row(1), _row(2, uuid=strange)])
+    assert not pages.finish(_header(2)).complete
