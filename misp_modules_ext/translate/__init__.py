@@ -32,8 +32,10 @@ __all__ = [
     "observe",
     "special",
     "tenth_of_window",
+    "types_markdown",
 ]
 
+from misp_modules_ext.translate.catalogue import types_markdown
 from misp_modules_ext.translate.context import NO_DATE, EventContext, event_link, evidence
 from misp_modules_ext.translate.lifetime import tenth_of_window
 from misp_modules_ext.translate.markings import Marks

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.translate.silent import SILENT
 from misp_modules_ext.translate.text import NotValid, shown
 from misp_modules_ext.translate.types import PARSERS, PLAIN
 
@@ -54,4 +55,7 @@ def observe(attribute: Attribute) -> Observation:
 def _unsupported(kind: str) -> str:
     if not kind:
         return "The attribute has no type."
-    return f"The type {shown(kind)} holds nothing that this version turns into an indicator."
+    why = SILENT.get(kind)
+    return (
+        why or f"The type {shown(kind)} is none that this version knows. If MISP has it, a newer version may know it."
+    )
