@@ -46,7 +46,7 @@ def claim(connection: Connection) -> Claim | None:
     table = schema.event
     clock = now_ms(connection)
     columns = (table.c.event_id, table.c.uuid, table.c.read_attempts, table.c.read_due_ms)
-    due = select(*columns).where(table.c.read_due_ms <= clock).order_by(table.c.read_due_ms).limit(1)
+    due = select(*columns).where(table.c.read_due_ms <= clock).order_by(table.c.read_due_ms, table.c.event_id).limit(1)
     found = connection.execute(due).one_or_none()
     if found is None:
         return None

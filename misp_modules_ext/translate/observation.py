@@ -55,7 +55,5 @@ def observe(attribute: Attribute) -> Observation:
 def _unsupported(kind: str) -> str:
     if not kind:
         return "The attribute has no type."
-    why = SILENT.get(kind)
-    return (
-        why or f"The type {shown(kind)} is none that this version knows. If MISP has it, a newer version may know it."
-    )
+    why = SILENT.get(kind, "This version does not know it; a newer one may.")
+    return f"The type {shown(kind)} becomes no indicator. {why}"

@@ -324,7 +324,7 @@ class Machine(RuleBasedStateMachine):
         self._check()
 
     def _drain(self) -> None:
-        for uuid in sorted(self.model.to_read(self.clock.now)):
+        for uuid in self.model.to_read(self.clock.now):
             event = self.world.events.get(uuid)
             if event is None or not views.sees(event, self.key):
                 self.model.missing(uuid, self.clock.now)

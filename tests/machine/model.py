@@ -326,9 +326,10 @@ class Model:
         event.read_at = now + min(2 * 2**event.failures, 900)
         event.failures += 1
 
-    def to_read(self, now: int) -> set[str]:
-        """The events that are to be read."""
-        return {name for name, event in self.events.items() if event.read_at is not None and event.read_at <= now}
+    def to_read(self, now: int) -> list[str]:
+        """The events that are to be read, in the order in which they are: whose expiry comes first is damped less."""
+        due = [(event.read_at, name) for name, event in self.events.items() if event.read_at is not None]
+        return [name for at, name in sorted(due, key=lambda entry: entry[0]) if at <= now]
 
     # -- what follows --------------------------------------------------------------------------------------------
 

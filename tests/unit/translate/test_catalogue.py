@@ -64,7 +64,8 @@ def test_a_type_becomes_what_its_row_says(type_: str) -> None:
 def test_a_type_that_becomes_nothing_says_why(type_: str) -> None:
     """In the words of its row."""
     seen = observe(attribute(type_, "x"))
-    assert (seen.observables, seen.message) == ((), SILENT[type_])
+    assert not seen.observables
+    assert seen.message.endswith(SILENT[type_])
 
 
 def test_the_page_is_the_table() -> None:
