@@ -70,6 +70,26 @@ def test_only_what_is_at_hand_goes_when_that_is_asked_for(shelf: Shelf) -> None:
     assert shelf.states(0, 1, 2) == [schema.DUE, schema.DUE, schema.SETTLED]
 
 
+def test_much_at_hand_goes_in_portions(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it goes; when the destination does not take a portion, the others are not tried."""
+    monkeypatch.setattr("misp_modules_ext.delivery.drain.AT_HAND", 3)
+    store = shelf.ledger.write(shelf.store)
+    ready = shelf.take(*shelf.attributes(*range(7))).settled[store.destination_id].ready
+    assert drain(shelf.place(), ready).sent == 7
+    assert set(shelf.destination.held) == {domain(n).value for n in range(7)}
+    more = shelf.take(*shelf.attributes(*range(10, 17))).settled[store.destination_id].ready
+    tried: list[int] = []
+
+    def refuse(number: int) -> None:
+        tried.append(number)
+        raise CredentialsRefused("the secret has expired")
+
+    shelf.before = refuse
+    assert drain(shelf.place(), more).state is State.REFUSED
+    assert 1 <= len(tried) <= 2
+    assert shelf.states(*range(10, 17)) == [schema.DUE] * 7
+
+
 def test_who_has_no_lease_sends_nothing(shelf: Shelf) -> None:
     """One holder at a time; when the lease is over, the next one may."""
     shelf.take(*shelf.attributes(0))
