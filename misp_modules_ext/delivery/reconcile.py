@@ -75,13 +75,18 @@ def settle(comparison: Comparison, wanted: Wanted, settings: Settings) -> Acted:
         settings: the configuration, whose place says where stores are marked.
 
     Returns:
-        What came of what was sent.
+        What came of what was sent; nothing when the store should have been taken over and was not.
 
     Raises:
         LedgerError: the ledger cannot be written.
     """
     place = comparison.place
-    if wanted.adopt and comparison.listed and not comparison.held_back:
+    if wanted.adopt:
+        # A store that never can be read would stay another ledger's for ever. Sentinel's ids are the same from every
+        # ledger, so that what is sent there again doubles nothing.
+        readable = comparison.listed and not comparison.held_back
+        if not readable and not place.destination.cannot_list:
+            return carry_out(place, ())
         mark(settings, place.store.settings, place.ledger, adopt=True)
     findings = to_settle(comparison, wanted)
     done = _Changed()
