@@ -10,7 +10,6 @@ from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.accounting import Result
 from misp_modules_ext.delivery.drain import BUSY, Drained, Place, drain
 from misp_modules_ext.delivery.places import holder, place_of
-from misp_modules_ext.delivery.slots import neighbours
 from misp_modules_ext.delivery.standing import results
 from misp_modules_ext.delivery.submit import choose
 from misp_modules_ext.destinations import create
@@ -70,8 +69,7 @@ def places(settings: Settings, names: Iterable[str], *, marked: bool = True) -> 
             mark(settings, destination, ledger)
     stores = ledger.write(lambda connection: register(connection, [(d, create(d).refuses) for d in chosen]))
     who = holder("cli")
-    found = [place_of(ledger, store, settings, who) for store in stores]
-    return [place._replace(neighbours=neighbours(settings, place.store.settings)) for place in found]
+    return [place_of(ledger, store, settings, who) for store in stores]
 
 
 def carry_out(place: Place, numbers: Collection[int], leaving: Collection[int] = ()) -> Acted:
@@ -113,6 +111,7 @@ def _drained(place: Place, numbers: Collection[int]) -> Drained:
         if drained is not BUSY or time.monotonic() >= deadline:
             return drained
         rows = place.ledger.read(lambda connection: holdings.read(connection, place.store, numbers))
-        if all(row.state != schema.DUE or row.reason is not None for row in rows.values()):
+        # A cap that was lifted leaves a mark that is no reason: such a row has not been tried.
+        if all(row.state != schema.DUE or Reason.of(row.reason) is not None for row in rows.values()):
             return Drained()
         time.sleep(LOOK)
