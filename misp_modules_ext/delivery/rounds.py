@@ -58,6 +58,7 @@ class Rounds:
         self._crew = Crew(at_once + 1)
         self._stopping = Stopping()
         self._said: dict[int, Drained] = {}
+        self._foreign: dict[int, str] = {}
 
     def go(self, settings: Settings, *, wait: bool = False) -> None:
         """Begin one round.
@@ -71,7 +72,7 @@ class Rounds:
         """
         ledger = open_ledger(settings.ledger.url.get_secret_value())
         stores = ledger.write(lambda connection: self._begin(connection, settings))
-        mine = [store for store in stores if _is_ours(settings, store, ledger)]
+        mine = [store for store in stores if self._is_ours(settings, store, ledger)]
         self._crew.start("reading", lambda: self._read(ledger, settings, stores))
         if wait:
             # What our own reading makes due belongs to this round.
@@ -135,11 +136,14 @@ class Rounds:
         place = place_of(ledger, store, settings, self._who, self._policy)
         return place._replace(stopping=self._stopping)
 
-
-def _is_ours(settings: Settings, store: Store, ledger: Ledger) -> bool:
-    try:
-        mark(settings, store.settings, ledger)
-    except LedgerError as error:
-        log.warning("%s", error)
-        return False
-    return True
+    def _is_ours(self, settings: Settings, store: Store, ledger: Ledger) -> bool:
+        try:
+            mark(settings, store.settings, ledger)
+        except LedgerError as error:
+            # Rounds go every few seconds.
+            if self._foreign.get(store.destination_id) != str(error):
+                log.warning("%s", error)
+            self._foreign[store.destination_id] = str(error)
+            return False
+        self._foreign.pop(store.destination_id, None)
+        return True
