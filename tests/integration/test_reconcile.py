@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from misp_modules_ext.config import load
 from misp_modules_ext.config.settings import Settings
+from misp_modules_ext.delivery import comparing
 from misp_modules_ext.delivery.acting import places
 from misp_modules_ext.delivery.comparing import compare
 from misp_modules_ext.delivery.drift import Comparison, Drift
@@ -479,6 +480,23 @@ def test_a_lost_ledger_adopts_its_store(world: World, only: str) -> None:
     assert _actions(found) == {THREE: "withdrawn"}
     assert _held(world, only) == {ONE, TWO}
     assert _compare(settings).findings == []
+
+
+def test_of_two_entries_for_a_value_one_is_settled_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row stands for one of them: nothing is told as done of the other."""
+    settings = _configure(world, DEFENDER)
+    _push(settings, _event(ONE))
+    _them(settings).send([due(Kind.DOMAIN_NAME, TWO)], 10.0)
+    entries = _them(settings).entries(10.0)
+    second = [e._replace(remote_id="999999") for e in entries if e.observable and e.observable.value == TWO]
+    monkeypatch.setattr(comparing, "entries_of", lambda *_, **__: [*entries, *second])
+    found = _compare(settings)
+    wanted = Wanted(adopt=True, withdraw_unknown=True)
+    assert [f.leaving for f in to_settle(found, wanted)] == [True]
+    settle(found, wanted, settings)
+    assert [f.action for f in found.findings] == ["withdrawn", ""]
+    assert "second entry" in found.findings[1].message
+    assert _held(world, DEFENDER) == {ONE}
 
 
 def _other_ledger(world: World, settings: Settings) -> Settings:
