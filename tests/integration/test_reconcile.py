@@ -482,6 +482,21 @@ def test_a_lost_ledger_adopts_its_store(world: World, only: str) -> None:
     assert _compare(settings).findings == []
 
 
+@BOTH
+def test_when_all_are_edited_alike_nothing_is_concluded(world: World, only: str) -> None:
+    """Microsoft may write something down in its own way: that must not put everything on hold."""
+    settings = _configure(world, only)
+    _push(settings, _event(ONE, TWO))
+    _edit(settings, ONE, facts=("edited",))
+    _edit(settings, TWO, facts=("edited",))
+    found = _compare(settings)
+    assert _drifts(found) == {ONE: Drift.EDITED, TWO: Drift.EDITED}
+    assert found.held_back.startswith("All 2 that were compared differ in the same (")
+    settle(found, APPLY, settings)
+    assert _actions(found) == {ONE: "", TWO: ""}
+    assert {_row(settings, value).state for value in (ONE, TWO)} == {schema.SETTLED}
+
+
 def test_of_two_entries_for_a_value_one_is_settled_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row stands for one of them: nothing is told as done of the other."""
     settings = _configure(world, DEFENDER)
