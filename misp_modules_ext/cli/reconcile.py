@@ -16,7 +16,7 @@ from misp_modules_ext.delivery.comparing import compare
 from misp_modules_ext.delivery.drift import Comparison, Drift, Finding
 from misp_modules_ext.delivery.reconcile import Wanted, settle, to_settle
 from misp_modules_ext.errors import UsageError
-from misp_modules_ext.model.outcome import State
+from misp_modules_ext.model.outcome import Outcome, State
 from misp_modules_ext.report.text import one_line, plural
 
 #: Differences of a kind that are named without --json.
@@ -55,8 +55,8 @@ def reconcile(
 ) -> None:
     """Compare Microsoft's lists with the ledger, and settle what differs with --apply and --adopt.
 
-    Exit code 0: no difference is left; 3: some is left, or Microsoft did not answer; 2: the configuration names nothing
-    that can be read; 4: Microsoft refused to be read.
+    Exit code 0: no difference is left; 1: Microsoft rejected a repair; 3: some difference is left, or Microsoft did not
+    answer; 2: the configuration names nothing that can be read; 4: Microsoft refused to be read.
     """
     if withdraw_unknown and not adopt:
         raise UsageError("--withdraw-unknown goes with --adopt: first what MISP vouches for has to be known as ours.")
@@ -87,8 +87,11 @@ def _exit_code(found: Sequence[Comparison]) -> int:
         return 2
     if State.REFUSED in states:
         return 4
-    open_ = any(one.held_back or any(not _is_settled(finding) for finding in one.findings) for one in found)
-    return 3 if open_ or states != {State.OK} else 0
+    left = [finding for one in found for finding in one.findings if not _is_settled(finding)]
+    refused = [finding for finding in left if finding.action.startswith(Outcome.REJECTED.value)]
+    if states != {State.OK} or any(one.held_back for one in found) or len(refused) < len(left):
+        return 3
+    return 1 if refused else 0
 
 
 def _is_settled(finding: Finding) -> bool:
@@ -138,7 +141,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     }
     told = ", ".join(f"{counts[word]:,} {text}" for word, text in words.items() if counts[word])
     head = f"{one_line(settings.name)} ({settings.product}, {comparison.state})"
-    yield f"{head}: {told or 'nothing to compare'}" if comparison.listed else f"{head}: not compared"
+    nothing = "nothing else" if comparison.findings else "nothing to compare"
+    yield f"{head}: {told or nothing}" if comparison.listed else f"{head}: not compared"
     for message in (comparison.message, comparison.held_back):
         if message:
             yield f"    {one_line(message)}"

@@ -10,6 +10,7 @@ import typer
 from misp_modules_ext.cli import output
 from misp_modules_ext.cli.common import ConfigOption, JsonOption, error_console
 from misp_modules_ext.config import load
+from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.revisit import changed, up_to_date
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.ledger import Ledger, open_ledger, submissions
@@ -39,7 +40,7 @@ def report(
     settings = load(config)
     ledger = open_ledger(settings.ledger.url.get_secret_value())
     kept = _find(ledger, submission.strip())
-    account = _account(ledger, kept)
+    account = _account(ledger, kept, settings)
     try:
         if html is not None:
             output.write_report(html, account)
@@ -60,7 +61,7 @@ def _find(ledger: Ledger, beginning: str) -> Submission:
     return found[0]
 
 
-def _account(ledger: Ledger, kept: Submission) -> Account:
+def _account(ledger: Ledger, kept: Submission, settings: Settings) -> Account:
     if not kept.document:
         started = kept.started_ms / 1000
         return Account(
@@ -73,7 +74,7 @@ def _account(ledger: Ledger, kept: Submission) -> Account:
             problem_code="unfinished",
         )
     before = from_json(kept.document)
-    account = up_to_date(ledger, before)
+    account = up_to_date(ledger, before, settings.destinations)
     count = changed(before.destinations, account.destinations)
     if count:
         error_console().print(f"{plural(count, 'outcome')} changed since the submission ended.")

@@ -6,6 +6,7 @@ way, is left aside, since Microsoft shows it with a delay.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -34,6 +35,9 @@ from misp_modules_ext.model.outcome import State
 PATIENCE = 900.0
 #: What `Destination.differs` says of what a destination's own keys decide; see `ledger.manner`.
 _MANNER = ("action is ", "severity is ", "alert is ", "device groups is ")
+
+#: The names of what differs in the words of `Destination.differs`.
+_FIELD = re.compile(r"(?:^|; )([a-z ]+?) (?:is|lack) ")
 
 
 def compare(place: Place, settle_ms: int, patience: float = PATIENCE) -> Comparison:
@@ -93,6 +97,9 @@ class _Comparing:
         self._manner_ms = manner_ms
         self._now = 0
         self._present = 0
+        self._compared = 0
+        #: For each edited entry the names of what differs.
+        self._edited: list[frozenset[str]] = []
         self._sentinel = found.place.store.settings.api is Api.SENTINEL
         ours = [entry for entry in entries if entry.ours]
         self._by_name = {name: entry for entry in ours if (name := self._name(entry))}
@@ -193,6 +200,7 @@ class _Comparing:
         """Whether an entry says otherwise than what was sent."""
         stamp = Stamp(observable.stix_id(row.generation), row.created_ms or 0, row.modified_ms or 0)
         words = self._place.destination.differs(entry, Due(ready.indicator, stamp, row.remote_id or ""))
+        self._compared += 1
         if not words:
             self._found.counts["right"] += 1
             return False
@@ -201,6 +209,7 @@ class _Comparing:
             return self._note(
                 Drift.RULES, observable, row, f"It went before the configuration changed: {words}.", there
             )
+        self._edited.append(frozenset(_FIELD.findall(words)))
         return self._note(Drift.EDITED, observable, row, f"Somebody has edited it: {words}.", there)
 
     def _absent(self, row: Holding, observable: Observable) -> bool:
@@ -299,7 +308,18 @@ class _Comparing:
         return tell("This ledger did not make it, and nothing in it vouches for it.", row, there, leaving=True)
 
     def held_back(self) -> str:
-        """Why nothing is concluded: a wrong address looks like a store in which everything was deleted."""
+        """Why nothing is concluded.
+
+        A wrong address looks like a store in which everything was deleted, and a list that writes something down in a
+        way of its own like one in which everything was edited.
+        """
+        if len(self._edited) == self._compared > 1 and len(set(self._edited)) == 1:
+            fields = ", ".join(sorted(self._edited[0]))
+            return (
+                f"All {self._compared} that were compared differ in the same ({fields}), as they would if Microsoft's "
+                "list wrote that in another way than it was sent. So nothing is concluded from this list. If people "
+                "have edited them all, take them back with `misp-microsoft withdraw`, which puts them on hold."
+            )
         missing = sum(finding.drift is Drift.DELETED for finding in self._found.findings)
         if self._present or not missing:
             return ""

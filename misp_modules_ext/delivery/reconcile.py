@@ -60,10 +60,28 @@ class _Changed:
 
 
 def to_settle(comparison: Comparison, wanted: Wanted) -> list[Finding]:
-    """The findings that something will be done about."""
-    # Rules are ours alone; all else rests on the list.
-    usable = [f for f in comparison.findings if f.drift is Drift.RULES or not comparison.held_back]
-    return [finding for finding in usable if wanted.concerns(finding)]
+    """The findings that something will be done about: of those about an entry one for each observable."""
+    return _choose(comparison, wanted)[0]
+
+
+def _choose(comparison: Comparison, wanted: Wanted) -> tuple[list[Finding], list[Finding]]:
+    """The findings that something will be done about, and those that have to wait for another one of their value."""
+    chosen, later, seen = [], [], set()
+    for finding in comparison.findings:
+        if not wanted.concerns(finding):
+            continue
+        if finding.drift is Drift.RULES:
+            # Ours alone; all else rests on the list.
+            chosen.append(finding)
+        elif comparison.held_back:
+            continue
+        elif finding.number in seen:
+            # A row stands for one entry.
+            later.append(finding)
+        else:
+            seen.add(finding.number)
+            chosen.append(finding)
+    return chosen, later
 
 
 def settle(comparison: Comparison, wanted: Wanted, settings: Settings) -> Acted:
@@ -75,15 +93,20 @@ def settle(comparison: Comparison, wanted: Wanted, settings: Settings) -> Acted:
         settings: the configuration, whose place says where stores are marked.
 
     Returns:
-        What came of what was sent.
+        What came of what was sent; nothing when the store should have been taken over and was not.
 
     Raises:
         LedgerError: the ledger cannot be written.
     """
     place = comparison.place
-    if wanted.adopt and comparison.listed and not comparison.held_back:
+    if wanted.adopt:
+        # A store that never can be read would stay another ledger's for ever. Sentinel's ids are the same from every
+        # ledger, so that what is sent there again doubles nothing.
+        readable = comparison.listed and not comparison.held_back
+        if not readable and not place.destination.cannot_list:
+            return carry_out(place, ())
         mark(settings, place.store.settings, place.ledger, adopt=True)
-    findings = to_settle(comparison, wanted)
+    findings, later = _choose(comparison, wanted)
     done = _Changed()
     for portion in chunks(findings, PORTION):
         changed = place.ledger.write(partial(_repair, comparison=comparison, findings=portion))
@@ -92,6 +115,8 @@ def settle(comparison: Comparison, wanted: Wanted, settings: Settings) -> Acted:
         done.leaving |= changed.leaving
     acted = carry_out(place, done.going, done.leaving)
     _tell(findings, done, acted)
+    for finding in later:
+        finding.message += " It is a second entry for this value: run this again."
     return acted
 
 
@@ -134,10 +159,9 @@ def _hold(finding: Finding) -> Hold:
 
 def _tell(findings: Iterable[Finding], done: _Changed, acted: Acted) -> None:
     """Write into each finding what was done about it."""
-    by_number = {finding.number: finding for finding in findings}
-    for number in done.held:
-        by_number[number].action = "on hold"
     for finding in findings:
+        if finding.number in done.held:
+            finding.action = "on hold"
         result = acted.results.get(finding.observable) if finding.observable is not None else None
         if finding.number not in done.going or result is None:
             continue

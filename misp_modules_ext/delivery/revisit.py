@@ -9,11 +9,14 @@ from functools import partial
 
 from sqlalchemy import Connection, select
 
+from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.delivery.accounting import Result
+from misp_modules_ext.delivery.sender import TROUBLE
 from misp_modules_ext.delivery.standing import day
-from misp_modules_ext.ledger import Ledger, bulk, schema
+from misp_modules_ext.ledger import Ledger, bulk, lease, schema
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.ledger.stores import key_of
 from misp_modules_ext.model.account import (
     Account,
     DestinationAccount,
@@ -25,39 +28,62 @@ from misp_modules_ext.model.account import (
 )
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.misp import Attribute
-from misp_modules_ext.model.outcome import Outcome, Reason
+from misp_modules_ext.model.outcome import Outcome, Reason, State
 from misp_modules_ext.translate import observe
 
 #: Skipped for one of these, a value may be there today; for all other reasons it was never to go.
 _MAY_GO_LATER = frozenset({Reason.CAPACITY, Reason.ALREADY_THERE, Reason.ON_HOLD, Reason.EXPIRED})
 _THERE = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED})
 
+#: What a pause says of a destination.
+_STATES = {reason: state for state, reason in TROUBLE.values()}
+
 Rows = Mapping[int, Holding]
 
 
-def up_to_date(ledger: Ledger, account: Account) -> Account:
+def up_to_date(ledger: Ledger, account: Account, configured: Iterable[DestinationSettings] = ()) -> Account:
     """The account of a submission as things stand now.
 
-    Destinations are found by their names; those that the ledger no longer knows by that name stay as they were.
+    Args:
+        ledger: the ledger.
+        account: as it was written.
+        configured: the destinations of today, which tell what store a name stands for. A name that none of them has is
+            looked up in the ledger; what it does not know by that name, or knows twice, stays as it was.
     """
     at = time.time()
+    stores = {(settings.name, settings.api.value): key_of(settings) for settings in configured}
     found, unknown = [], []
     for destination in account.destinations:
-        rows = ledger.read(partial(_rows, destination=destination))
-        if rows is None:
+        store = stores.get((destination.name, destination.api))
+        now = ledger.read(partial(_now, destination=destination, store=store))
+        if now is None:
             unknown.append(destination.name)
-        found.append(destination if rows is None else _destination(destination, rows))
+        found.append(destination if now is None else _destination(destination, *now))
     notes = [f"The ledger knows no [{name}] any more: what stands here of it is as it was then." for name in unknown]
     return replace(account, destinations=tuple(found), warnings=(*account.warnings, *notes), as_of=at)
 
 
-def _rows(connection: Connection, destination: DestinationAccount) -> Rows | None:
-    """The rows of everything that an account names; `None` when there is no such destination."""
-    table, row = schema.destination, schema.holding
-    named = (table.c.label == destination.name) & (table.c.api == destination.api)
-    place = connection.execute(select(table.c.destination_id).where(named).limit(1)).scalar_one_or_none()
+def _now(
+    connection: Connection, destination: DestinationAccount, store: bytes | None
+) -> tuple[Rows, lease.Pause | None] | None:
+    """The rows of everything that an account names, and the pause; `None` when there is no such destination."""
+    place = _place(connection, destination, store)
     if place is None:
         return None
+    return _rows(connection, destination, place), lease.paused(connection, place)
+
+
+def _place(connection: Connection, destination: DestinationAccount, store: bytes | None) -> int | None:
+    table = schema.destination
+    named = (table.c.label == destination.name) & (table.c.api == destination.api)
+    # A section keeps its name when it gets another workspace, and then two stores have one label.
+    wanted = named if store is None else table.c.store == store
+    found = connection.execute(select(table.c.destination_id).where(wanted).limit(2)).scalars().all()
+    return int(found[0]) if len(found) == 1 else None
+
+
+def _rows(connection: Connection, destination: DestinationAccount, place: int) -> Rows:
+    row = schema.holding
     numbers = sorted({number for item in destination.items for number in _numbers(item)}.union(_gone(destination)))
     columns = [row.c[name] for name in Holding._fields[1:]]
     found = bulk.rows_by(connection, row.c.observable_id, numbers, *columns, where=row.c.destination_id == place)
@@ -81,7 +107,7 @@ def _number(kind: str, value: str) -> int:
     return observable_id(Observable(Kind(kind), value))
 
 
-def _destination(destination: DestinationAccount, rows: Rows) -> DestinationAccount:
+def _destination(destination: DestinationAccount, rows: Rows, pause: lease.Pause | None) -> DestinationAccount:
     leading: set[int] = {
         _number(part.kind, part.value)
         for item in destination.items
@@ -89,7 +115,11 @@ def _destination(destination: DestinationAccount, rows: Rows) -> DestinationAcco
         if part.outcome is Outcome.ACCEPTED
     }
     items = tuple(_item(item, rows, leading) for item in destination.items)
-    return replace(destination, items=items, removed=tuple(_removed(removed, rows) for removed in destination.removed))
+    removed = tuple(_removed(one, rows) for one in destination.removed)
+    # What was wrong then and is over says nothing of today.
+    state = State.OK if pause is None else _STATES.get(pause.reason or Reason.PAUSED, State.PAUSED)
+    message = "" if pause is None else pause.message
+    return replace(destination, state=state, message=message, items=items, removed=removed)
 
 
 def _item(item: Item, rows: Rows, leading: set[int]) -> Item:

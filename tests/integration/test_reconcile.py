@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from misp_modules_ext.config import load
 from misp_modules_ext.config.settings import Settings
+from misp_modules_ext.delivery import comparing
 from misp_modules_ext.delivery.acting import places
 from misp_modules_ext.delivery.comparing import compare
 from misp_modules_ext.delivery.drift import Comparison, Drift
@@ -25,7 +26,7 @@ from misp_modules_ext.destinations import create, sentinel_management
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.emulator import Behaviour, Emulator
 from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.ledger import Origin, holdings, holds, open_ledger, schema
+from misp_modules_ext.ledger import Origin, holdings, holds, open_ledger, schema, take
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.repairs import SOMEONE
 from misp_modules_ext.model.account import Account
@@ -479,6 +480,75 @@ def test_a_lost_ledger_adopts_its_store(world: World, only: str) -> None:
     assert _actions(found) == {THREE: "withdrawn"}
     assert _held(world, only) == {ONE, TWO}
     assert _compare(settings).findings == []
+
+
+@BOTH
+def test_when_all_are_edited_alike_nothing_is_concluded(world: World, only: str) -> None:
+    """Microsoft may write something down in its own way: that must not put everything on hold."""
+    settings = _configure(world, only)
+    _push(settings, _event(ONE, TWO))
+    _edit(settings, ONE, facts=("edited",))
+    _edit(settings, TWO, facts=("edited",))
+    found = _compare(settings)
+    assert _drifts(found) == {ONE: Drift.EDITED, TWO: Drift.EDITED}
+    assert found.held_back.startswith("All 2 that were compared differ in the same (")
+    settle(found, APPLY, settings)
+    assert _actions(found) == {ONE: "", TWO: ""}
+    assert {_row(settings, value).state for value in (ONE, TWO)} == {schema.SETTLED}
+
+
+def test_of_two_entries_for_a_value_one_is_settled_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row stands for one of them: nothing is told as done of the other."""
+    settings = _configure(world, DEFENDER)
+    _push(settings, _event(ONE))
+    _them(settings).send([due(Kind.DOMAIN_NAME, TWO)], 10.0)
+    entries = _them(settings).entries(10.0)
+    second = [e._replace(remote_id="999999") for e in entries if e.observable and e.observable.value == TWO]
+    monkeypatch.setattr(comparing, "entries_of", lambda *_, **__: [*entries, *second])
+    found = _compare(settings)
+    wanted = Wanted(adopt=True, withdraw_unknown=True)
+    assert [f.leaving for f in to_settle(found, wanted)] == [True]
+    settle(found, wanted, settings)
+    assert [f.action for f in found.findings] == ["withdrawn", ""]
+    assert "second entry" in found.findings[1].message
+    assert _held(world, DEFENDER) == {ONE}
+
+
+def _other_ledger(world: World, settings: Settings) -> Settings:
+    fresh = _address(world.config.with_name("fresh.db"))
+    return settings.model_copy(update={"ledger": settings.ledger.model_copy(update={"url": fresh})})
+
+
+def test_a_store_that_never_can_be_read_is_adopted_all_the_same(world: World) -> None:
+    """Sentinel without its place, its ledger lost: the push goes again, to the same ids."""
+    settings = load(world.configure(only=(SENTINEL,)))
+    _push(settings, _event(ONE))
+    settings = _other_ledger(world, settings)
+    settle(_compare(settings, marked=False), Wanted(adopt=True), settings)
+    account = _push(settings, _event(ONE))
+    assert {item.outcome for item in account.destinations[0].items} == {Outcome.ACCEPTED}
+    assert _held(world, SENTINEL) == {ONE}
+
+
+@BOTH
+def test_a_store_that_was_not_taken_over_gets_nothing(world: World, only: str) -> None:
+    """Its list could not be read: neither what the rules say nor what waits goes to another ledger's store."""
+    settings = _configure(world, only)
+    _push(settings, _event(ONE))
+    other = _other_ledger(world, settings)
+    (place,) = places(other, (), marked=False)
+    place.ledger.write(lambda c: take(c, [_event(TWO)], Origin.REQUEST, [place.store], ""))
+    number = observable_id(Observable(Kind.DOMAIN_NAME, TWO))
+    sent = schema.holding.update().values(state=schema.SETTLED, due_hash=b"x" * 32, sent_hash=b"x" * 32)
+    place.ledger.write(lambda c: c.execute(sent))
+    world.emulator.fault(api="management" if only == SENTINEL else "defender", status=500)
+    found = _compare(other, marked=False)
+    assert _drifts(found) == {TWO: Drift.RULES}
+    world.emulator.clear_faults()
+    settle(found, Wanted(apply=True, adopt=True), other)
+    assert _actions(found) == {TWO: ""}
+    assert _held(world, only) == {ONE}
+    assert place.ledger.read(lambda c: holdings.read(c, place.store, [number]))[number].due_hash == b"x" * 32
 
 
 def _address(path: Path) -> SecretStr:

@@ -176,3 +176,30 @@ def test_an_unchanged_account_is_the_same(ledger: Ledger) -> None:
     """But for the moment at which it was looked at."""
     before = _account(*PENDING)
     assert replace(up_to_date(ledger, before), as_of=None) == before
+
+
+def test_a_section_with_another_workspace_is_judged_by_its_store(ledger: Ledger) -> None:
+    """Two stores have its name then; what the older one holds says nothing of the one configured."""
+    _now(ledger, **THERE)
+    moved = HERE.model_copy(update={"workspace_id": "99999999-9999-4999-8999-999999999999"})
+    ledger.write(lambda connection: register(connection, [(moved, lambda _: None)]))
+    before = _account(*PENDING)
+    assert _item(up_to_date(ledger, before, [moved])) == _item(before)
+    assert _item(up_to_date(ledger, before, [HERE])).outcome is Outcome.ACCEPTED
+    unclear = up_to_date(ledger, before)
+    assert unclear.destinations == before.destinations
+    assert "[microsoft]" in unclear.warnings[0]
+
+
+def test_the_state_of_a_destination_is_todays(ledger: Ledger) -> None:
+    """What was refused then and goes again says so no more; what is paused now does."""
+    _now(ledger, **THERE)
+    (then,) = _account(*PENDING).destinations
+    refused = replace(then, state=State.REFUSED, message="Entra refuses.")
+    (now,) = up_to_date(ledger, replace(_account(*PENDING), destinations=(refused,)), [HERE]).destinations
+    assert (now.state, now.message) == (State.OK, "")
+    table = schema.destination
+    values = {"paused_until_ms": 9_000_000_000_000, "pause_reason": "unreachable", "pause_message": "No way."}
+    ledger.write(lambda connection: connection.execute(update(table).values(**values)))
+    (now,) = up_to_date(ledger, _account(*PENDING), [HERE]).destinations
+    assert (now.state, now.message) == (State.UNREACHABLE, "No way.")

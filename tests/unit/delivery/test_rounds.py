@@ -90,6 +90,21 @@ def test_a_store_of_another_ledger_is_left_alone(
     assert (state.epoch, state.paused_until_ms) == (0, None)
 
 
+def test_a_store_of_another_ledger_is_told_once(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not with every round; again when it was ours in between."""
+    other = Ledger(f"sqlite:///{tmp_path / 'first.db'}")
+    rounds = Rounds("me", "service")
+    for told in (1, 2):
+        mark(settings, HERE, other, adopt=True)
+        for _ in range(3):
+            rounds.go(settings, wait=True)
+        assert len(caplog.records) == told
+        mark(settings, HERE, _ledger(settings), adopt=True)
+        rounds.go(settings, wait=True)
+
+
 def test_a_ledger_that_cannot_be_opened_is_told(settings: Settings, tmp_path: Path) -> None:
     """Whoever goes the rounds decides what to do about it."""
     (tmp_path / "ledger.db").mkdir()
