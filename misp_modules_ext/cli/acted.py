@@ -14,6 +14,7 @@ import typer
 
 from misp_modules_ext.cli.common import console
 from misp_modules_ext.cli.output import standard_output
+from misp_modules_ext.cli.tables import line
 from misp_modules_ext.delivery.accounting import Result
 from misp_modules_ext.delivery.acting import Acted
 from misp_modules_ext.delivery.drain import Place
@@ -111,8 +112,11 @@ def show(command: str, where: str, acted: Sequence[Acted], notes: Sequence[str],
             print_json(document | {"destinations": [_document(one) for one in acted]})
             return
         out = console()
-        for line in (*(line for one in acted for line in _lines(one)), *notes):
-            out.print(line, soft_wrap=True)
+        for one in acted:
+            for indent, words in _lines(one):
+                line(out, words, indent=indent)
+        for note in notes:
+            line(out, note)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -143,17 +147,18 @@ def _item(observable: Observable, result: Result) -> dict[str, Any]:
     }
 
 
-def _lines(acted: Acted) -> Iterator[str]:
+def _lines(acted: Acted) -> Iterator[tuple[int, str]]:
+    """Lines with their indentation."""
     counts = ", ".join(f"{outcome} {count:,}" for outcome, count in acted.counts.items()) or "nothing to do"
-    yield f"{one_line(acted.name)} ({acted.product}, {acted.state}): {counts}"
+    yield 0, f"{acted.name} ({acted.product}, {acted.state}): {counts}"
     if acted.message:
-        yield f"    {one_line(acted.message)}"
+        yield 4, acted.message
     for outcome in Outcome:
         these = [(o, r) for o, r in acted.results.items() if r.outcome is outcome]
         for observable, result in these[:EXAMPLES]:
-            yield f"    {outcome} {name(observable)}{_why(result, acted.message)}"
+            yield 4, f"{outcome} {name(observable)}{_why(result, acted.message)}"
         if len(these) > EXAMPLES:
-            yield f"    and {len(these) - EXAMPLES:,} more {outcome}"
+            yield 4, f"and {len(these) - EXAMPLES:,} more {outcome}"
 
 
 def name(observable: Observable | None) -> str:

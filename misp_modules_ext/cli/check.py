@@ -140,24 +140,24 @@ def _print_list(
     hosts: list[str],
 ) -> None:
     out = console()
-    out.print(f"Configuration: {settings.path}")
+    line(out, f"Configuration: {settings.path}")
     for warning in settings.warnings:
-        out.print(f"  note: {warning}")
+        line(out, f"note: {warning}", indent=2)
     number = 0
     for d in chosen:
-        out.print(f"[{d.name}] {d.product}, API {d.api}")
+        line(out, f"[{d.name}] {d.product}, API {d.api}")
         for finding in findings[d.name]:
             number += 1
-            out.print(f"  {number}. {_mark(finding.ok)} {finding.what}: {finding.answer}")
+            line(out, f"{number}. {_mark(finding.ok)} {finding.what}: {finding.answer}", indent=2)
             if finding.remedy:
-                out.print(f"     What to do: {finding.remedy}")
-    out.print("This installation")
+                line(out, f"What to do: {finding.remedy}", indent=5)
+    line(out, "This installation")
     for checked in ours:
         number += 1
         line(out, f"{number}. {_mark(checked.ok)} {checked.what}: {checked.answer}", indent=2)
         if checked.remedy:
             line(out, f"What to do: {checked.remedy}", indent=5)
-    out.print("Hosts to open in a firewall: " + ", ".join(hosts))
+    line(out, "Hosts to open in a firewall: " + ", ".join(hosts))
 
 
 def _mark(ok: bool) -> str:
