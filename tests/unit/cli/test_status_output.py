@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from misp_modules_ext.cli.looking import Place, first_code, is_alive, pause_code
+from misp_modules_ext.cli.status import codes
 from misp_modules_ext.cli.status_output import Against, At, Status, document, show
 from misp_modules_ext.ledger import Ledger, queries, schema
 from misp_modules_ext.ledger.lease import Pause
@@ -174,3 +175,24 @@ def test_a_drain_is_alive_for_a_minute() -> None:
     """It is heard of every few seconds."""
     assert is_alive(queries.Drain("w", "worker", "here", 7, 59))
     assert not is_alive(queries.Drain("w", "worker", "here", 7, 61))
+
+
+def _paused(reason: Reason, **changes: object) -> Place:
+    return Place(KNOWN._replace(pause=Pause(NOW * 1000, reason, "No."), **changes), destination())
+
+
+def test_a_pause_counts_only_while_something_waits(ledger: Ledger) -> None:
+    """What settled otherwise meanwhile needs nobody to look at old credentials."""
+    place = _paused(Reason.CREDENTIALS_REFUSED)
+    assert codes(_status(ledger, At(place, _counts(_alike(schema.SETTLED, 5, there=True))))) == set()
+    assert codes(_status(ledger, At(place, _counts(_alike(schema.DUE, 1))))) == {3, 4}
+    assert codes(_status(ledger, At(_paused(Reason.NOT_FOUND), _counts(_alike(schema.DUE, 1))))) == {2, 3}
+
+
+def test_failed_readings_are_misp_unreachable(ledger: Ledger) -> None:
+    """DESIGN.md 6: 5. What MISP does not show was read; without a key nothing is."""
+    failed = queries.Reading("0e0e0e0e-0000-4000-8000-000000000000", NOW * 1000, 3, "MISP does not answer.", False)
+    missing = failed._replace(attempts=0, missing=True)
+    assert codes(_status(ledger, readings=queries.Readings(0, 1, (failed,)))) == {5}
+    assert codes(_status(ledger, readings=queries.Readings(0, 1, (missing,)))) == set()
+    assert codes(_status(ledger, readings=queries.Readings(0, 1, (failed,)), reads=False)) == set()
