@@ -1,4 +1,4 @@
-"""`misp-microsoft check`: configuration, hosts, tokens, permissions, ledger and MISP, without changing a thing."""
+"""`misp-microsoft check`: configuration, hosts, tokens, permissions, ledger, MISP; only makes the ledger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from misp_modules_ext.delivery.submit import choose
 from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.interface import Finding
 from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispRefused
-from misp_modules_ext.ledger import open_ledger, queries
+from misp_modules_ext.ledger import Ledger, open_ledger, queries
+from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.misp.client import MispClient
 
 #: No event has this UUID: that MISP says so shows that it answers our key.
@@ -44,7 +45,7 @@ class Checked(NamedTuple):
 
 
 def check(config: ConfigOption = None, destination: DestinationOption = None, as_json: JsonOption = False) -> None:
-    """Try everything that a push needs and say what to do about each failure.
+    """Try everything that a push needs and say what to do about each failure. Only makes the ledger on first use.
 
     Exit code 0: all is well; 2: the configuration is wrong, or the ledger cannot be used; 4: credentials or permission
     refused; 5: MISP does not answer; 3: Microsoft is not reachable.
@@ -53,7 +54,7 @@ def check(config: ConfigOption = None, destination: DestinationOption = None, as
     chosen = choose(settings, tuple(destination or ()))
     findings = {d.name: create(d).check() for d in chosen}
     hosts = sorted({host for d in chosen for host in create(d).hosts()})
-    ours = [*_ledger(settings), _misp(settings)]
+    ours = [*_ledger(settings, chosen), _misp(settings)]
     with standard_output():
         if as_json:
             print_json(_document(settings, chosen, findings, ours, hosts))
@@ -71,15 +72,26 @@ def _code(finding: Finding) -> int:
     return 0 if finding.ok else 3
 
 
-def _ledger(settings: Settings) -> list[Checked]:
-    """Where the ledger is, and who drains it."""
+def _ledger(settings: Settings, chosen: tuple[DestinationSettings, ...]) -> list[Checked]:
+    """Where the ledger is, whose stores are another ledger's, and who drains it."""
     try:
         ledger = open_ledger(settings.ledger.url.get_secret_value())
         revision, drains = ledger.read(lambda connection: (queries.revision(connection), queries.drains(connection)))
     except LedgerError as error:
         return [Checked("ledger", False, str(error), "Nothing is taken or sent until it can be used.", 2)]
     where = f"{ledger.where}, identity {ledger.identity}, tables {revision}."
-    return [Checked("ledger", True, where), _drain([drain for drain in drains if looking.is_alive(drain)])]
+    marked = [_marked(settings, d, ledger) for d in chosen]
+    drain = _drain([drain for drain in drains if looking.is_alive(drain)])
+    return [Checked("ledger", True, where), *(found for found in marked if found is not None), drain]
+
+
+def _marked(settings: Settings, destination: DestinationSettings, ledger: Ledger) -> Checked | None:
+    """That pushes to a store are refused, because it is another ledger's."""
+    try:
+        mark(settings, destination, ledger, keep=False)
+    except LedgerError as error:
+        return Checked("store", False, str(error), code=2)
+    return None
 
 
 def _drain(alive: list[queries.Drain]) -> Checked:

@@ -37,7 +37,7 @@ def status(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what each destination holds, what waits and why, and who sends. It only looks; the ledger is made on first use.
+    """Show what each destination holds, what waits and why, and who sends. Only makes the ledger on first use.
 
     Exit code 0: nothing waits; 1: some is rejected; 2: the configuration is wrong, or the ledger cannot be used; 3:
     some waits; 4: credentials or permission refused; 5: events could not be read from MISP.

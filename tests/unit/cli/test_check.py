@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from misp_modules_ext.cli import check
-from misp_modules_ext.config.settings import Settings
+from misp_modules_ext.config.settings import LedgerSettings, Settings
 from misp_modules_ext.destinations.interface import Finding
+from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.ledger import Ledger, open_ledger
+from misp_modules_ext.ledger.marks import mark
 from tests.support.build import destination
 
 
@@ -34,3 +37,18 @@ def test_a_finding_is_one_line_in_a_pipe(monkeypatch: pytest.MonkeyPatch, encodi
         "This",
         "Hosts",
     ]
+
+
+def test_a_store_of_another_ledger_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every push to it is refused, so not all is well; looking marks nothing."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    settings = Settings(path=tmp_path / "x.conf", destinations=(destination(),), ledger=LedgerSettings(url=url))
+    assert [c.code for c in check._ledger(settings, settings.destinations)] == [0, 0]
+    other = Ledger(f"sqlite:///{tmp_path / 'other.db'}")
+    mark(settings, destination(), other)
+    found = check._ledger(settings, settings.destinations)
+    assert [c.code for c in found] == [0, 2, 0]
+    assert "belongs to another ledger" in found[1].answer
+    with pytest.raises(LedgerError):
+        mark(settings, destination(), open_ledger(url))
