@@ -13,7 +13,7 @@ _PRECEDENCE = (2, 4, 5, 3, 1)
 
 #: What a failure of the whole submission exits with. A fault of our own is 2 as well: like a wrong configuration it
 #: needs a person and repeating alone does not help, while 1 would say "settled" and 3 "repeat" to a script.
-_PROBLEM_CODES = {"configuration": 2, "usage": 2, "ledger": 2, "internal": 2, "misp": 5, "unfinished": 3}
+_PROBLEM_CODES = {"configuration": 2, "usage": 2, "ledger": 2, "internal": 2, "unfinished": 3}
 
 _REFUSED = frozenset({Reason.CREDENTIALS_REFUSED, Reason.PERMISSION_REFUSED})
 
