@@ -104,7 +104,7 @@ def _drain(alive: list[queries.Drain]) -> Checked:
 def _misp(settings: Settings) -> Checked:
     """Whether events can be read from MISP."""
     misp = settings.misp
-    if misp is None or not looking.reads_misp(settings):
+    if misp is None or not settings.reads_misp:
         return Checked("MISP", True, "events are not read: additions and updates only.", looking.NO_KEY)
     try:
         MispClient(misp, timeout=_PATIENCE).read_event(_NO_EVENT)

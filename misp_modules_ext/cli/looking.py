@@ -69,12 +69,6 @@ def places(ledger: Ledger, settings: Settings, names: Sequence[str]) -> list[Pla
     return found
 
 
-def reads_misp(settings: Settings) -> bool:
-    """Whether events can be read from MISP."""
-    key = settings.misp.key if settings.misp is not None else None
-    return key is not None and bool(key.get_secret_value().strip())
-
-
 def is_alive(drain: queries.Drain) -> bool:
     """Whether a drain has been heard of lately."""
     return drain.seen * 1000 < ALIVE_MS

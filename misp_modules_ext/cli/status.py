@@ -63,7 +63,7 @@ def look(ledger: Ledger, settings: Settings, places: list[Place], *, exact: bool
             time.time(),
             ledger,
             queries.revision(connection),
-            looking.reads_misp(settings),
+            settings.reads_misp,
             queries.drains(connection),
             queries.readings(connection, LATEST),
             [At(place, _counts(connection, place, exact=exact)) for place in places],

@@ -52,7 +52,7 @@ def worker(
     worker = _Worker(config, threads)
     worker.obey_signals()
     log.info("Draining %s.", ledger.where)
-    if not looking.reads_misp(settings):
+    if not settings.reads_misp:
         log.info("%s", looking.NO_KEY)
     if once:
         raise typer.Exit(worker.once(settings))
