@@ -9,7 +9,6 @@ import typer
 from misp_modules_ext.cli import looking
 from misp_modules_ext.cli.acted import print_json
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, console
-from misp_modules_ext.cli.looking import first_code
 from misp_modules_ext.cli.output import standard_output
 from misp_modules_ext.cli.tables import line
 from misp_modules_ext.config import Settings, load
@@ -21,6 +20,7 @@ from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispR
 from misp_modules_ext.ledger import Ledger, open_ledger, queries
 from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.report import first_code
 
 #: No event has this UUID: that MISP says so shows that it answers our key.
 _NO_EVENT = "00000000-0000-4000-8000-000000000000"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from misp_modules_ext.config import Settings
@@ -25,8 +25,6 @@ NO_KEY = (
 )
 READS = "Events are read with the key of [misp]: what MISP no longer says is withdrawn."
 
-#: The first of these that holds is the exit code (DESIGN.md 6).
-_PRECEDENCE = (2, 4, 5, 3, 1)
 _PAUSES = {Reason.CREDENTIALS_REFUSED: 4, Reason.PERMISSION_REFUSED: 4, Reason.NOT_FOUND: 2}
 
 
@@ -77,8 +75,3 @@ def is_alive(drain: queries.Drain) -> bool:
 def pause_code(pause_reason: Reason | None) -> int:
     """The exit code that a pause means."""
     return _PAUSES.get(pause_reason, 3) if pause_reason is not None else 3
-
-
-def first_code(codes: Collection[int]) -> int:
-    """The exit code of several."""
-    return next((code for code in _PRECEDENCE if code in codes), 0)

@@ -19,6 +19,7 @@ from misp_modules_ext.delivery.places import base_url_of
 from misp_modules_ext.ledger import Ledger, Store, open_ledger, queries, schema, submissions
 from misp_modules_ext.ledger.story import Closed, against_rules
 from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.report import first_code
 
 #: Submissions that are shown, and events that could not be read.
 LATEST = 10
@@ -52,7 +53,7 @@ def status(
         found = found._replace(destinations=judged)
     with standard_output():
         show(found, as_json=as_json)
-    raise typer.Exit(looking.first_code(codes(found)))
+    raise typer.Exit(first_code(codes(found)))
 
 
 def look(ledger: Ledger, settings: Settings, places: list[Place], *, exact: bool = False) -> Status:

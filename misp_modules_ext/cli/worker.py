@@ -23,6 +23,7 @@ from misp_modules_ext.delivery.places import holder
 from misp_modules_ext.delivery.rounds import AT_ONCE, Rounds
 from misp_modules_ext.errors import ConfigurationError, LedgerError
 from misp_modules_ext.ledger import open_ledger
+from misp_modules_ext.report import first_code
 from misp_modules_ext.report.text import iso, one_line
 
 log = logging.getLogger("misp_modules_ext")
@@ -125,7 +126,7 @@ class _Worker:
             raise failed[0]
         self._finish(settings)
         ledger = open_ledger(settings.ledger.url.get_secret_value())
-        return looking.first_code(codes(look(ledger, settings, looking.places(ledger, settings, ()))))
+        return first_code(codes(look(ledger, settings, looking.places(ledger, settings, ()))))
 
     def _finish(self, settings: Settings) -> None:
         began = time.monotonic()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
 
-from misp_modules_ext.cli.acted import show
+from misp_modules_ext.cli.acted import exit_code, show
 from misp_modules_ext.delivery.accounting import Result
 from misp_modules_ext.delivery.acting import Acted
 from misp_modules_ext.model.indicator import Kind, Observable
-from misp_modules_ext.model.outcome import Outcome, State
+from misp_modules_ext.model.outcome import Outcome, Reason, State
 
 
 def _acted(result: Result, name: str = "microsoft", value: str = "c2.evil.example", message: str = "") -> Acted:
@@ -40,3 +41,39 @@ def test_what_the_output_cannot_hold_is_escaped(monkeypatch: pytest.MonkeyPatch,
     shown = _shown(out)
     assert "    withdrawn domain-name \\u2603.example\n" in shown
     assert "\\u2603 is on hold.\n" in shown
+
+
+def test_a_reason_has_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it means and what to do, for people and programs, where it has no message of its own."""
+    for as_json in (False, True):
+        out = _output(monkeypatch, "utf-8")
+        show("retry", "here", [_acted(Result(Outcome.PENDING, Reason.WITHDRAWAL_CAP))], [], as_json=as_json)
+        shown = _shown(out)
+        if as_json:
+            (item,) = json.loads(shown)["destinations"][0]["items"]
+            assert (item["reason"], item["message"]) == ("withdrawal-cap", Reason.WITHDRAWAL_CAP.sentence)
+        else:
+            assert f" - withdrawal-cap: {Reason.WITHDRAWAL_CAP.sentence}\n" in shown
+
+
+def test_what_the_destination_says_stands_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not again at each value."""
+    out = _output(monkeypatch, "utf-8")
+    waits = Result(Outcome.PENDING, Reason.UNREACHABLE, "No answer.")
+    show("retry", "here", [_acted(waits, message="No answer.")], [], as_json=False)
+    assert _shown(out).endswith("    No answer.\n    pending domain-name c2.evil.example - unreachable\n")
+
+
+@pytest.mark.parametrize(
+    ("result", "state", "code"),
+    [
+        (Result(Outcome.PENDING, Reason.PERMISSION_REFUSED), State.OK, 4),
+        (Result(Outcome.PENDING, Reason.THROTTLED), State.THROTTLED, 3),
+        (Result(Outcome.REJECTED, Reason.REJECTED), State.OK, 1),
+        (Result(Outcome.WITHDRAWN), State.MISCONFIGURED, 2),
+        (Result(Outcome.WITHDRAWN), State.OK, 0),
+    ],
+)
+def test_exit_codes_are_those_of_a_push(result: Result, state: State, code: int) -> None:
+    """The same outcome means the same."""
+    assert exit_code([_acted(result)._replace(state=state)]) == code

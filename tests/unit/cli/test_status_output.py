@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from misp_modules_ext.cli.looking import Place, first_code, is_alive, pause_code
+from misp_modules_ext.cli.looking import Place, is_alive, pause_code
 from misp_modules_ext.cli.status import codes
 from misp_modules_ext.cli.status_output import Against, At, Status, document, show
 from misp_modules_ext.ledger import Ledger, queries, schema
 from misp_modules_ext.ledger.lease import Pause
 from misp_modules_ext.ledger.submissions import Submission
 from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.report import first_code
 from tests.support.build import NOW, destination
 
 KNOWN = queries.Destination(1, bytes(32), "microsoft", "sentinel", "", None, None, 0)
