@@ -10,7 +10,7 @@ from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.delivery.rounds import ALIVE_MS
 from misp_modules_ext.delivery.submit import choose
 from misp_modules_ext.destinations import create
-from misp_modules_ext.ledger import Ledger, Store, queries
+from misp_modules_ext.ledger import Ledger, Store, evictions, queries
 from misp_modules_ext.ledger.stores import key_of
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import RuleSet
@@ -44,6 +44,11 @@ class Place(NamedTuple):
         return self.settings.name if self.settings is not None else self.known.label if self.known is not None else ""
 
     @property
+    def title(self) -> str:
+        """The name, and that the configuration no longer has it."""
+        return self.name + ("" if self.settings is not None else " (no longer configured)")
+
+    @property
     def store(self) -> Store | None:
         """The destination, when it is both in the ledger and in the configuration."""
         if self.known is None or self.settings is None:
@@ -65,6 +70,11 @@ def places(ledger: Ledger, settings: Settings, names: Sequence[str]) -> list[Pla
         configured = {key_of(destination) for destination in settings.destinations}
         found += [Place(row, None) for row in known.values() if row.store not in configured]
     return found
+
+
+def reason_of(code: str | None) -> Reason | None:
+    """The reason with which a row waits; the ledger's own marks are none, or stand for one."""
+    return Reason.CAPACITY if code == evictions.MARK else Reason.of(code)
 
 
 def is_alive(drain: queries.Drain) -> bool:

@@ -197,3 +197,21 @@ def test_failed_readings_are_misp_unreachable(ledger: Ledger) -> None:
     assert codes(_status(ledger, readings=queries.Readings(0, 1, (failed,)))) == {5}
     assert codes(_status(ledger, readings=queries.Readings(0, 1, (missing,)))) == set()
     assert codes(_status(ledger, readings=queries.Readings(0, 1, (failed,)), reads=False)) == set()
+
+
+def test_the_ledgers_own_marks_are_no_reasons(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lifted cap is none, and what gives its slot away lacks room; programs and people see known codes only."""
+    counts = _counts(
+        _alike(schema.DUE, 2, wanted=False, there=True, reason="cap-lifted"),
+        _alike(schema.SKIPPED, 1, there=True, reason="evicting"),
+    )
+    found = _status(ledger, At(PLACE, counts))
+    (at,) = document(found)["destinations"]
+    assert [(wait["reason"], wait["message"]) for wait in at["waits"]] == [
+        (None, None),
+        ("capacity", Reason.CAPACITY.sentence),
+    ]
+    show(found, as_json=False)
+    shown = capsys.readouterr().out
+    assert "cap-lifted" not in shown
+    assert "evicting" not in shown
