@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from misp_modules_ext.cli.check import check
 from misp_modules_ext.cli.looking import Place, is_alive, pause_code
-from misp_modules_ext.cli.status import codes
+from misp_modules_ext.cli.status import codes, status
 from misp_modules_ext.cli.status_output import Against, At, Status, document, show
 from misp_modules_ext.ledger import Ledger, queries, schema
 from misp_modules_ext.ledger.lease import Pause
@@ -215,3 +216,11 @@ def test_the_ledgers_own_marks_are_no_reasons(ledger: Ledger, capsys: pytest.Cap
     shown = capsys.readouterr().out
     assert "cap-lifted" not in shown
     assert "evicting" not in shown
+
+
+def test_the_help_of_commands_that_look() -> None:
+    """It names all exit codes, and that a ledger is made on first use."""
+    for command, codes_told in ((status, "12345"), (check, "2345")):
+        told = command.__doc__ or ""
+        assert all(f"{code}:" in told.replace("\n", " ") for code in codes_told)
+        assert "makes the ledger on first use" in told
