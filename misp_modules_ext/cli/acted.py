@@ -14,13 +14,16 @@ import typer
 
 from misp_modules_ext.cli.common import console
 from misp_modules_ext.cli.output import standard_output
+from misp_modules_ext.cli.tables import line
 from misp_modules_ext.delivery.accounting import Result
 from misp_modules_ext.delivery.acting import Acted
 from misp_modules_ext.delivery.drain import Place
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.ledger import holds
 from misp_modules_ext.model.indicator import Observable
-from misp_modules_ext.model.outcome import Outcome, Reason, State
+from misp_modules_ext.model.outcome import Outcome
+from misp_modules_ext.report import first_code, outcome_code, state_code
+from misp_modules_ext.report.as_json import explanation
 from misp_modules_ext.report.text import one_line, shorten, visible
 
 YesOption = Annotated[
@@ -33,10 +36,6 @@ ValuesArgument = Annotated[
 #: Values named under each outcome.
 EXAMPLES = 10
 _LONGEST_VALUE = 100
-#: The first of these that holds is the exit code (DESIGN.md 6).
-_PRECEDENCE = (2, 4, 5, 3, 1)
-_STATES = {State.MISCONFIGURED: 2, State.REFUSED: 4}
-_REFUSED = (Reason.CREDENTIALS_REFUSED, Reason.PERMISSION_REFUSED)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -81,18 +80,8 @@ def find(place: Place, values: Iterable[str]) -> dict[int, Observable]:
 
 def exit_code(acted: Sequence[Acted]) -> int:
     """The exit code of a command that did this."""
-    codes = set().union(*map(_codes, acted))
-    return next((code for code in _PRECEDENCE if code in codes), 0)
-
-
-def _codes(acted: Acted) -> set[int]:
-    codes = {_STATES[acted.state]} if acted.state in _STATES else set()
-    for result in acted.results.values():
-        if result.outcome is Outcome.PENDING:
-            codes.add(4 if result.reason in _REFUSED else 3)
-        elif result.outcome is Outcome.REJECTED:
-            codes.add(1)
-    return codes
+    codes = {state_code(one.state) for one in acted}
+    return first_code(codes | {outcome_code(r.outcome, r.reason) for one in acted for r in one.results.values()})
 
 
 def show(command: str, where: str, acted: Sequence[Acted], notes: Sequence[str], *, as_json: bool) -> None:
@@ -111,8 +100,11 @@ def show(command: str, where: str, acted: Sequence[Acted], notes: Sequence[str],
             print_json(document | {"destinations": [_document(one) for one in acted]})
             return
         out = console()
-        for line in (*(line for one in acted for line in _lines(one)), *notes):
-            out.print(line, soft_wrap=True)
+        for one in acted:
+            for indent, words in _lines(one):
+                line(out, words, indent=indent)
+        for note in notes:
+            line(out, note)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -138,22 +130,23 @@ def _item(observable: Observable, result: Result) -> dict[str, Any]:
         "value": observable.value,
         "outcome": result.outcome.value,
         "reason": result.reason.code if result.reason else None,
-        "message": result.message or None,
+        "message": explanation(result.reason, result.message) or None,
         "indicator": observable.stix_id(result.generation),
     }
 
 
-def _lines(acted: Acted) -> Iterator[str]:
+def _lines(acted: Acted) -> Iterator[tuple[int, str]]:
+    """Lines with their indentation."""
     counts = ", ".join(f"{outcome} {count:,}" for outcome, count in acted.counts.items()) or "nothing to do"
-    yield f"{one_line(acted.name)} ({acted.product}, {acted.state}): {counts}"
+    yield 0, f"{acted.name} ({acted.product}, {acted.state}): {counts}"
     if acted.message:
-        yield f"    {one_line(acted.message)}"
+        yield 4, acted.message
     for outcome in Outcome:
         these = [(o, r) for o, r in acted.results.items() if r.outcome is outcome]
         for observable, result in these[:EXAMPLES]:
-            yield f"    {outcome} {name(observable)}{_why(result, acted.message)}"
+            yield 4, f"{outcome} {name(observable)}{_why(result, acted.message)}"
         if len(these) > EXAMPLES:
-            yield f"    and {len(these) - EXAMPLES:,} more {outcome}"
+            yield 4, f"and {len(these) - EXAMPLES:,} more {outcome}"
 
 
 def name(observable: Observable | None) -> str:
@@ -165,7 +158,7 @@ def name(observable: Observable | None) -> str:
 
 def _why(result: Result, said: str) -> str:
     # What a destination says of itself stands above once.
-    words = result.message if result.message != said else ""
+    words = "" if result.message and result.message == said else explanation(result.reason, result.message)
     reason = result.reason.code if result.reason else ""
     told = ": ".join(word for word in (reason, one_line(words)) if word)
     return f" - {told}" if told else ""

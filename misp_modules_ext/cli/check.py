@@ -1,4 +1,4 @@
-"""`misp-microsoft check`: configuration, hosts, tokens, permissions, ledger and MISP, without changing a thing."""
+"""`misp-microsoft check`: configuration, hosts, tokens, permissions, ledger, MISP; only makes the ledger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 from misp_modules_ext.cli import looking
 from misp_modules_ext.cli.acted import print_json
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, console
-from misp_modules_ext.cli.looking import first_code
 from misp_modules_ext.cli.output import standard_output
 from misp_modules_ext.cli.tables import line
 from misp_modules_ext.config import Settings, load
@@ -18,8 +17,10 @@ from misp_modules_ext.delivery.submit import choose
 from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.interface import Finding
 from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispRefused
-from misp_modules_ext.ledger import open_ledger, queries
+from misp_modules_ext.ledger import Ledger, open_ledger, queries
+from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.report import first_code
 
 #: No event has this UUID: that MISP says so shows that it answers our key.
 _NO_EVENT = "00000000-0000-4000-8000-000000000000"
@@ -44,7 +45,7 @@ class Checked(NamedTuple):
 
 
 def check(config: ConfigOption = None, destination: DestinationOption = None, as_json: JsonOption = False) -> None:
-    """Try everything that a push needs and say what to do about each failure.
+    """Try everything that a push needs and say what to do about each failure. Only makes the ledger on first use.
 
     Exit code 0: all is well; 2: the configuration is wrong, or the ledger cannot be used; 4: credentials or permission
     refused; 5: MISP does not answer; 3: Microsoft is not reachable.
@@ -53,7 +54,7 @@ def check(config: ConfigOption = None, destination: DestinationOption = None, as
     chosen = choose(settings, tuple(destination or ()))
     findings = {d.name: create(d).check() for d in chosen}
     hosts = sorted({host for d in chosen for host in create(d).hosts()})
-    ours = [*_ledger(settings), _misp(settings)]
+    ours = [*_ledger(settings, chosen), _misp(settings)]
     with standard_output():
         if as_json:
             print_json(_document(settings, chosen, findings, ours, hosts))
@@ -71,15 +72,26 @@ def _code(finding: Finding) -> int:
     return 0 if finding.ok else 3
 
 
-def _ledger(settings: Settings) -> list[Checked]:
-    """Where the ledger is, and who drains it."""
+def _ledger(settings: Settings, chosen: tuple[DestinationSettings, ...]) -> list[Checked]:
+    """Where the ledger is, whose stores are another ledger's, and who drains it."""
     try:
         ledger = open_ledger(settings.ledger.url.get_secret_value())
         revision, drains = ledger.read(lambda connection: (queries.revision(connection), queries.drains(connection)))
     except LedgerError as error:
         return [Checked("ledger", False, str(error), "Nothing is taken or sent until it can be used.", 2)]
     where = f"{ledger.where}, identity {ledger.identity}, tables {revision}."
-    return [Checked("ledger", True, where), _drain([drain for drain in drains if looking.is_alive(drain)])]
+    marked = [_marked(settings, d, ledger) for d in chosen]
+    drain = _drain([drain for drain in drains if looking.is_alive(drain)])
+    return [Checked("ledger", True, where), *(found for found in marked if found is not None), drain]
+
+
+def _marked(settings: Settings, destination: DestinationSettings, ledger: Ledger) -> Checked | None:
+    """That pushes to a store are refused, because it is another ledger's."""
+    try:
+        mark(settings, destination, ledger, keep=False)
+    except LedgerError as error:
+        return Checked("store", False, str(error), code=2)
+    return None
 
 
 def _drain(alive: list[queries.Drain]) -> Checked:
@@ -92,7 +104,7 @@ def _drain(alive: list[queries.Drain]) -> Checked:
 def _misp(settings: Settings) -> Checked:
     """Whether events can be read from MISP."""
     misp = settings.misp
-    if misp is None or not looking.reads_misp(settings):
+    if misp is None or not settings.reads_misp:
         return Checked("MISP", True, "events are not read: additions and updates only.", looking.NO_KEY)
     try:
         MispClient(misp, timeout=_PATIENCE).read_event(_NO_EVENT)
@@ -140,24 +152,24 @@ def _print_list(
     hosts: list[str],
 ) -> None:
     out = console()
-    out.print(f"Configuration: {settings.path}")
+    line(out, f"Configuration: {settings.path}")
     for warning in settings.warnings:
-        out.print(f"  note: {warning}")
+        line(out, f"note: {warning}", indent=2)
     number = 0
     for d in chosen:
-        out.print(f"[{d.name}] {d.product}, API {d.api}")
+        line(out, f"[{d.name}] {d.product}, API {d.api}")
         for finding in findings[d.name]:
             number += 1
-            out.print(f"  {number}. {_mark(finding.ok)} {finding.what}: {finding.answer}")
+            line(out, f"{number}. {_mark(finding.ok)} {finding.what}: {finding.answer}", indent=2)
             if finding.remedy:
-                out.print(f"     What to do: {finding.remedy}")
-    out.print("This installation")
+                line(out, f"What to do: {finding.remedy}", indent=5)
+    line(out, "This installation")
     for checked in ours:
         number += 1
         line(out, f"{number}. {_mark(checked.ok)} {checked.what}: {checked.answer}", indent=2)
         if checked.remedy:
             line(out, f"What to do: {checked.remedy}", indent=5)
-    out.print("Hosts to open in a firewall: " + ", ".join(hosts))
+    line(out, "Hosts to open in a firewall: " + ", ".join(hosts))
 
 
 def _mark(ok: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from misp_modules_ext.config import Settings
@@ -10,7 +10,7 @@ from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.delivery.rounds import ALIVE_MS
 from misp_modules_ext.delivery.submit import choose
 from misp_modules_ext.destinations import create
-from misp_modules_ext.ledger import Ledger, Store, queries
+from misp_modules_ext.ledger import Ledger, Store, evictions, queries
 from misp_modules_ext.ledger.stores import key_of
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import RuleSet
@@ -25,8 +25,6 @@ NO_KEY = (
 )
 READS = "Events are read with the key of [misp]: what MISP no longer says is withdrawn."
 
-#: The first of these that holds is the exit code (DESIGN.md 6).
-_PRECEDENCE = (2, 4, 5, 3, 1)
 _PAUSES = {Reason.CREDENTIALS_REFUSED: 4, Reason.PERMISSION_REFUSED: 4, Reason.NOT_FOUND: 2}
 
 
@@ -44,6 +42,11 @@ class Place(NamedTuple):
     def name(self) -> str:
         """The section's name."""
         return self.settings.name if self.settings is not None else self.known.label if self.known is not None else ""
+
+    @property
+    def title(self) -> str:
+        """The name, and that the configuration no longer has it."""
+        return self.name + ("" if self.settings is not None else " (no longer configured)")
 
     @property
     def store(self) -> Store | None:
@@ -69,10 +72,9 @@ def places(ledger: Ledger, settings: Settings, names: Sequence[str]) -> list[Pla
     return found
 
 
-def reads_misp(settings: Settings) -> bool:
-    """Whether events can be read from MISP."""
-    key = settings.misp.key if settings.misp is not None else None
-    return key is not None and bool(key.get_secret_value().strip())
+def reason_of(code: str | None) -> Reason | None:
+    """The reason with which a row waits; the ledger's own marks are none, or stand for one."""
+    return Reason.CAPACITY if code == evictions.MARK else Reason.of(code)
 
 
 def is_alive(drain: queries.Drain) -> bool:
@@ -83,8 +85,3 @@ def is_alive(drain: queries.Drain) -> bool:
 def pause_code(pause_reason: Reason | None) -> int:
     """The exit code that a pause means."""
     return _PAUSES.get(pause_reason, 3) if pause_reason is not None else 3
-
-
-def first_code(codes: Collection[int]) -> int:
-    """The exit code of several."""
-    return next((code for code in _PRECEDENCE if code in codes), 0)

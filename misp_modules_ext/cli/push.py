@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, error_console
-from misp_modules_ext.cli.looking import first_code
 from misp_modules_ext.cli.output import progress, show, write_report
 from misp_modules_ext.cli.sources import Found, from_misp, read_files, read_misp
 from misp_modules_ext.config import Settings, load
@@ -21,7 +20,7 @@ from misp_modules_ext.delivery.submit import Order, choose, keep, submit
 from misp_modules_ext.ledger import Origin, open_ledger
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.misp import Event
-from misp_modules_ext.report import exit_code, json_pieces
+from misp_modules_ext.report import exit_code, first_code, json_pieces
 
 #: What shells give for a process that SIGINT ended.
 INTERRUPTED = 130

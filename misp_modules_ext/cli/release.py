@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from sqlalchemy import Connection
@@ -12,9 +12,8 @@ from misp_modules_ext.cli.acted import ValuesArgument, exit_code, find, name, sh
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption
 from misp_modules_ext.config import load
 from misp_modules_ext.delivery.acting import Acted, carry_out, places
-from misp_modules_ext.delivery.drain import Place
 from misp_modules_ext.errors import UsageError
-from misp_modules_ext.ledger import again, holds
+from misp_modules_ext.ledger import Store, again, holdings, holds
 from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.report.text import plural
@@ -41,8 +40,10 @@ def release(
     numbers = set(named)
     for place in where if everything else ():
         numbers |= place.ledger.read(partial(holds.all_at, store=place.store))
-    ended, leaving = where[0].ledger.write(lambda c: _end(c, where, numbers, everywhere=not destination))
-    acted = [carry_out(place, ended, gone) for place, gone in zip(where, leaving, strict=True)]
+    stores = [place.store for place in where]
+    base_url = where[0].base_url
+    ended, moved = where[0].ledger.write(lambda c: _end(c, stores, numbers, base_url, everywhere=not destination))
+    acted = [carry_out(place, moves.told, moves.leaving) for place, moves in zip(where, moved, strict=True)]
     show("release", where[0].ledger.where, acted, _notes(named, ended, acted), as_json=as_json)
     raise typer.Exit(exit_code(acted))
 
@@ -51,13 +52,31 @@ def release(
 _Holds = dict[int, dict[int, Hold]]
 
 
+class _Moves(NamedTuple):
+    """What the end of holds means at a destination, as ids of observables.
+
+    Attributes:
+        told: whose row there something becomes of.
+        leaving: those of them that go, because nothing vouches for them.
+    """
+
+    told: set[int]
+    leaving: set[int]
+
+
 def _end(
-    connection: Connection, where: list[Place], numbers: set[int], *, everywhere: bool
-) -> tuple[_Holds, list[set[int]]]:
-    """End the holds, in one transaction; they, and what goes because nothing vouches for it, by destination."""
-    stores = [place.store for place in where]
-    ended = holds.end(connection, stores, numbers, where[0].base_url, everywhere=everywhere)
-    return ended, [again.leaving(connection, store, ended) for store in stores]
+    connection: Connection, stores: list[Store], numbers: set[int], base_url: str, *, everywhere: bool
+) -> tuple[_Holds, list[_Moves]]:
+    """End the holds, in one transaction; they, and what they mean, by destination."""
+    rows = [holdings.read(connection, store, numbers) for store in stores]
+    ended = holds.end(connection, stores, numbers, base_url, everywhere=everywhere)
+    moved = []
+    for store, before in zip(stores, rows, strict=True):
+        absent = again.leaving(connection, store, ended)
+        # What was gone before is not withdrawn now.
+        gone = {number for number in absent if number not in before or not before[number].maybe_there}
+        moved.append(_Moves(set(ended) - gone, absent - gone))
+    return ended, moved
 
 
 def _notes(named: dict[int, Observable], ended: _Holds, acted: list[Acted]) -> list[str]:

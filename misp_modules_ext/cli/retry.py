@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from misp_modules_ext.cli.acted import ValuesArgument, YesOption, confirm, exit_code, find, show
+from misp_modules_ext.cli.acted import ValuesArgument, confirm, exit_code, find, show
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption
 from misp_modules_ext.config import load
 from misp_modules_ext.delivery.acting import carry_out, places
@@ -24,7 +24,9 @@ def retry(
     withdrawals: Annotated[
         bool, typer.Option("--withdrawals", help="Also let through what the withdrawal cap holds back.")
     ] = False,
-    yes: YesOption = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask before what the withdrawal cap held back is withdrawn.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send at once what was rejected or skipped, or waits, and end pauses; all of it, or some values.

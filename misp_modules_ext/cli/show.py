@@ -18,6 +18,7 @@ from misp_modules_ext.delivery.places import base_url_of
 from misp_modules_ext.ledger import holds, open_ledger, schema
 from misp_modules_ext.ledger.story import Story, by_stix_id, story
 from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.report import first_code
 
 _STIX_ID = re.compile(r"indicator--[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
 
@@ -41,7 +42,7 @@ def show(
     told = [Told(one, tuple(places), base_url_of(settings)) for one in found]
     with standard_output():
         print_stories(ledger, value, told, as_json=as_json)
-    raise typer.Exit(looking.first_code(set().union(*(_codes(one) for one in told))))
+    raise typer.Exit(first_code(set().union(*(_codes(one) for one in told))))
 
 
 def _stories(connection: Connection, value: str) -> list[Story]:

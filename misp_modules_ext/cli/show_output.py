@@ -9,14 +9,14 @@ from rich.console import Console
 
 from misp_modules_ext.cli.acted import name, print_json
 from misp_modules_ext.cli.common import console
-from misp_modules_ext.cli.looking import Place
+from misp_modules_ext.cli.looking import Place, reason_of
 from misp_modules_ext.cli.tables import line, table, when
 from misp_modules_ext.config.settings import IndicatorRules
 from misp_modules_ext.ledger import Ledger, Origin, schema
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.ledger.story import Closed, Said, Story, closed
-from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.report.as_json import explanation
 from misp_modules_ext.report.text import iso, plural, shorten, visible
 from misp_modules_ext.translate import EventContext
 
@@ -104,13 +104,12 @@ def _tlp(said: Said) -> str:
 def _lines(told: Told, place: Place) -> Iterator[str]:
     row, hold = told.row(place), told.hold(place)
     if row is None:
-        yield f"{place.name}: never there."
+        yield f"{place.title}: never there."
     else:
-        yield f"{place.name}: {_standing(told, row)}"
-        if row.reason or row.message:
-            reason = Reason.of(row.reason)
-            words = row.message or (reason.sentence if reason else "")
-            yield f"  {row.reason or 'message'}: {words}"
+        yield f"{place.title}: {_standing(told, row)}"
+        reason = reason_of(row.reason)
+        if reason or row.message:
+            yield f"  {reason.code if reason else 'message'}: {explanation(reason, row.message or '')}"
         if row.state == schema.DUE:
             tried = f" after {plural(row.attempts, 'attempt')}" if row.attempts else ""
             yield f"  next attempt {when(row.due_ms)}{tried}"
@@ -204,6 +203,7 @@ def _evidence(said: Said) -> dict[str, Any]:
 
 def _place(told: Told, place: Place) -> dict[str, Any]:
     row, hold = told.row(place), told.hold(place)
+    reason = reason_of(row.reason) if row is not None else None
     return {
         "name": place.name,
         "configured": place.settings is not None,
@@ -216,7 +216,7 @@ def _place(told: Told, place: Place) -> dict[str, Any]:
         "created": None if row is None else when(row.created_ms) or None,
         "modified": None if row is None else when(row.modified_ms) or None,
         "validUntil": None if row is None or row.valid_until is None else iso(row.valid_until),
-        "reason": None if row is None else row.reason,
+        "reason": reason.code if reason else None,
         "message": None if row is None else row.message,
         "next": when(row.due_ms) if row is not None and row.state == schema.DUE else None,
         "attempts": 0 if row is None else row.attempts,

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from misp_modules_ext.cli.looking import reads_misp
 from misp_modules_ext.config import Settings
 from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, UsageError
 from misp_modules_ext.misp.client import MispClient
@@ -16,7 +15,12 @@ from misp_modules_ext.misp.files import FileContent, read_events
 from misp_modules_ext.model.misp import Event
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
-_CODES: tuple[tuple[type[Exception], int], ...] = ((UsageError, 2), (MispRefused, 4), (MispError, 5))
+_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (UsageError, 2),
+    (EventNotFound, 2),
+    (MispRefused, 4),
+    (MispError, 5),
+)
 
 
 @dataclass(slots=True)
@@ -63,7 +67,7 @@ def read_misp(settings: Settings, uuids: Sequence[str]) -> Found:
     Raises:
         UsageError: there is no such key.
     """
-    if settings.misp is None or not reads_misp(settings):
+    if settings.misp is None or not settings.reads_misp:
         raise UsageError(
             f"{uuids[0]} is no file, and events are not read from MISP: there is no key for it. Add url and key to "
             "[misp], or save the event as JSON in MISP (Download as… > MISP JSON) and give the file."

@@ -19,6 +19,7 @@ from misp_modules_ext.delivery.places import base_url_of
 from misp_modules_ext.ledger import Ledger, Store, open_ledger, queries, schema, submissions
 from misp_modules_ext.ledger.story import Closed, against_rules
 from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.report import first_code
 
 #: Submissions that are shown, and events that could not be read.
 LATEST = 10
@@ -37,30 +38,33 @@ def status(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what each destination holds, what waits and why, and who sends. Changes nothing.
+    """Show what each destination holds, what waits and why, and who sends. Only makes the ledger on first use.
 
-    Exit code 0: nothing waits; 1: some is rejected; 3: some waits; 4: credentials or permission refused.
+    Exit code 0: nothing waits; 1: some is rejected; 2: the configuration is wrong, or the ledger cannot be used; 3:
+    some waits; 4: credentials or permission refused; 5: events could not be read from MISP.
     """
     settings = load(config)
     ledger = open_ledger(settings.ledger.url.get_secret_value())
     places = looking.places(ledger, settings, tuple(destination or ()))
-    found = _look(ledger, settings, places, exact=exact)
+    found = look(ledger, settings, places, exact=exact)
     if rules:
         error_console().print("Judging everything by today's rules: a minute or two for each million.")
         judged = [at._replace(against=_against(ledger, at.place, base_url_of(settings))) for at in found.destinations]
         found = found._replace(destinations=judged)
     with standard_output():
         show(found, as_json=as_json)
-    raise typer.Exit(looking.first_code(_codes(found)))
+    raise typer.Exit(first_code(codes(found)))
 
 
-def _look(ledger: Ledger, settings: Settings, places: list[Place], *, exact: bool) -> Status:
+def look(ledger: Ledger, settings: Settings, places: list[Place], *, exact: bool = False) -> Status:
+    """How everything stands."""
+
     def work(connection: Connection) -> Status:
         return Status(
             time.time(),
             ledger,
             queries.revision(connection),
-            looking.reads_misp(settings),
+            settings.reads_misp,
             queries.drains(connection),
             queries.readings(connection, LATEST),
             [At(place, _counts(connection, place, exact=exact)) for place in places],
@@ -94,16 +98,17 @@ def _page(ledger: Ledger, store: Store, base_url: str, after: int) -> tuple[int 
     return ledger.read(lambda connection: against_rules(connection, store, base_url, after))
 
 
-def _codes(found: Status) -> set[int]:
-    codes = {3} if found.reads and found.readings.due else set()
+def codes(found: Status) -> set[int]:
+    """The exit codes that it means; a pause counts for as long as something waits for its end."""
+    told = {3} if found.reads and found.readings.due else set()
+    # Only what MISP did not answer is tried again and again; what it does not show was read.
+    told |= {5} if found.reads and any(reading.attempts for reading in found.readings.failed) else set()
     for at in found.destinations:
         known = at.place.known
         if known is None or at.place.settings is None:
             continue
-        if known.pause is not None:
-            codes.add(looking.pause_code(known.pause.reason))
         if at.counts.of(schema.DUE):
-            codes.add(3)
+            told |= {3} if known.pause is None else {3, looking.pause_code(known.pause.reason)}
         if at.counts.of(schema.REJECTED):
-            codes.add(1)
-    return codes
+            told.add(1)
+    return told

@@ -90,7 +90,7 @@ def show(found: Status, *, as_json: bool) -> None:
     table(
         out,
         ["destination", *_NUMBERS.values(), "next attempt"],
-        [[_name(at), *_cells(at), when(_next(at))] for at in found.destinations],
+        [[at.place.title, *_cells(at), when(_next(at))] for at in found.destinations],
         right=_NUMBERS.values(),
     )
     for at in found.destinations:
@@ -123,10 +123,6 @@ def _tail(out: Console, found: Status) -> None:
 
 def _ended(finished_ms: int | None) -> str:
     return "" if finished_ms is not None else ", not finished: it still runs or was interrupted"
-
-
-def _name(at: At) -> str:
-    return at.place.name + ("" if at.place.settings is not None else " (no longer configured)")
 
 
 def _numbers(at: At) -> dict[str, int]:
@@ -191,7 +187,8 @@ def _waits(at: At) -> Counter[tuple[Outcome, str]]:
     found: Counter[tuple[Outcome, str]] = Counter()
     for row in at.counts.alike:
         if row.state in _WAITING:
-            found[_WAITING[row.state], row.reason or ""] += row.rows
+            reason = looking.reason_of(row.reason)
+            found[_WAITING[row.state], reason.code if reason else ""] += row.rows
     exact = at.counts.whole
     return Counter({key: count if exact else queries.rounded(count) for key, count in found.most_common()})
 

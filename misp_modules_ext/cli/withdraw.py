@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Annotated
 
 import typer
 from sqlalchemy import Connection
 
+from misp_modules_ext.cli import looking
 from misp_modules_ext.cli.acted import ValuesArgument, YesOption, confirm, exit_code, find, show, user
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption
-from misp_modules_ext.config import load
+from misp_modules_ext.config import Settings, load
 from misp_modules_ext.delivery.acting import carry_out, places
 from misp_modules_ext.delivery.drain import Place
 from misp_modules_ext.errors import UsageError
-from misp_modules_ext.ledger import holdings, holds, schema
+from misp_modules_ext.ledger import Ledger, bulk, holdings, holds, schema
 from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.report.text import plural
 
@@ -53,6 +55,8 @@ def withdraw(
         chosen = _of_event(where, event.strip().lower(), notes)
     else:
         chosen = [(p, p.ledger.read(partial(holds.kept_at, store=p.store))) for p in where]
+    if not destination:
+        notes += _left_elsewhere(settings, where[0].ledger, set().union(*(numbers for _, numbers in chosen)))
     there = sum(_there(place, numbers) for place, numbers in chosen)
     known = len(set().union(*(numbers for _, numbers in chosen)))
     confirm(_question(known, there), yes=yes)
@@ -64,6 +68,32 @@ def withdraw(
     notes.append(f"{plural(kept_away, 'value')} on hold; `misp-microsoft release` ends that.")
     show("withdraw", where[0].ledger.where, acted, notes, as_json=as_json)
     raise typer.Exit(exit_code(acted))
+
+
+def _left_elsewhere(settings: Settings, ledger: Ledger, numbers: Collection[int]) -> list[str]:
+    """Which stores may still hold some of it and cannot be asked, since the configuration no longer has them."""
+    notes = []
+    for place in looking.places(ledger, settings, ()):
+        if place.settings is None and place.known is not None:
+            left = ledger.read(partial(_maybe_there, numbers=numbers, destination_id=place.known.destination_id))
+            if left:
+                notes.append(
+                    f"{place.title}: {plural(left, 'indicator')} may still be there, and nothing was done about it. "
+                    "Put the section back and repeat, or delete them at Microsoft."
+                )
+    return notes
+
+
+def _maybe_there(connection: Connection, numbers: Collection[int], destination_id: int) -> int:
+    row = schema.holding
+    found = bulk.rows_by(
+        connection,
+        row.c.observable_id,
+        sorted(numbers),
+        where=row.c.destination_id == destination_id,
+        also=lambda rows: rows.c.sent_hash.is_not(None) | rows.c.flight_hash.is_not(None),
+    )
+    return sum(1 for _ in found)
 
 
 def _question(known: int, there: int) -> str:

@@ -13,17 +13,17 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from misp_modules_ext.cli import looking
 from misp_modules_ext.cli.common import ConfigOption
+from misp_modules_ext.cli.status import codes, look
 from misp_modules_ext.config import Settings, cached
 from misp_modules_ext.delivery import queue
 from misp_modules_ext.delivery.places import holder
 from misp_modules_ext.delivery.rounds import AT_ONCE, Rounds
 from misp_modules_ext.errors import ConfigurationError, LedgerError
-from misp_modules_ext.ledger import open_ledger, queries
-from misp_modules_ext.ledger.stores import key_of
+from misp_modules_ext.ledger import open_ledger
+from misp_modules_ext.report import first_code
 from misp_modules_ext.report.text import iso, one_line
 
 log = logging.getLogger("misp_modules_ext")
@@ -53,7 +53,7 @@ def worker(
     worker = _Worker(config, threads)
     worker.obey_signals()
     log.info("Draining %s.", ledger.where)
-    if not looking.reads_misp(settings):
+    if not settings.reads_misp:
         log.info("%s", looking.NO_KEY)
     if once:
         raise typer.Exit(worker.once(settings))
@@ -126,23 +126,13 @@ class _Worker:
             raise failed[0]
         self._finish(settings)
         ledger = open_ledger(settings.ledger.url.get_secret_value())
-        configured = {key_of(destination) for destination in settings.destinations}
-        return ledger.read(lambda connection: _exit_code(connection, configured))
+        return first_code(codes(look(ledger, settings, looking.places(ledger, settings, ()))))
 
     def _finish(self, settings: Settings) -> None:
         began = time.monotonic()
         done = self._rounds.end(settings, PATIENCE)
         words = "all requests are finished" if done else "some requests are not finished: they are repeated later"
         log.info("Stopped after %.0f s: %s.", time.monotonic() - began, words)
-
-
-def _exit_code(connection: Connection, configured: set[bytes]) -> int:
-    codes = set()
-    for place in queries.destinations(connection):
-        if place.store in configured:
-            codes |= {looking.pause_code(place.pause.reason)} if place.pause is not None else set()
-            codes |= {3} if place.next_ms is not None else set()
-    return looking.first_code(codes)
 
 
 class _Line(logging.Formatter):

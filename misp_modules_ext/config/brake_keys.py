@@ -14,7 +14,8 @@ BRAKES = (
         "max_per_event",
         values.whole(0, _MANY),
         "number",
-        "Most indicators that one event may bring; more are skipped with that reason. 0 is no limit.",
+        "Most indicators that one event may bring, those already there included; new ones beyond it are skipped with "
+        "the reason `max-per-event`. 0 is no limit.",
         default="10000",
     ),
     Key(

@@ -34,7 +34,8 @@ QUEUE = (
         "queue_url",
         servers.queue,
         "`redis://…` or `rediss://…`",
-        "A Redis that wakes the workers of several machines. It carries no data; the ledger does.",
+        "A Redis that wakes the workers of several machines. It carries no data; the ledger does. Workers read this "
+        "key when they start only.",
         instead="each process wakes itself",
         secret=True,
     ),

@@ -60,7 +60,7 @@ NOT_YET = (
     NotYet("write-back", ("tags", "sightings", "detail"), "writing back to MISP"),
 )
 
-_BLOCKING = "Blocking needs the event to be read again from MISP, which this version does not do."
+_BLOCKING = "Not yet: this version has no actions that warn or block."
 
 NOT_YET_VALUES = (
     NotYetValue("auth", "certificate", "sign-in by certificate"),

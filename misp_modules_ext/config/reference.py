@@ -12,8 +12,9 @@ START = "<!-- reference -->"
 END = "<!-- /reference -->"
 
 _INTRODUCTION = {
-    Part.MISP: "`[misp]` is the MISP that these modules serve; reports link to it. `[RH-ISAC MISP]` is the one that "
-    "RH-ISAC's members read from. Further ones are `[misp NAME]`.",
+    Part.MISP: "`[misp]` is the MISP that these modules serve: reports link to it, and with its `key` events are read "
+    "from it. Without the key nothing is withdrawn. `[RH-ISAC MISP]` is the one that RH-ISAC's members read from, and "
+    "further ones are `[misp NAME]`: nothing reads these in this version.",
     Part.DESTINATION: "One section for each store at Microsoft. At least one is required. A section may also hold any "
     "key of `[selection]` and `[indicator]`: that is then this destination's own rule, in place of the general one.",
     Part.SELECTION: "Which attributes are pushed.",

@@ -76,6 +76,11 @@ class MispSettings(Frozen):
     ca: Path | None = None
     sync_tags: tuple[str, ...] = ()
 
+    @property
+    def has_key(self) -> bool:
+        """Whether it can be read; a blank key, as an empty variable of a container gives it, is none."""
+        return self.key is not None and bool(self.key.get_secret_value().strip())
+
 
 class DestinationSettings(Frozen):
     """A store at Microsoft (`microsoft`, `microsoft NAME`).
@@ -161,3 +166,8 @@ class Settings(Frozen):
     ledger: LedgerSettings = Field(default_factory=_beside)
     queue_url: SecretStr | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def reads_misp(self) -> bool:
+        """Whether events can be read from the MISP that these modules serve."""
+        return self.misp is not None and self.misp.has_key

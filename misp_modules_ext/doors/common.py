@@ -61,7 +61,7 @@ def run(
             preview(request.options.get("preview", "")),
             deadline,
             sending,
-            read_later=settings.misp is not None and settings.misp.key is not None,
+            read_later=settings.reads_misp,
         )
         # Half of MISP's patience for the ledger at most: the rest is for taking, sending and the report.
         with patience(time_to_answer(request.patience, len(body)) / 2):

@@ -70,7 +70,7 @@ class MispClient:
     """
 
     def __init__(self, settings: MispSettings, timeout: float = 60, page: int = PAGE) -> None:
-        if settings.key is None or not settings.key.get_secret_value().strip():
+        if settings.key is None or not settings.has_key:
             raise UsageError(f"[{settings.name}] has no key, so nothing can be read from MISP.{TO_DO}add `key` to it.")
         self._settings = settings
         self._page = page

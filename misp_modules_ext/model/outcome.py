@@ -135,7 +135,7 @@ class Reason(Enum):
     MAX_PER_EVENT = (
         "max-per-event",
         Outcome.SKIPPED,
-        "The event brings more indicators than `maxPerEvent` allows at once.",
+        "The event has more indicators than `maxPerEvent` allows, those already there included.",
         "Raise `maxPerEvent` at the destination if the event is meant to be this large.",
     )
     DOOR_CLOSED = (

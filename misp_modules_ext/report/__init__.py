@@ -11,7 +11,7 @@ from misp_modules_ext.report.as_terminal import to_terminal
 from misp_modules_ext.report.from_json import from_json
 from misp_modules_ext.report.identity import check_identity
 from misp_modules_ext.report.reasons import reasons_markdown
-from misp_modules_ext.report.summary import exit_code, summary
+from misp_modules_ext.report.summary import exit_code, first_code, outcome_code, state_code, summary
 from misp_modules_ext.report.verdict import Level, Verdict, verdict
 
 __all__ = [
@@ -19,10 +19,13 @@ __all__ = [
     "Verdict",
     "check_identity",
     "exit_code",
+    "first_code",
     "from_json",
     "html_pieces",
     "json_pieces",
+    "outcome_code",
     "reasons_markdown",
+    "state_code",
     "summary",
     "to_dict",
     "to_html",

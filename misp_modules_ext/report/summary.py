@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from misp_modules_ext.model.account import REPORT_ORDER, Account, DestinationAccount
 from misp_modules_ext.model.outcome import Outcome, Reason, State
@@ -13,8 +13,9 @@ _PRECEDENCE = (2, 4, 5, 3, 1)
 
 #: What a failure of the whole submission exits with. A fault of our own is 2 as well: like a wrong configuration it
 #: needs a person and repeating alone does not help, while 1 would say "settled" and 3 "repeat" to a script.
-_PROBLEM_CODES = {"configuration": 2, "usage": 2, "ledger": 2, "internal": 2, "misp": 5, "unfinished": 3}
+_PROBLEM_CODES = {"configuration": 2, "usage": 2, "ledger": 2, "internal": 2, "unfinished": 3}
 
+_STATE_CODES = {State.MISCONFIGURED: 2, State.REFUSED: 4}
 _REFUSED = frozenset({Reason.CREDENTIALS_REFUSED, Reason.PERMISSION_REFUSED})
 
 
@@ -49,23 +50,32 @@ def exit_code(account: Account) -> int:
         0 all settled, 1 some rejected, 2 usage or configuration (or a fault of ours), 3 something pending,
         4 credentials or permission refused, 5 MISP unreachable; if several hold, the first of 2, 4, 5, 3, 1.
     """
-    codes = set(_codes(account))
+    return first_code(set(_codes(account)))
+
+
+def first_code(codes: Collection[int]) -> int:
+    """The exit code of several."""
     return next((code for code in _PRECEDENCE if code in codes), 0)
+
+
+def state_code(state: State) -> int:
+    """The exit code that a destination's state means by itself; 0 where the outcomes tell."""
+    return _STATE_CODES.get(state, 0)
+
+
+def outcome_code(outcome: Outcome, reason: Reason | None) -> int:
+    """The exit code that an outcome means; 0 when it is settled."""
+    if outcome is Outcome.PENDING:
+        return 4 if reason in _REFUSED else 3
+    return 1 if outcome is Outcome.REJECTED else 0
 
 
 def _codes(account: Account) -> Iterator[int]:
     if account.problem:
         yield _PROBLEM_CODES.get(account.problem_code, _PROBLEM_CODES["internal"])
     for destination in account.destinations:
-        if destination.state is State.MISCONFIGURED:
-            yield 2
-        if destination.state is State.REFUSED:
-            yield 4
-        for outcome, reason in _results(destination):
-            if outcome is Outcome.PENDING:
-                yield 4 if reason in _REFUSED else 3
-            elif outcome is Outcome.REJECTED:
-                yield 1
+        yield state_code(destination.state)
+        yield from (outcome_code(outcome, reason) for outcome, reason in _results(destination))
 
 
 def _results(destination: DestinationAccount) -> Iterator[tuple[Outcome, Reason | None]]:

@@ -23,10 +23,6 @@ PROBLEMS = {
         "Correct the configuration, run `misp-microsoft check`, then repeat.",
     ),
     "usage": ("The request cannot be understood.", "Correct the request, then repeat."),
-    "misp": (
-        "MISP could not be read.",
-        "Check the address and key of MISP with `misp-microsoft check`, then repeat.",
-    ),
     "ledger": (
         "The ledger cannot be used.",
         "See the message; until then nothing is taken and nothing is sent.",
@@ -42,7 +38,7 @@ PROBLEMS = {
     ),
 }
 #: Problems that are found before anything is sent.
-_BEFORE_SENDING = frozenset({"configuration", "usage", "misp", "ledger"})
+_BEFORE_SENDING = frozenset({"configuration", "usage", "ledger"})
 _MOST_STEPS = 6
 
 

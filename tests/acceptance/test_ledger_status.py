@@ -194,11 +194,11 @@ def test_a_push_by_uuid_also_takes_away(run: Run, world: World, analyst: Analyst
 
 
 def test_events_that_misp_does_not_give(run: Run, world: World, analyst: Analyst) -> None:
-    """One that is not there costs itself alone and means exit code 5; a wrong key means 4; and both are sentences."""
+    """One that is not there costs itself alone and means exit code 2; a wrong key means 4; and both are sentences."""
     world.configure(only=("microsoft",), misp=analyst.section)
     missing = "0e0e0e0e-0000-4000-8000-000000000000"
     done = run("push", missing, analyst.event, "--config", world.config)
-    assert done.returncode == 5
+    assert done.returncode == 2
     assert missing.encode() in done.stderr
     assert len(world.patterns()) == 3
     world.configure(only=("microsoft",), misp={"url": analyst.server.url, "key": "wrong"})

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from misp_modules_ext.cli.sources import from_misp, read_files, read_misp
+from misp_modules_ext.cli.sources import Found, from_misp, read_files, read_misp
 from misp_modules_ext.config.settings import MispSettings, Settings
-from misp_modules_ext.errors import UsageError
+from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, UsageError
 
 UUID = "5E1A2B3C-0000-4000-8000-00000000abcd"
 
@@ -77,3 +77,13 @@ def test_good_files_mean_no_exit_code(here: Path) -> None:
     (here / "good.json").write_text(json.dumps({"Event": {"uuid": UUID, "info": "x", "Attribute": []}}))
     found = read_files(["good.json"])
     assert (found.unread, found.codes) == ([], set())
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(UsageError, 2), (EventNotFound, 2), (MispRefused, 4), (MispError, 5)], ids=str
+)
+def test_an_event_that_misp_does_not_show_is_a_wrong_call(error: type[UsageError | MispError], code: int) -> None:
+    """MISP answered: it is not unreachable."""
+    found = Found()
+    found.note(UUID, error("No."))
+    assert found.codes == {code}

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from misp_modules_ext.cli.looking import Place, first_code, is_alive, pause_code
+from misp_modules_ext.cli.check import check
+from misp_modules_ext.cli.looking import Place, is_alive, pause_code
+from misp_modules_ext.cli.status import codes, status
 from misp_modules_ext.cli.status_output import Against, At, Status, document, show
 from misp_modules_ext.ledger import Ledger, queries, schema
 from misp_modules_ext.ledger.lease import Pause
 from misp_modules_ext.ledger.submissions import Submission
 from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.report import first_code
 from tests.support.build import NOW, destination
 
 KNOWN = queries.Destination(1, bytes(32), "microsoft", "sentinel", "", None, None, 0)
@@ -174,3 +177,50 @@ def test_a_drain_is_alive_for_a_minute() -> None:
     """It is heard of every few seconds."""
     assert is_alive(queries.Drain("w", "worker", "here", 7, 59))
     assert not is_alive(queries.Drain("w", "worker", "here", 7, 61))
+
+
+def _paused(reason: Reason, **changes: object) -> Place:
+    return Place(KNOWN._replace(pause=Pause(NOW * 1000, reason, "No."), **changes), destination())
+
+
+def test_a_pause_counts_only_while_something_waits(ledger: Ledger) -> None:
+    """What settled otherwise meanwhile needs nobody to look at old credentials."""
+    place = _paused(Reason.CREDENTIALS_REFUSED)
+    assert codes(_status(ledger, At(place, _counts(_alike(schema.SETTLED, 5, there=True))))) == set()
+    assert codes(_status(ledger, At(place, _counts(_alike(schema.DUE, 1))))) == {3, 4}
+    assert codes(_status(ledger, At(_paused(Reason.NOT_FOUND), _counts(_alike(schema.DUE, 1))))) == {2, 3}
+
+
+def test_failed_readings_are_misp_unreachable(ledger: Ledger) -> None:
+    """DESIGN.md 6: 5. What MISP does not show was read; without a key nothing is."""
+    failed = queries.Reading("0e0e0e0e-0000-4000-8000-000000000000", NOW * 1000, 3, "MISP does not answer.", False)
+    missing = failed._replace(attempts=0, missing=True)
+    assert codes(_status(ledger, readings=queries.Readings(0, 1, (failed,)))) == {5}
+    assert codes(_status(ledger, readings=queries.Readings(0, 1, (missing,)))) == set()
+    assert codes(_status(ledger, readings=queries.Readings(0, 1, (failed,)), reads=False)) == set()
+
+
+def test_the_ledgers_own_marks_are_no_reasons(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lifted cap is none, and what gives its slot away lacks room; programs and people see known codes only."""
+    counts = _counts(
+        _alike(schema.DUE, 2, wanted=False, there=True, reason="cap-lifted"),
+        _alike(schema.SKIPPED, 1, there=True, reason="evicting"),
+    )
+    found = _status(ledger, At(PLACE, counts))
+    (at,) = document(found)["destinations"]
+    assert [(wait["reason"], wait["message"]) for wait in at["waits"]] == [
+        (None, None),
+        ("capacity", Reason.CAPACITY.sentence),
+    ]
+    show(found, as_json=False)
+    shown = capsys.readouterr().out
+    assert "cap-lifted" not in shown
+    assert "evicting" not in shown
+
+
+def test_the_help_of_commands_that_look() -> None:
+    """It names all exit codes, and that a ledger is made on first use."""
+    for command, codes_told in ((status, "12345"), (check, "2345")):
+        told = command.__doc__ or ""
+        assert all(f"{code}:" in told.replace("\n", " ") for code in codes_told)
+        assert "makes the ledger on first use" in told
