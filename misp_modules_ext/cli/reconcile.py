@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from misp_modules_ext.cli import tables
 from misp_modules_ext.cli.acted import confirm, name, print_json
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, console
 from misp_modules_ext.cli.output import standard_output
@@ -128,7 +129,7 @@ def _print(found: Sequence[Comparison]) -> None:
     out = console()
     for comparison in found:
         for line in _lines(comparison):
-            out.print(line, soft_wrap=True)
+            tables.line(out, line)
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:

@@ -127,7 +127,7 @@ class Rounds:
 
     def _read(self, ledger: Ledger, settings: Settings, stores: list[Store]) -> None:
         misp = settings.misp
-        if misp is None or misp.key is None:
+        if misp is None or not settings.reads_misp:
             return
         while not self._stopping.begun and read_one(ledger, misp, stores):
             self._changed()

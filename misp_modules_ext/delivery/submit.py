@@ -291,7 +291,7 @@ def _warnings(
     events: Sequence[Event], settings: Settings, chosen: Iterable[DestinationSettings], door: str, taken: Taken
 ) -> list[str]:
     warnings = list(settings.warnings)
-    if settings.misp is None or settings.misp.key is None:
+    if not settings.reads_misp:
         warnings.append(
             "[misp] has no key, so this tool cannot read events from MISP itself: it adds and updates, and withdraws "
             "nothing."
