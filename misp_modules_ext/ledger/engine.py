@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -42,6 +43,8 @@ CONNECT = 5
 #: Runs of one transaction, the first included.
 ATTEMPTS = 8
 _READING = "misp_modules_ext_reading"
+#: While a file is made, and closed again, nobody may have connected to it.
+_making = threading.Lock()
 _patience: ContextVar[float] = ContextVar("patience", default=float(BUSY))
 
 #: SQLSTATE or driver number of errors that pass when the transaction is run again.
@@ -128,10 +131,16 @@ def patience(seconds: float) -> Iterator[None]:
 
 
 def _make_private(path: Path) -> None:
-    """Create folder and file for their owner alone: the ledger holds what MISP shares under TLP."""
+    """Create folder and file for their owner alone: the ledger holds what MISP shares under TLP.
+
+    A file that is there is not opened: closing it again would take away all locks that this process has on it (that is
+    how POSIX locks are), those of its connections included. Another process would then think itself the last one, and
+    remove what SQLite has not yet written into the file.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with _making, suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         raise LedgerError(
             f"The ledger {path} cannot be created or written: {error.strerror}. Give the service's user a folder of "

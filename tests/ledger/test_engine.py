@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -82,6 +84,25 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     run(engine, now_ms)
     assert stat.S_IMODE((tmp_path / "new/folder/ledger.db").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "new/folder").stat().st_mode) == 0o700
+
+
+def test_a_second_engine_takes_no_locks_from_the_first(tmp_path: Path) -> None:
+    """Threads that open a ledger at once make one each; another process must see that the file is in use."""
+    file = tmp_path / "ledger.db"
+    first = connect(f"sqlite:///{file}")
+    table = Table("t", MetaData(), Column("n", Integer, primary_key=True))
+    run(first, lambda c: table.create(c))
+    run(first, lambda c: c.execute(table.insert().values(n=1)))
+    connect(f"sqlite:///{file}").dispose()
+    look = (
+        f"import sqlite3; c = sqlite3.connect({str(file)!r}); print(c.execute('SELECT n FROM t').fetchall()); c.close()"
+    )
+    assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout == "[(1,)]\n"
+    # The last connection to be closed removes it, and that was not the last one.
+    assert file.with_name("ledger.db-wal").exists()
+    run(first, lambda c: c.execute(table.insert().values(n=2)))
+    assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout != "[(1,)]\n"
+    first.dispose()
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -261,6 +261,7 @@ class Model:
     def own_reading(self, view: View, now: int) -> None:
         """Our own reading of an event settles what it says."""
         event = self.events[view.event]
+        before = {name: self._passing(name) for name in event.places}
         event.failures, event.missing_since = 0, None
         if view.published:
             event.unpublished_since = None
@@ -283,7 +284,22 @@ class Model:
                     for stored in known.values():
                         stored.vouches = False
         for name in event.places:
-            self.in_line(name, self.of_event(view.event), now)
+            self.in_line(name, self.of_event(view.event), now, self._lost(name, before[name]))
+
+    def _passing(self, name: str) -> set[tuple[str, str, Observable]]:
+        """The evidence that counts at a destination."""
+        return {
+            (event, uuid_, observable)
+            for event, attributes in self.evidence.items()
+            if name in self.events[event].places
+            for uuid_, known in attributes.items()
+            for observable, stored in known.items()
+            if self._passes(stored, name)
+        }
+
+    def _lost(self, name: str, before: set[tuple[str, str, Observable]]) -> set[Observable]:
+        """What has lost some of the evidence that counted."""
+        return {observable for _, _, observable in before - self._passing(name)}
 
     def _settle(
         self, observable: Observable, stored: Evidence, view: View, attribute: Attribute, *, frozen: bool
@@ -312,13 +328,14 @@ class Model:
         if event.missing_since is None:
             event.missing_since = now
         over = now >= event.missing_since + GRACE
+        before = {name: self._passing(name) for name in event.places}
         event.read_at = None if over else event.missing_since + GRACE
         if over:
             for known in self.evidence.get(event_uuid, {}).values():
                 for stored in known.values():
                     stored.vouches = False
             for name in event.places:
-                self.in_line(name, self.of_event(event_uuid), now)
+                self.in_line(name, self.of_event(event_uuid), now, self._lost(name, before[name]))
 
     def unread(self, event_uuid: str, now: int) -> None:
         """Our own reading failed."""
@@ -363,14 +380,22 @@ class Model:
 
     # -- what goes where nothing fails ---------------------------------------------------------------------------
 
-    def in_line(self, name: str, observables: Iterable[Observable], now: int) -> None:
-        """Some observables are sent to a destination, or withdrawn, as what is known of them asks."""
+    def in_line(
+        self, name: str, observables: Iterable[Observable], now: int, lost: Collection[Observable] = ()
+    ) -> None:
+        """Some observables are sent to a destination, or withdrawn, as what is known of them asks.
+
+        What is there and has time left goes when it has lost evidence, not because what is left would be over.
+        """
         place, content = self.places[name], self.content(name)
         for observable in observables:
             if observable in place.held | place.taken:
                 continue
             entry = content.get(observable)
-            if entry is not None:
+            if entry is not None and entry.until <= now < place.until.get(observable, 0) and observable in place.sent:
+                if observable in lost:
+                    self._gone(place, observable)
+            elif entry is not None:
                 self._present(place, observable, entry, now)
             elif observable in place.sent:
                 self._gone(place, observable)
