@@ -91,7 +91,7 @@ def test_a_second_engine_takes_no_locks_from_the_first(tmp_path: Path) -> None:
     file = tmp_path / "ledger.db"
     first = connect(f"sqlite:///{file}")
     table = Table("t", MetaData(), Column("n", Integer, primary_key=True))
-    run(first, lambda c: table.create(c))
+    run(first, table.create)
     run(first, lambda c: c.execute(table.insert().values(n=1)))
     connect(f"sqlite:///{file}").dispose()
     look = (
