@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, not_, select, update
 
 from misp_modules_ext.delivery.places import LEASE_VARIABLE
 from misp_modules_ext.emulator import Emulator
@@ -98,7 +98,8 @@ def settle(address: str, patience: float = 60) -> None:
     ledger = Ledger(address)
     end = time.monotonic() + patience
     ledger.write(_retry)
-    while left := ledger.read(_left):
+    start = ledger.read(now_ms)
+    while left := ledger.read(lambda connection: _left(connection, start)):
         if time.monotonic() > end:
             raise TimeoutError(f"still due: {left}")
         ledger.write(_let_time_pass)
@@ -126,13 +127,20 @@ def _let_time_pass(connection: Connection) -> None:
     connection.execute(update(destination).values(paused_until_ms=None, failures=0))
 
 
-def _left(connection: Connection) -> dict[str, int]:
-    """What is to be done: rows by state, events to read, leases that somebody has."""
+def _left(connection: Connection, start: int) -> dict[str, int]:
+    """What is to be done: rows by state, events to read, leases that somebody has.
+
+    Args:
+        connection: in a transaction.
+        start: when the settling began, milliseconds.
+    """
     holding, event, destination = schema.holding, schema.event, schema.destination
     states = select(holding.c.state, func.count()).where(holding.c.state != schema.SETTLED).group_by(holding.c.state)
     found = {f"state {state}": number for state, number in connection.execute(states)}
-    # One that was found unpublished is read again and again: that never ends, and every round here reads it.
-    soon = (event.c.read_due_ms < now_ms(connection) + SOON_MS) & event.c.unpublished_since_ms.is_(None)
+    # One that was found unpublished is read again and again, which never ends: once from now on is enough. It may have
+    # been found so just before MISP set its flag.
+    read = event.c.unpublished_since_ms.is_not(None) & (event.c.read_ms >= start)
+    soon = (event.c.read_due_ms < now_ms(connection) + SOON_MS) & not_(read)
     reads = select(func.count()).select_from(event).where(soon)
     leases = select(func.count()).select_from(destination).where(destination.c.lease_until_ms > now_ms(connection))
     found |= {"readings": connection.execute(reads).scalar_one(), "leases": connection.execute(leases).scalar_one()}
