@@ -10,12 +10,13 @@ Traps that were measured and are avoided here (DESIGN.md 8):
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -139,13 +140,33 @@ def _make_private(path: Path) -> None:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _making, suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with _making:
+            _make(path)
     except OSError as error:
         raise LedgerError(
             f"The ledger {path} cannot be created or written: {error.strerror}. Give the service's user a folder of "
             "its own, or name another file with [ledger] url."
         ) from error
+
+
+def _make(path: Path) -> None:
+    """Create a file, or look whether the one that is there can be written, without opening it.
+
+    Raises:
+        OSError: it cannot.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        number = 0
+        if path.is_dir():
+            number = errno.EISDIR
+        elif os.statvfs(path).f_flag & os.ST_RDONLY:
+            number = errno.EROFS
+        elif not os.access(path, os.R_OK | os.W_OK):
+            number = errno.EACCES
+        if number:
+            raise OSError(number, os.strerror(number)) from None
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
