@@ -159,8 +159,10 @@ def test_two_workers_share_a_ledger(world: World, start: Start, tmp_path: Path, 
         world.config.write_text(world.config.read_text().replace(world.ledger, url))
         ledger = Ledger(url)
         names = [f"host-{number}" for number in range(250)]
-        _due(world, ledger, *names)
         workers = [start("--config", world.config, "--threads", 2) for _ in range(2)]
+        # Both obey signals and drain before there is anything to do: one alone may be through in a second.
+        _soon(lambda: len(ledger.read(lambda c: c.execute(select(schema.drain.c.holder)).all())) == len(workers))
+        _due(world, ledger, *names)
         _soon(lambda: len(world.patterns()) == len(world.defender()) == len(names))
         for worker in workers:
             _ended(worker)
