@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from misp_modules_ext.model.account import Item, ObservableAccount, that_count, worst
@@ -12,6 +12,8 @@ from misp_modules_ext.planning import Part, Plan, PlannedAttribute
 
 _ACCEPTED = Outcome.ACCEPTED
 _TEXTS = {kind: kind.value for kind in Kind}
+#: So many earlier destinations are looked at for an equal record.
+MOST_COMPARED = 3
 _THERE = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED})
 
 
@@ -55,27 +57,30 @@ class _Leaders:
 
 
 class Accountant:
-    """Accounts for one destination after the other; where all went as at an earlier one, the items are the same."""
+    """Accounts for one destination after the other.
+
+    What became of an attribute at one destination became of it at most others: there are few records for all of them.
+    """
 
     def __init__(self) -> None:
-        self._done: list[tuple[Plan, Mapping[Observable, Result], Result, tuple[Item, ...]]] = []
+        self._done: list[tuple[Plan, tuple[Item, ...]]] = []
 
     def items(
         self, plan: Plan, results: Mapping[Observable, Result], otherwise: Result, withdrawn: Taken | None = None
     ) -> tuple[Item, ...]:
         """As `account_for`."""
-        if withdrawn is not None:
-            return account_for(plan, results, otherwise, withdrawn)
-        for plan_, results_, otherwise_, items in self._done:
-            if plan_ is plan and otherwise_ == otherwise and results_ == results:
-                return items
-        made = account_for(plan, results, otherwise)
-        self._done.append((plan, results, otherwise, made))
+        earlier = [items for plan_, items in self._done if plan_ is plan]
+        made = account_for(plan, results, otherwise, withdrawn, earlier[-MOST_COMPARED:])
+        self._done.append((plan, made))
         return made
 
 
 def account_for(
-    plan: Plan, results: Mapping[Observable, Result], otherwise: Result, withdrawn: Taken | None = None
+    plan: Plan,
+    results: Mapping[Observable, Result],
+    otherwise: Result,
+    withdrawn: Taken | None = None,
+    earlier: Sequence[Sequence[Item]] = (),
 ) -> tuple[Item, ...]:
     """The outcome of every planned attribute.
 
@@ -84,9 +89,23 @@ def account_for(
         results: one result for each observable that has one.
         otherwise: the result of observables without one.
         withdrawn: what became of attributes that stay behind although they counted before.
+        earlier: accounts of the same plan at other destinations, whose records are used again where they are equal.
     """
     leaders = _Leaders(plan)
-    return tuple([_item(planned, results, otherwise, leaders, withdrawn) for planned in plan.attributes])
+    return tuple(
+        [
+            _known(_item(planned, results, otherwise, leaders, withdrawn), known)
+            for planned, *known in zip(plan.attributes, *earlier, strict=True)
+        ]
+    )
+
+
+def _known(item: Item, known: Sequence[Item]) -> Item:
+    """The item, or one that is there already and says the same."""
+    for other in known:
+        if other == item:
+            return other
+    return item
 
 
 def _item(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from misp_modules_ext.doors.common import ACTION_WAITS, run
-from misp_modules_ext.misp.requests import read_action
+from misp_modules_ext.misp.requests import Body, read_action
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.outcome import Outcome, State
 from misp_modules_ext.report import summary
@@ -41,7 +41,7 @@ def parameters(*, blocking: bool) -> dict[str, Any]:
     }
 
 
-def handle(body: bytes | str) -> Answer:
+def handle(body: Body) -> Answer:
     """Answer a call of the non-blocking module: an error for everything a person should look at.
 
     What is pending is kept and goes later: that is success.
@@ -50,7 +50,7 @@ def handle(body: bytes | str) -> Answer:
     return _answer(account, _failed(account) or _incomplete(account, Outcome.REJECTED))
 
 
-def handle_or_stop(body: bytes | str) -> Answer:
+def handle_or_stop(body: Body) -> Answer:
     """Answer a call of the blocking module.
 
     It stops the workflow for a bad configuration, refused credentials, a ledger that cannot commit, and an event that

@@ -12,12 +12,12 @@ from dataclasses import replace
 from misp_modules_ext.config import cached
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery import embedded, queue
-from misp_modules_ext.delivery.collector import paused
+from misp_modules_ext.delivery.collector import MANY, paused
 from misp_modules_ext.delivery.submit import LEAST, Order, keep, problem_account, submit
 from misp_modules_ext.errors import ConfigurationError, LedgerError, UsageError
 from misp_modules_ext.ledger.engine import patience
 from misp_modules_ext.misp.coerce import flag
-from misp_modules_ext.misp.requests import ModuleRequest
+from misp_modules_ext.misp.requests import Body, ModuleRequest
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.report import json_pieces, summary
 
@@ -26,45 +26,42 @@ log = logging.getLogger("misp_modules_ext")
 #: Seconds of MISP's patience that are kept back for the way here and back; the time for writing the answer is the
 #: submission's to keep.
 MARGIN = 1.0
-#: MISP's patience begins when it starts to send, ours when misp-modules has read everything.
-MARGIN_PER_BYTE = 20e-9
-
-
-#: As MISP writes them, attributes are about so long at least.
-BYTES_OF_AN_ATTRIBUTE = 500
+#: MISP's patience begins when it starts to send, ours when misp-modules has read everything: seconds for each
+#: attribute.
+MARGIN_PER_ATTRIBUTE = 11e-6
 
 #: An action waits so many seconds for Microsoft once all is committed: what is not answered by then goes later.
 ACTION_WAITS = 3.0
 
 
 def run(
-    door: str, body: bytes | str, read: Callable[[bytes | str], ModuleRequest], sending: float | None = None
+    door: str, body: Body, read: Callable[[Body], ModuleRequest], sending: float | None = None
 ) -> Account:
     """Do what a module call asks for; every failure is an account with its `problem`.
 
     Args:
         door: `export` or `action`.
-        body: the request as misp-modules hands it over.
+        body: the request; it is only read.
         read: how this door's requests are read.
         sending: seconds to wait for Microsoft at most, `None` for as long as MISP's patience allows.
     """
     started, clock = time.time(), time.monotonic()
     try:
-        with paused(len(body) // BYTES_OF_AN_ATTRIBUTE):
+        with paused(MANY):
             request = read(body)
         settings = cached()
         named = names(request.options.get("destinations", ""))
-        deadline = clock + time_to_answer(request.patience, len(body))
+        answering = time_to_answer(request.patience, request.attributes)
         order = Order(
             door,
             named,
             preview(request.options.get("preview", "")),
-            deadline,
+            clock + answering,
             sending,
             read_later=settings.reads_misp,
         )
         # Half of MISP's patience for the ledger at most: the rest is for taking, sending and the report.
-        with patience(time_to_answer(request.patience, len(body)) / 2):
+        with patience(answering / 2):
             account = submit(request.events, settings, order)
         account = replace(account, warnings=(*account.warnings, *request.refused))
         embedded.wake()
@@ -114,11 +111,11 @@ def preview(option: str) -> bool:
     return answer
 
 
-def time_to_answer(patience: float, size: int) -> float:
+def time_to_answer(patience: float, attributes: int) -> float:
     """Seconds from the request's arrival until the answer must be written.
 
     Args:
         patience: seconds that MISP waits.
-        size: bytes of the request.
+        attributes: how many the request brought.
     """
-    return max(LEAST, patience - MARGIN - size * MARGIN_PER_BYTE)
+    return max(LEAST, patience - MARGIN - attributes * MARGIN_PER_ATTRIBUTE)

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterable, Iterator
 
 from misp_modules_ext.doors.common import log, run
-from misp_modules_ext.misp.requests import read_export
+from misp_modules_ext.misp.requests import Body, read_export
 from misp_modules_ext.report import html_pieces
 
 #: The settings of `Plugin.Export_export_to_microsoft_…`: a flat list, the only form that MISP can run (misp.md 1.5).
@@ -32,7 +32,7 @@ _LAST_RESORT = (
 )
 
 
-def handle(body: bytes | str) -> dict[str, str]:
+def handle(body: Body) -> dict[str, str]:
     """Answer a call of the export module.
 
     Returns:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.misp.coerce import integer, text
 from misp_modules_ext.misp.decode import decode
 from misp_modules_ext.misp.parse import parse_event, parse_events
 from misp_modules_ext.model.misp import Event
+
+#: A call as misp-modules hands it over: its body, or what it has made of that.
+Body: TypeAlias = bytes | str | dict[str, Any]
 
 #: MISP gives up after this many seconds unless an administrator set `Plugin.Export_timeout` or `…Action_timeout`.
 PATIENCE = 10.0
@@ -32,8 +35,13 @@ class ModuleRequest:
     patience: float = PATIENCE
     refused: tuple[str, ...] = ()
 
+    @property
+    def attributes(self) -> int:
+        """How many attributes were sent."""
+        return sum(len(event.kept_out or event.attributes) for event in self.events)
 
-def read_export(body: bytes | str) -> ModuleRequest:
+
+def read_export(body: Body) -> ModuleRequest:
     """Read the call of an export module: `{"module", "config", "data": [event], "timeout"?}`.
 
     Raises:
@@ -49,7 +57,7 @@ def read_export(body: bytes | str) -> ModuleRequest:
     return ModuleRequest(tuple(events), _options(request.get("config")), _patience(request), tuple(refused))
 
 
-def read_action(body: bytes | str) -> ModuleRequest:
+def read_action(body: Body) -> ModuleRequest:
     """Read the call of an action module: `{"module", "data": {"Event": …}, "params"}`.
 
     A whole event counts as published, because MISP runs a publish workflow before it sets the flag. The triggers that
@@ -88,9 +96,9 @@ def _counted(event: Event) -> str:
     return "unknown number of" if event.attribute_count is None else str(event.attribute_count)
 
 
-def _decode(body: bytes | str) -> dict[str, Any]:
+def _decode(body: Body) -> dict[str, Any]:
     try:
-        request = decode(body)
+        request = body if isinstance(body, dict) else decode(body)
     except ValueError as error:
         raise UsageError(f"The request is no JSON ({error}). Was this sent by MISP?") from error
     if not isinstance(request, dict):

@@ -8,7 +8,7 @@ from misp_modules_ext.delivery.submit import LEAST
 from misp_modules_ext.doors import action, export
 from misp_modules_ext.doors.common import names, preview, run, time_to_answer
 from misp_modules_ext.errors import UsageError
-from misp_modules_ext.misp.requests import ModuleRequest
+from misp_modules_ext.misp.requests import Body, ModuleRequest
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,14 @@ def test_a_mistyped_preview_sends_nothing() -> None:
 def test_the_answer_comes_before_misps_patience_ends() -> None:
     """A margin for the way, larger for large requests, and never no time at all."""
     assert 8 < time_to_answer(10, 1000) < 10
-    assert time_to_answer(10, 50_000_000) < time_to_answer(10, 1000)
+    assert time_to_answer(10, 100_000) < time_to_answer(10, 1000)
     assert time_to_answer(1, 1000) == LEAST
 
 
 def test_a_defect_is_an_account_and_not_an_exception() -> None:
     """Whatever a door's reading raises, MISP's modules stay alive, and the text of the exception stays out."""
 
-    def broken(body: bytes | str) -> ModuleRequest:
+    def broken(body: Body) -> ModuleRequest:
         raise KeyError("secret detail")
 
     account = run("export", b"{}", broken)
