@@ -18,7 +18,7 @@ from misp_modules_ext.model.account import Account, Item, ObservableAccount
 from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.report.as_json import explanation
 from misp_modules_ext.report.diff import differing
-from misp_modules_ext.report.text import escape_character, iso, moment, number, one_line, prose, shorten
+from misp_modules_ext.report.text import escape_character, moment, number, one_line, prose, shorten
 from misp_modules_ext.report.view import Row
 
 #: Characters of a value that are shown before it is folded.
@@ -83,21 +83,37 @@ class RowWriter:
         self._names = [escape(one_line(destination.name)) for destination in account.destinations]
         self._titles = {event.uuid: escape(shorten(one_line(event.info) or event.uuid, 60)) for event in account.events}
         self._filtered = filtered
+        #: What cards say of their destinations.
+        self._said = {destination.message for destination in account.destinations}
         self._places: dict[tuple[int, ...], tuple[str, str]] = {}
 
-    def __call__(self, rows: Iterable[Row]) -> Markup:
-        """The rows as HTML, one a line."""
-        return Markup("\n".join(map(self._row, rows)))  # noqa: S704 - every text in it went through html.escape
+    def __call__(self, rows: Iterable[Row], *, brief: bool = False) -> Markup:
+        """The rows as HTML, one a line.
 
-    def _row(self, row: Row) -> str:
+        End tags and quotes that HTML allows to leave out are left out: of a large event the page is nearly all rows.
+
+        Args:
+            rows: all with one outcome.
+            brief: name the reason and the outcome only; what they mean stands once on the page.
+        """
+        lines = [self._row(row, brief=brief) for row in rows]
+        return Markup("\n".join(lines))  # noqa: S704 - every text in it went through html.escape
+
+    def _row(self, row: Row, *, brief: bool) -> str:
         item = row.item
         marks, where = self._where(tuple(row.places))
-        cells = (
-            f'<td class="value" title="attribute {escape(item.attribute)}">{value(item.value)}{_parts(item)}</td>'
-            f"<td>{_type(item)}</td><td>{badge(item.outcome)}</td><td>{_why(item)}</td><td>{where}</td>"
-            f"<td>{' to '.join(map(_day, row.expires))}</td>"
+        outcome = item.outcome.value if brief else badge(item.outcome)
+        return (
+            f'<tr{marks}><td title="attribute {escape(item.attribute)}">{value(item.value)}{_parts(item)}'
+            f"<td>{_type(item)}<td>{outcome}<td>{self._brief(item) if brief else _why(item)}<td>{where}"
+            f"<td>{' to '.join(map(_day, row.expires))}</td>{self._event(item)}"
         )
-        return f"<tr{marks}>{cells}{self._event(item)}</tr>"
+
+    def _brief(self, item: Item) -> str:
+        """Why, without what stands elsewhere on the page."""
+        if item.message and item.message not in self._said:
+            return _why(item)
+        return f"{_code(item.reason) if item.reason else ''}{_notes(item)}"
 
     def _event(self, item: Item) -> str:
         """The event's cell; an account of one event names it once, above the table."""
@@ -117,7 +133,7 @@ class RowWriter:
         if not self._filtered:
             return ""
         everywhere = len(places) == len(self._names)
-        return f' class="{"all" if everywhere else " ".join(f"d{place}" for place in places)}"'
+        return " class=all" if everywhere else f' class="{" ".join(f"d{place}" for place in places)}"'
 
     def _named(self, places: tuple[int, ...]) -> str:
         count, every = len(places), len(self._names)
@@ -134,7 +150,7 @@ def _type(item: Item) -> str:
     kinds = {part.kind for part in item.observables} - {item.type}
     if len(item.observables) != 1 or not kinds:
         return name
-    return f'{name}<small class="kind">{escape(kinds.pop())}</small>'
+    return f"{name}<small>{escape(kinds.pop())}</small>"
 
 
 def _parts(item: Item) -> str:
@@ -154,11 +170,14 @@ def _part(part: ObservableAccount, item: Item) -> str:
     return f"<li>{escape(part.kind)} {value(part.value)}{outcome}{why}</li>"
 
 
+def _notes(item: Item) -> str:
+    return "".join(f'<span class="note">{sentence(note)}</span>' for note in (*_changes(item), *item.notes))
+
+
 def _why(item: Item) -> str:
-    notes = "".join(f'<span class="note">{sentence(note)}</span>' for note in (*_changes(item), *item.notes))
     code = _code(item.reason) if item.reason else ""
     message = item.message or (item.reason.meaning if item.reason else "")
-    return f"{code}{sentence(message)}{notes}"
+    return f"{code}{sentence(message)}{_notes(item)}"
 
 
 def _changes(item: Item) -> Iterator[str]:
@@ -171,9 +190,9 @@ def _changes(item: Item) -> Iterator[str]:
 
 
 def _code(reason: Reason) -> str:
-    return f'<b class="code">{reason.code}</b> '
+    return f"<b class=code>{reason.code}</b> "
 
 
 @lru_cache(maxsize=1024)
 def _day(seconds: int) -> str:
-    return f'<time datetime="{iso(seconds)}">{moment(seconds):%Y-%m-%d}</time>'
+    return f"{moment(seconds):%Y-%m-%d}"

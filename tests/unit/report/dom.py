@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 
 #: HTML Living Standard, 13.1.2: void elements have no end tag; `rect` and `path` are SVG and close themselves here.
 VOID = frozenset({"br", "circle", "img", "input", "link", "meta", "path", "rect"})
+#: 13.1.2.4: elements without an end tag end where one of these begins, or their parent ends.
+ENDED_BY = {"td": {"td", "th", "tr"}, "tr": {"tr"}}
 
 
 @dataclass(eq=False)
@@ -65,6 +67,8 @@ class _Builder(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         names = [name for name, _ in attrs]
         assert len(names) == len(set(names)), f"<{tag}> has an attribute twice: {names}"
+        while tag in ENDED_BY.get(self.open[-1].tag, ()):
+            self.open.pop()
         element = Element(tag, dict(attrs))
         self.open[-1].children.append(element)
         if tag not in VOID:
@@ -77,6 +81,8 @@ class _Builder(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in VOID:
             return
+        while self.open[-1].tag != tag and self.open[-1].tag in ENDED_BY:
+            self.open.pop()
         assert self.open[-1].tag == tag, f"</{tag}> where <{self.open[-1].tag}> is open"
         self.open.pop()
 
