@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from misp_modules_ext.delivery.drain import BUSY, Drained, Place, drain
+from misp_modules_ext.delivery.drain import AT_HAND, BUSY, Drained, Place, drain
 from misp_modules_ext.delivery.sender import TROUBLE
 from misp_modules_ext.delivery.stopping import Stopping
 from misp_modules_ext.errors import DestinationError, LedgerError
@@ -23,6 +23,7 @@ from misp_modules_ext.model.outcome import Reason, State
 #: Seconds between two looks at the ledger while another process sends.
 LOOK = 0.2
 
+_IN_THE_BACKGROUND = Drained(message="Not everything was answered in time; it goes on in the background.")
 _stopping = Stopping()
 _threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
@@ -53,7 +54,8 @@ class Courier:
     """
 
     def __init__(self, place: Place, settled: Settled, deadline: float | None) -> None:
-        self._place = place._replace(troubled=self._hear, stopping=_stopping)
+        self._own = Stopping()
+        self._place = place._replace(troubled=self._hear, stopping=self._own)
         self._trouble: DestinationError | None = None
         self._settled = settled
         self._deadline = deadline
@@ -69,12 +71,25 @@ class Courier:
 
     def drained(self) -> Drained:
         """How it went so far."""
-        if self._drained is not None:
-            return self._drained
+        done = self._drained
+        if done is not None and not (self._own.begun and self._left(done)):
+            return done
         trouble = self._trouble
         if trouble is not None:
             return Drained(*TROUBLE[type(trouble)], str(trouble))
-        return Drained(message="Not everything was answered in time; it goes on in the background.")
+        return _IN_THE_BACKGROUND
+
+    def _left(self, done: Drained) -> bool:
+        """Whether it ended for want of time and not of anything else."""
+        return done.state is State.OK and done.reason is Reason.NOT_IN_TIME and done.sent < len(self._numbers)
+
+    def hand_over(self) -> None:
+        """Begin no more requests when there are many: whoever drains goes on, in portions.
+
+        What is at hand for a large event takes memory and time that its account needs now.
+        """
+        if self.sends() and len(self._numbers) > AT_HAND:
+            self._own.begin()
 
     def _hear(self, error: DestinationError | None) -> None:
         self._trouble = error
@@ -107,7 +122,8 @@ class Courier:
 
     def _run(self) -> None:
         try:
-            self._drained = self._send()
+            with _stopping.telling(self._own.begin):
+                self._drained = self._send()
         except LedgerError as error:
             self._drained = Drained(State.PAUSED, Reason.NOT_IN_TIME, str(error))
         except Exception as error:

@@ -104,6 +104,8 @@ def submit(
         _watch(list(couriers.values()), watch)
     for courier in couriers.values():
         courier.wait()
+    for courier in couriers.values():
+        courier.hand_over()
     with paused(attributes):
         accountant = Accountant()
         accounts = tuple(

@@ -7,7 +7,8 @@ in `data`: also for a bad configuration, refused credentials, an empty or a stra
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+import io
+from collections.abc import Iterable
 
 from misp_modules_ext.doors.common import log, run
 from misp_modules_ext.misp.requests import Body, read_export
@@ -40,19 +41,20 @@ def handle(body: Body) -> dict[str, str]:
     """
     account = run("export", body, read_export)
     try:
-        page = "".join(_encoded(html_pieces(account)))
+        page = _encoded(html_pieces(account))
     except Exception:  # noqa: BLE001 - an empty download would tell the analyst nothing
         log.exception("the report could not be rendered")
-        page = "".join(_encoded([_LAST_RESORT]))
+        page = _encoded([_LAST_RESORT])
     return {"data": page}
 
 
-def _encoded(pieces: Iterable[str]) -> Iterator[str]:
-    """The base64 of a text, piece by piece: the report of a large event is there once only."""
-    rest = b""
+def _encoded(pieces: Iterable[str]) -> str:
+    """The base64 of a text, made piece by piece: the report of a large event is not there three times."""
+    made, rest = io.BytesIO(), b""
     for piece in pieces:
         rest += piece.encode("utf-8", "replace")
         whole = len(rest) // 3 * 3
-        yield base64.b64encode(rest[:whole]).decode("ascii")
+        made.write(base64.b64encode(rest[:whole]))
         rest = rest[whole:]
-    yield base64.b64encode(rest).decode("ascii")
+    made.write(base64.b64encode(rest))
+    return str(made.getbuffer(), "ascii")

@@ -101,7 +101,7 @@ class RowWriter:
 
     def _row(self, row: Row, *, brief: bool) -> str:
         item = row.item
-        marks, where = self._where(tuple(row.places))
+        marks, where = self._where(row.places)
         outcome = item.outcome.value if brief else badge(item.outcome)
         return (
             f'<tr{marks}><td title="attribute {escape(item.attribute)}">{value(item.value)}{_parts(item)}'

@@ -50,8 +50,7 @@ class TypeBar:
     segments: tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """What became of one attribute at all destinations where the same became of it.
 
     Attributes:
@@ -60,7 +59,7 @@ class Row:
     """
 
     item: Item
-    places: list[int]
+    places: tuple[int, ...]
 
     @property
     def expires(self) -> list[int]:
@@ -142,15 +141,19 @@ def groups(account: Account) -> list[Group]:
 
 def rows(account: Account) -> Iterator[Row]:
     """A row for each attribute and for each different thing that became of it."""
+    # There are few combinations of destinations: one tuple for all rows with the same.
+    combinations: dict[tuple[int, ...], tuple[int, ...]] = {}
     for places in by_attribute(account):
-        found: list[Row] = []
+        found: list[tuple[Item, list[int]]] = []
         for place, item in places:
-            same = next((row for row in found if row.item == item), None)
+            same = next((there for other, there in found if other is item or other == item), None)
             if same is None:
-                found.append(Row(item, [place]))
+                found.append((item, [place]))
             else:
-                same.places.append(place)
-        yield from found
+                same.append(place)
+        for item, there in found:
+            combination = tuple(there)
+            yield Row(item, combinations.setdefault(combination, combination))
 
 
 def _pages(members: list[Row], room: int) -> Iterator[Page]:

@@ -45,7 +45,7 @@ def test_equal_results_share_a_row_and_different_ones_do_not() -> None:
     late = replace(A, outcome=Outcome.PENDING, reason=Reason.THROTTLED, observables=())
     account = samples.account(*(samples.destination(n, [i, B]) for n, i in (("x", A), ("y", late), ("z", A))))
     found = [(row.item, row.places) for row in view.rows(account)]
-    assert found == [(A, [0, 2]), (late, [1]), (B, [0, 1, 2])]
+    assert found == [(A, (0, 2)), (late, (1,)), (B, (0, 1, 2))]
 
 
 def test_destinations_in_another_order_are_matched() -> None:
