@@ -63,16 +63,29 @@ class Accountant:
     """
 
     def __init__(self) -> None:
-        self._done: list[tuple[Plan, tuple[Item, ...]]] = []
+        self._done: list[_Done] = []
 
     def items(
         self, plan: Plan, results: Mapping[Observable, Result], otherwise: Result, withdrawn: Taken | None = None
     ) -> tuple[Item, ...]:
         """As `account_for`."""
-        earlier = [items for plan_, items in self._done if plan_ is plan]
-        made = account_for(plan, results, otherwise, withdrawn, earlier[-MOST_COMPARED:])
-        self._done.append((plan, made))
+        earlier = [done for done in self._done if done.plan is plan]
+        for done in earlier:
+            if withdrawn is None and not done.withdrawn and done.otherwise == otherwise and done.results == results:
+                return done.items
+        made = account_for(plan, results, otherwise, withdrawn, [done.items for done in earlier[-MOST_COMPARED:]])
+        self._done.append(_Done(plan, results, otherwise, withdrawn is not None, made))
         return made
+
+
+class _Done(NamedTuple):
+    """The account of one destination, and what it was made of."""
+
+    plan: Plan
+    results: Mapping[Observable, Result]
+    otherwise: Result
+    withdrawn: bool
+    items: tuple[Item, ...]
 
 
 def account_for(

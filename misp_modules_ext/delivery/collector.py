@@ -35,15 +35,16 @@ def paused(records: int) -> Iterator[None]:
         yield
     finally:
         _end()
-        if records >= _VERY_MANY:
-            _give_back()
+        give_back(records)
 
 
-def _give_back() -> None:
-    """Give free memory back to the system: the C library keeps it, and a service lives for months after a large event.
+def give_back(records: int) -> None:
+    """Give free memory back to the system after many records: the C library keeps it, and a service lives for months.
 
     Only the GNU C library has a call for that.
     """
+    if records < _VERY_MANY:
+        return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

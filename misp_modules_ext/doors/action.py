@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from misp_modules_ext.doors.common import ACTION_WAITS, run
+from misp_modules_ext.doors.common import ACTION_WAITS, answer
 from misp_modules_ext.misp.requests import Body, read_action
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.outcome import Outcome, State
@@ -46,8 +46,7 @@ def handle(body: Body) -> Answer:
 
     What is pending is kept and goes later: that is success.
     """
-    account = run("action", body, read_action, ACTION_WAITS)
-    return _answer(account, _failed(account) or _incomplete(account, Outcome.REJECTED))
+    return answer("action", body, read_action, _loud, ACTION_WAITS)
 
 
 def handle_or_stop(body: Body) -> Answer:
@@ -56,11 +55,18 @@ def handle_or_stop(body: Body) -> Answer:
     It stops the workflow for a bad configuration, refused credentials, a ledger that cannot commit, and an event that
     cannot be read: then nothing was committed, or nothing will go until somebody acts.
     """
-    account = run("action", body, read_action, ACTION_WAITS)
-    return _answer(account, _failed(account))
+    return answer("action", body, read_action, _quiet, ACTION_WAITS)
 
 
-def _answer(account: Account, error: str) -> Answer:
+def _loud(account: Account) -> Answer:
+    return _told(_failed(account) or _incomplete(account, Outcome.REJECTED))
+
+
+def _quiet(account: Account) -> Answer:
+    return _told(_failed(account))
+
+
+def _told(error: str) -> Answer:
     return {"error": error} if error else {"data": True}
 
 

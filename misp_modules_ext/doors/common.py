@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from misp_modules_ext.config import cached
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery import embedded, queue
-from misp_modules_ext.delivery.collector import MANY, paused
+from misp_modules_ext.delivery.collector import MANY, give_back, paused
 from misp_modules_ext.delivery.submit import LEAST, Order, keep, problem_account, submit
 from misp_modules_ext.errors import ConfigurationError, LedgerError, UsageError
 from misp_modules_ext.ledger.engine import patience
@@ -22,6 +23,8 @@ from misp_modules_ext.model.account import Account
 from misp_modules_ext.report import json_pieces, summary
 
 log = logging.getLogger("misp_modules_ext")
+
+Answer = TypeVar("Answer")
 
 #: Seconds of MISP's patience that are kept back for the way here and back; the time for writing the answer is the
 #: submission's to keep.
@@ -34,17 +37,37 @@ MARGIN_PER_ATTRIBUTE = 11e-6
 ACTION_WAITS = 3.0
 
 
-def run(
-    door: str, body: Body, read: Callable[[Body], ModuleRequest], sending: float | None = None
-) -> Account:
+def answer(
+    door: str,
+    body: Body,
+    read: Callable[[Body], ModuleRequest],
+    render: Callable[[Account], Answer],
+    sending: float | None = None,
+) -> Answer:
     """Do what a module call asks for; every failure is an account with its `problem`.
 
     Args:
         door: `export` or `action`.
         body: the request; it is only read.
         read: how this door's requests are read.
+        render: makes the answer of the account.
         sending: seconds to wait for Microsoft at most, `None` for as long as MISP's patience allows.
     """
+    account, settings = _run(door, body, read, sending)
+    # The events are gone now, and the answer needs as much.
+    give_back(max((len(destination.items) for destination in account.destinations), default=0))
+    try:
+        return render(account)
+    finally:
+        if settings is not None:
+            _keep(settings, account)
+
+
+def _run(
+    door: str, body: Body, read: Callable[[Body], ModuleRequest], sending: float | None
+) -> tuple[Account, Settings | None]:
+    """The account, and where to keep it when it belongs into the ledger."""
+    keeping: Settings | None = None
     started, clock = time.time(), time.monotonic()
     try:
         with paused(MANY):
@@ -66,7 +89,7 @@ def run(
         account = replace(account, warnings=(*account.warnings, *request.refused))
         embedded.wake()
         queue.wake(settings)
-        _keep(settings, account)
+        keeping = settings
     except ConfigurationError as error:
         account = problem_account(door, str(error), "configuration", started)
     except UsageError as error:
@@ -78,7 +101,7 @@ def run(
         problem = f"Unexpected {type(error).__name__}. This is a defect: please report it, with the service's log."
         account = problem_account(door, problem, "internal", started)
     log.info("%s %s: %s", account.door, account.submission, summary(account))
-    return account
+    return account, keeping
 
 
 def _keep(settings: Settings, account: Account) -> None:

@@ -10,8 +10,9 @@ import base64
 import io
 from collections.abc import Iterable
 
-from misp_modules_ext.doors.common import log, run
+from misp_modules_ext.doors.common import answer, log
 from misp_modules_ext.misp.requests import Body, read_export
+from misp_modules_ext.model.account import Account
 from misp_modules_ext.report import html_pieces
 
 #: The settings of `Plugin.Export_export_to_microsoft_…`: a flat list, the only form that MISP can run (misp.md 1.5).
@@ -39,13 +40,15 @@ def handle(body: Body) -> dict[str, str]:
     Returns:
         `{"data": <the HTML report in base64>}`, whatever happens.
     """
-    account = run("export", body, read_export)
+    return {"data": answer("export", body, read_export, _page)}
+
+
+def _page(account: Account) -> str:
     try:
-        page = _encoded(html_pieces(account))
+        return _encoded(html_pieces(account))
     except Exception:  # noqa: BLE001 - an empty download would tell the analyst nothing
         log.exception("the report could not be rendered")
-        page = _encoded([_LAST_RESORT])
-    return {"data": page}
+        return _encoded([_LAST_RESORT])
 
 
 def _encoded(pieces: Iterable[str]) -> str:

@@ -67,6 +67,8 @@ class Plan:
 
     def bare(self) -> Plan:
         """The same without evidence and indicators, which are most of its memory: what an account needs of it."""
+        if not self.merged:
+            return self
         return Plan(tuple(map(_bare, self.attributes)), (), self.leaders())
 
 

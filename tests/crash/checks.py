@@ -64,17 +64,26 @@ def needless(carried: Sequence[Carried], killed: Sequence[float]) -> list[str]:
         f"{key}: {one} and {two}"
         for key, items in by_value(carried).items()
         for one, two in pairwise(items)
-        if one.content == two.content
-        and one.accepted
-        and not deaths.between(one.who, one.began, min(two.began, one.ended + WRITING))
+        if _says_again(one, two, deaths) and not one.cut
     ]
 
 
-def too_often(carried: Sequence[Carried], changes: Mapping[tuple[str, str], int]) -> list[str]:
-    """Values whose content changed more often than anybody touched them."""
+def _says_again(one: Carried, two: Carried, deaths: Deaths) -> bool:
+    same = one.content == two.content and one.accepted
+    return same and not deaths.between(one.who, one.began, min(two.began, one.ended + WRITING))
+
+
+def too_often(carried: Sequence[Carried], killed: Sequence[float], changes: Mapping[tuple[str, str], int]) -> list[str]:
+    """Values whose content changed more often than anybody touched them.
+
+    Of a description that is cut, another end looks the same.
+    """
+    deaths = Deaths(carried, killed)
     found = []
     for key, items in by_value(carried).items():
-        turns = 1 + sum(one.content != two.content for one, two in pairwise(items))
+        turns = 1 + sum(
+            one.content != two.content or (one.cut and _says_again(one, two, deaths)) for one, two in pairwise(items)
+        )
         if turns > changes[key]:
             found.append(f"{key}: {turns} contents for {changes[key]} changes: {[i.content for i in items]}")
     return found

@@ -45,6 +45,11 @@ class Carried:
     who: str
     accepted: bool
 
+    @property
+    def cut(self) -> bool:
+        """Whether the content is longer than what the destination takes."""
+        return "\\u2026" in self.content
+
 
 class Recorder:
     """Listens between the emulator's HTTP layer and its core.

@@ -6,7 +6,7 @@ import pytest
 
 from misp_modules_ext.delivery.submit import LEAST
 from misp_modules_ext.doors import action, export
-from misp_modules_ext.doors.common import names, preview, run, time_to_answer
+from misp_modules_ext.doors.common import answer, names, preview, time_to_answer
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.misp.requests import Body, ModuleRequest
 
@@ -45,7 +45,7 @@ def test_a_defect_is_an_account_and_not_an_exception() -> None:
     def broken(body: Body) -> ModuleRequest:
         raise KeyError("secret detail")
 
-    account = run("export", b"{}", broken)
+    account = answer("export", b"{}", broken, lambda made: made)
     assert account.problem_code == "internal"
     assert "KeyError" in account.problem
     assert "secret detail" not in account.problem
@@ -63,7 +63,7 @@ def test_actions_answer_an_error_that_is_a_string(handle: object, monkeypatch: p
     """A list or object would be logged as "Array"."""
     monkeypatch.setenv("RH_ISAC_CONF", "/nonexistent/rh-isac.conf")
     assert callable(handle)
-    answer = handle(b'{"data": {"Event": {"info": "x", "attribute_count": 0, "Attribute": [], "Object": []}}}')
-    assert set(answer) == {"error"}
-    assert isinstance(answer["error"], str)
-    assert "rh-isac.conf" in answer["error"]
+    said = handle(b'{"data": {"Event": {"info": "x", "attribute_count": 0, "Attribute": [], "Object": []}}}')
+    assert set(said) == {"error"}
+    assert isinstance(said["error"], str)
+    assert "rh-isac.conf" in said["error"]
