@@ -67,6 +67,25 @@ def results(
     return found
 
 
+class Results:
+    """Results of one destination after the other; where nothing was sent and all stand alike, they are the same."""
+
+    def __init__(self, named: Mapping[int, Observable]) -> None:
+        self._named = named
+        self._done: list[tuple[Mapping[int, Standing], Mapping[Observable, Result]]] = []
+
+    def of(self, settled: Settled, rows: Rows | None, drained: Drained | None) -> Mapping[Observable, Result]:
+        """As `results`."""
+        if rows is not None or drained is not None:
+            return results(settled, rows, self._named, drained)
+        for standings, found in self._done:
+            if standings == settled.standings:
+                return found
+        made = results(settled, None, self._named, None)
+        self._done.append((settled.standings, made))
+        return made
+
+
 def _result(standing: Standing, row: Holding | None, drained: Drained | None) -> Result:
     """Of one that was due."""
     if drained is None:

@@ -21,7 +21,7 @@ from misp_modules_ext.delivery.courier import Courier
 from misp_modules_ext.delivery.drain import Drained, Place
 from misp_modules_ext.delivery.places import base_url_of, holder, place_of
 from misp_modules_ext.delivery.sender import Policy
-from misp_modules_ext.delivery.standing import Withdrawals, results, with_outdated
+from misp_modules_ext.delivery.standing import Results, Withdrawals, with_outdated
 from misp_modules_ext.delivery.taking import take_read
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import LedgerError, UsageError
@@ -107,10 +107,9 @@ def submit(
     for courier in couriers.values():
         courier.hand_over()
     with paused(attributes):
-        accountant = Accountant()
+        books = (Results(taken.named), Accountant())
         accounts = tuple(
-            _account(ledger, settings, order, destination, stores, taken, couriers, accountant)
-            for destination in chosen
+            _account(ledger, settings, order, destination, stores, taken, couriers, books) for destination in chosen
         )
     return Account(
         submission=submission,
@@ -197,8 +196,9 @@ def _account(
     stores: Mapping[str, Store],
     taken: Taken,
     couriers: dict[str, Courier],
-    accountant: Accountant,
+    books: tuple[Results, Accountant],
 ) -> DestinationAccount:
+    standing, accountant = books
     rules = RuleSet.of(destination)
     plan = taken.plans[rules]
     store = stores.get(destination.name)
@@ -216,7 +216,7 @@ def _account(
     rows = courier.rows(settled.withdrawing) if courier is not None else {}
     drained = courier.drained() if courier is not None else None
     look = courier.rows if courier is not None else None
-    found = with_outdated(results(settled, look, taken.named, drained), plan, taken.stale)
+    found = with_outdated(standing.of(settled, look, drained), plan, taken.stale)
     lost_by, kept = taken.lost_by.get(rules, ()), taken.kept.get(rules, ())
     withdrawals = Withdrawals(lost_by, settled, rows, drained, kept)
     left = withdrawals.of if lost_by or kept else None
