@@ -66,6 +66,33 @@ def test_the_caller_stops_waiting_and_the_sending_goes_on(shelf: Shelf) -> None:
     _until(lambda: shelf.states(0) == [schema.SETTLED])
 
 
+@pytest.mark.parametrize(("at_hand", "left"), [(1, True), (5, False)])
+def test_of_a_large_submission_the_rest_is_left_to_the_drain(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, at_hand: int, left: bool
+) -> None:
+    """What is under way is finished, nothing else begins, and no word says that all was done; a small one goes on."""
+    monkeypatch.setattr("misp_modules_ext.delivery.courier.AT_HAND", at_hand)
+    inside, release = threading.Event(), threading.Event()
+
+    def hang(_: int) -> None:
+        inside.set()
+        release.wait(20)
+
+    shelf.before = hang
+    numbers = range(5)
+    courier = _courier(shelf, *numbers, seconds=0.3)
+    assert inside.wait(20)
+    courier.wait()
+    courier.hand_over()
+    release.set()
+    _until(lambda: not courier.sends())
+    assert (schema.DUE in shelf.states(*numbers)) is left
+    assert ("goes on in the background" in courier.drained().message) is left
+    drain(shelf.place())
+    assert set(shelf.states(*numbers)) == {schema.SETTLED}
+    assert sum(shelf.destination.requests) == len(numbers)
+
+
 def test_a_caller_who_stops_waiting_learns_what_holds_it_up(shelf: Shelf) -> None:
     """Microsoft answers 503 and the request is being repeated: that is the reason, not the short time."""
     met = threading.Event()
