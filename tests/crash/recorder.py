@@ -46,9 +46,9 @@ class Carried:
     accepted: bool
 
     @property
-    def cut(self) -> bool:
-        """Whether the content is longer than what the destination takes."""
-        return "\\u2026" in self.content
+    def partial(self) -> bool:
+        """Whether the destination shows less than what the ledger compares: no labels, one link, few facts."""
+        return self.api == "defender"
 
 
 class Recorder:
