@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 
 from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.model.indicator import Action, Indicator, Kind, Observable, Reference, Severity
+from misp_modules_ext.model.indicator import Action, Context, Indicator, Kind, Observable, Reference, Severity
 from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Sharing, Tag, Tlp
 
 _ATTRIBUTE = 1
 _HEADER = 1
-_INDICATOR = 1
+_INDICATOR = 2
 
 
 def write_attribute(attribute: Attribute) -> bytes:
@@ -138,6 +138,7 @@ def write_indicator(indicator: Indicator) -> bytes:
             [list(reference) for reference in indicator.references],
             indicator.valid_from,
             indicator.valid_until,
+            list(indicator.context),
         ]
     )
 
@@ -148,9 +149,8 @@ def read_indicator(document: bytes) -> Indicator:
     Raises:
         LedgerError: the document is damaged, or of a layout that this version does not know.
     """
-    kind, value, title, severity, confidence, threat, action, tlp, labels, facts, references, start, until = _parts(
-        document, _INDICATOR
-    )
+    parts = _parts(document, _INDICATOR)
+    kind, value, title, severity, confidence, threat, action, tlp, labels, facts, references, start, until = parts[:13]
     return Indicator(
         observable=Observable(Kind(kind), value),
         title=title,
@@ -164,17 +164,31 @@ def read_indicator(document: bytes) -> Indicator:
         references=tuple(Reference(*reference) for reference in references),
         valid_from=start,
         valid_until=until,
+        context=_read_context(*parts[13:]),
     )
 
 
-def _parts(document: bytes, known: int) -> list[Any]:
+def _read_context(told: list[list[Any]] | None = None) -> Context:
+    """Layout 1 had none."""
+    if told is None:
+        return Context()
+    phases, techniques, actors, malware = told
+    return Context(
+        tuple((chain, phase) for chain, phase in phases),
+        tuple((technique, name) for technique, name in techniques),
+        tuple(actors),
+        tuple(malware),
+    )
+
+
+def _parts(document: bytes, newest: int) -> list[Any]:
     try:
         layout: Any
         parts: list[Any]
         layout, *parts = orjson.loads(document)
     except (ValueError, TypeError) as error:
         raise LedgerError("A document in the ledger is damaged. Restore the ledger from a backup.") from error
-    if layout != known:
+    if layout not in range(1, newest + 1):
         raise LedgerError(
             f"The ledger holds documents of layout {layout}, which a newer version wrote. Update this one."
         )

@@ -95,6 +95,25 @@ class Reference(NamedTuple):
     url: str = ""
 
 
+class Context(NamedTuple):
+    """What is known about the threat behind a value; each list sorted, without repetition.
+
+    Attributes:
+        phases: STIX 2.1 kill chain phases, `(kill_chain_name, phase_name)`.
+        techniques: of MITRE ATT&CK, `(id, name)`, for example `("T1566.001", "Spearphishing Attachment")`.
+        actors: names of threat actors.
+        malware: names of malware families and tools.
+    """
+
+    phases: tuple[tuple[str, str], ...] = ()
+    techniques: tuple[tuple[str, str], ...] = ()
+    actors: tuple[str, ...] = ()
+    malware: tuple[str, ...] = ()
+
+
+NO_CONTEXT = Context()
+
+
 class Evidence(NamedTuple):
     """That one attribute of one event vouches for one observable, with the context it gives.
 
@@ -105,6 +124,8 @@ class Evidence(NamedTuple):
         labels: names of exportable, non-local tags, plus configured ones; sorted.
         valid_from: seconds since 1970 UTC.
         valid_until: seconds since 1970 UTC.
+        action: what it asks Defender to do on a match.
+        context: what its tags say about the threat.
     """
 
     observable: Observable
@@ -119,6 +140,8 @@ class Evidence(NamedTuple):
     facts: tuple[str, ...]
     valid_from: int
     valid_until: int
+    action: Action = Action.AUDIT
+    context: Context = NO_CONTEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +155,7 @@ class Indicator:
         valid_from: seconds since 1970 UTC.
         valid_until: seconds since 1970 UTC.
         confidence: 0-100.
+        context: that of all evidence.
     """
 
     observable: Observable
@@ -146,6 +170,7 @@ class Indicator:
     references: tuple[Reference, ...]
     valid_from: int
     valid_until: int
+    context: Context = NO_CONTEXT
 
     def content_hash(self) -> bytes:
         """32 bytes that differ exactly when the content does; the same in every process."""
@@ -162,6 +187,7 @@ class Indicator:
             tuple(map(tuple, self.references)),
             self.valid_from,
             self.valid_until,
+            tuple(self.context),
         )
         # JSON says strings, numbers and lists in one way each, so different parts are different bytes. It takes a third
         # of the time of `repr`, and is the same under every version of Python.
