@@ -37,7 +37,6 @@ class NotYetValue(NamedTuple):
 
 
 NOT_YET = (
-    NotYet(Part.MISP, ("syncTags",), "sync command"),
     NotYet(Part.DESTINATION, ("certificate", "certificatePassword"), "sign-in by certificate"),
     NotYet(Part.DESTINATION, ("identityClientId",), "sign-in by managed identity"),
     NotYet(Part.DESTINATION, ("federatedTokenFile",), "sign-in by workload identity"),

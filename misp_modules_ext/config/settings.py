@@ -53,6 +53,8 @@ class Selection(Frozen):
     exclude_orgs: frozenset[str] = frozenset()
     warninglists: frozenset[str] = frozenset(lists.DEFAULT)
     allow_documentation_ranges: bool = False
+    #: `syncTags` of each MISP by its address: events that `sync` reads there go by them too.
+    sync_tags: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 class IndicatorRules(Frozen):
@@ -75,6 +77,11 @@ class MispSettings(Frozen):
     key: SecretStr | None = None
     ca: Path | None = None
     sync_tags: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """`url` in the one spelling by which it is compared, and by which `Event.misp` calls this MISP."""
+        return self.url.rstrip("/").lower()
 
     @property
     def has_key(self) -> bool:

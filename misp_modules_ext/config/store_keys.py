@@ -48,6 +48,15 @@ MISP = (
         "PEM file with the certificate authorities to trust for this MISP, when it has a certificate of a private one.",
         instead="the system's authorities",
     ),
+    Key(
+        "syncTags",
+        "sync_tags",
+        values.entries,
+        f"{LIST} of tags, or `none`",
+        "What `misp-microsoft sync` takes from this MISP: only attributes that carry one of these tags, themselves or "
+        "through their event, in any case of letters.",
+        instead="`rhisac: vetted` in `[RH-ISAC MISP]`; elsewhere all that the other rules let through",
+    ),
 )
 
 DESTINATION = (

@@ -53,6 +53,7 @@ class Order:
         sending: seconds to wait for Microsoft at most once all is committed, `None` for as long as `deadline` allows.
         origin: who says so.
         read_later: have our own reading of MISP settle the events.
+        send_later: take only; whoever drains the ledger sends.
     """
 
     door: str
@@ -62,6 +63,7 @@ class Order:
     sending: float | None = None
     origin: Origin = Origin.REQUEST
     read_later: bool = False
+    send_later: bool = False
 
 
 #: Called now and then while sending: name of the destination, indicators answered, indicators to send.
@@ -173,7 +175,7 @@ def _couriers(
     policy: Policy | None,
 ) -> dict[str, Courier]:
     """Begin sending, to all destinations at once."""
-    if order.preview:
+    if order.preview or order.send_later:
         return {}
     deadline = order.deadline
     if order.sending is not None:
@@ -223,7 +225,7 @@ def _account(
     items = accountant.items(plan, found, Result(Outcome.PENDING, Reason.NOT_IN_TIME), left)
     if order.preview:
         items = with_changes(items, changes(ledger, store, settled, base_url_of(settings)))
-    shown = drained or Drained(message="" if order.preview else _NOTHING)
+    shown = drained or Drained(message="" if order.preview or order.send_later else _NOTHING)
     return DestinationAccount(
         destination.name,
         destination.product,
