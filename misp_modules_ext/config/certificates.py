@@ -149,7 +149,7 @@ def _checked(key: object, certificates: Iterable[x509.Certificate], path: Path) 
         key=SecretStr(private.decode()),
         certificate=certificate.public_bytes(pem).decode(),
         # A name that people compare with what Entra shows, not a protection.
-        thumbprint=certificate.fingerprint(hashes.SHA1()).hex().upper(),
+        thumbprint=certificate.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
     )
@@ -157,6 +157,5 @@ def _checked(key: object, certificates: Iterable[x509.Certificate], path: Path) 
 
 def _belongs(certificate: x509.Certificate, key: RSAPrivateKey) -> bool:
     """Whether a certificate is about the public half of a key, which is compared in its encoded form."""
-
     form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return certificate.public_key().public_bytes(*form) == key.public_key().public_bytes(*form)

@@ -1,8 +1,8 @@
 """What Entra's AADSTS codes mean and what to do about each.
 
 Facts from Microsoft identity platform, "Authentication and authorization error codes". Microsoft asks programs to
-decide by `error` and never by these codes: they only choose the hint. Codes of federation and certificates that the page lacks
-were seen in reports of users (azure-workload-identity, microsoft-identity-web).
+decide by `error` and never by these codes: they only choose the hint. Codes of federation and certificates that it
+lacks were seen in reports of users (azure-workload-identity, microsoft-identity-web).
 """
 
 from __future__ import annotations
