@@ -44,8 +44,8 @@ class Tokens:
     def get(self, timeout: float) -> Token:
         """A token for the destination's scope, from memory when it is good for five minutes more.
 
-        The credential is looked up anew: one that was replaced makes another application object. A refused object is
-        thrown away, so that the next call asks Entra again.
+        The credential is looked up anew: one that was replaced makes another application object. One that got no
+        token is thrown away, so that the next call asks Entra again.
 
         Raises:
             CredentialsRefused: Entra gave none, with its reason and the remedy; or the certificate is of no use.
@@ -57,7 +57,8 @@ class Tokens:
         result = outcome if isinstance(outcome, DestinationError) else self._read(outcome)
         if isinstance(result, Token):
             return result
-        if isinstance(result, CredentialsRefused):
+        # MSAL would replay a 400 for a minute, whether it is a refusal or a trouble that passes.
+        if isinstance(result, CredentialsRefused) or not isinstance(outcome, DestinationError):
             _forget(application)
         # Errors come as values and are raised here: raised inside MSAL they would carry frames that hold the secret.
         raise result
