@@ -154,7 +154,9 @@ class IdentityHttp(Http):
         except NoAnswerError as error:
             happened = str(error.error).partition(TO_DO)[0]
         else:
-            secrets = (value for name, value in (headers or {}).items() if name.lower() in _SECRET_HEADERS)
+            # Of `Basic …` only the second word is secret.
+            sent = ((name.lower(), str(value)) for name, value in (headers or {}).items())
+            secrets = (value.rpartition(" ")[2] for name, value in sent if name in _SECRET_HEADERS)
             return self._read(_without(answer, secrets))
         raise NoAnswerError(Unavailable(f"The identity endpoint of Azure gave no answer: {happened}{TO_DO}{ON_AZURE}"))
 
