@@ -62,7 +62,8 @@ def _clouds() -> str:
             "### Clouds",
             "",
             "`china` is refused: Microsoft retired Sentinel there on 2026-08-18, and Defender has no API there. What "
-            "is not marked as documented could not be tried; `endpoint.login` and `endpoint.api` change the hosts.",
+            "is marked as unverified could not be tried: `endpoint.login`, `endpoint.api`, `endpoint.management`, "
+            "`endpoint.scope`, `uploadPath` and `apiVersion` replace it.",
             "",
             *table,
         ]
