@@ -40,8 +40,15 @@ def _advice(settings: DestinationSettings) -> Advice:
         unauthorized=f"correct `cloud` of {section}: the token must be for Azure's resource manager in that cloud.",
         forbidden=f"give the application of {section} (`appId`) {role}.",
         not_found=f"correct `workspaceId` of {section}: it is the workspace's GUID (Log Analytics workspace, Overview, "
-        f"Workspace ID), not its name; the application also needs {role}.",
+        f"Workspace ID), not its name; the application also needs {role}.{_other_path(settings)}",
     )
+
+
+def _other_path(settings: DestinationSettings) -> str:
+    """For governments the path is not documented, and Microsoft's connector template has another spelling."""
+    if settings.cloud not in ("gcc-high", "dod"):
+        return ""
+    return f" If both are right, try another `uploadPath` (cloud {settings.cloud}: see docs/configuration.md)."
 
 
 class Sentinel:
@@ -62,7 +69,8 @@ class Sentinel:
         self._management = Management(settings, transport)
         workspace = quote(settings.workspace_id.strip("{} "), safe="")
         version = quote(settings.api_version or API_VERSION, safe="")
-        self._path = f"/workspaces/{workspace}/threat-intelligence-stix-objects:upload?api-version={version}"
+        upload = quote(settings.upload_path, safe=":")
+        self._path = f"/workspaces/{workspace}/{upload}?api-version={version}"
 
     @property
     def cannot_list(self) -> str:

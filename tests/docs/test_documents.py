@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from pydantic import SecretStr
 
 from misp_modules_ext.cli import __doc__ as cli_doc
 from misp_modules_ext.cli.app import app
 from misp_modules_ext.cli.modules import root
+from misp_modules_ext.config import certificates
 from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.demo.run import request
 from misp_modules_ext.misp.requests import read_export
@@ -102,3 +105,20 @@ def test_the_readmes_account_is_the_demonstrations() -> None:
         numbers = " +".join(str(counts[name]) for name in ("accepted", "merged", "skipped", "read"))
         assert re.search(rf"^{counted.name} +ok +{numbers}$", readme, re.MULTILINE), (counted.name, counts)
         assert counts["read"] == counts["accepted"] + counts["merged"] + counts["skipped"]
+
+
+def test_the_commands_for_a_certificate_make_one(tmp_path: Path) -> None:
+    """Those of the installing page, run as they stand: what they make can be read, and shows the same thumbprint."""
+    page = (ROOT / "docs/install.md").read_text("utf-8")
+    (block,) = re.findall(r"```\n(openssl req .*?)```", page, re.DOTALL)
+    (export,) = re.findall(r"`(openssl pkcs12 -export [^`]*)`", page)
+    script = f"set -eu\n{block}\n{export} -passout pass:passphrase\n"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = certificates.read(tmp_path / "application.pem")
+    assert not found.world_readable
+    shown = re.search(r"ingerprint=(\S+)", done.stdout)
+    assert shown
+    assert shown[1].replace(":", "") == found.certificate.thumbprint
+    assert f"{found.certificate.not_after:%Y} GMT" in done.stdout
+    pfx = certificates.read(tmp_path / "application.pfx", SecretStr("passphrase"))
+    assert pfx.certificate.thumbprint == found.certificate.thumbprint

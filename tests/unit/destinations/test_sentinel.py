@@ -8,7 +8,7 @@ import pytest
 
 from misp_modules_ext.destinations.answers import Answer
 from misp_modules_ext.destinations.sentinel import Sentinel, read_errors
-from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.errors import NotFound, Unavailable
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination, due, indicator
@@ -115,6 +115,22 @@ def test_a_request_names_workspace_version_and_source() -> None:
     assert sent.json["sourcesystem"] == "Mine"
     assert "revoked" not in sent.json["stixobjects"][0]
     assert taken.json["stixobjects"] == [sent.json["stixobjects"][0] | {"revoked": True}]
+
+
+def test_the_path_of_the_upload_is_the_configured_one() -> None:
+    """What the template for government clouds has; a character that ends a path does not."""
+    sentinel, transport = _sentinel(GOOD, upload_path="threatintelligence-stix-objects:upload")
+    sentinel.send(DUES[:1], 5.0)
+    (sent,) = transport.of(API)
+    assert "/workspaces/33333333-3333-4333-8333-333333333333/threatintelligence-stix-objects:upload?" in sent.url
+
+
+@pytest.mark.parametrize(("cloud", "told"), [("global", False), ("gcc", False), ("gcc-high", True), ("dod", True)])
+def test_a_404_in_a_cloud_whose_path_is_not_verified_says_so(cloud: str, told: bool) -> None:
+    """The workspace need not be the culprit there."""
+    with pytest.raises(NotFound) as caught:
+        _sentinel(Answer(404), cloud=cloud)[0].send(DUES, 5.0)
+    assert ("uploadPath" in str(caught.value)) is told
 
 
 def test_batches_hold_a_hundred() -> None:
