@@ -125,7 +125,10 @@ def test_what_defender_does_not_show_is_not_sent_to_it(world: World) -> None:
 
     def push(minute: int, comment: str) -> list[set[Outcome]]:
         seen = attribute("domain", "host0.evil.example", timestamp=BEFORE + 60 * minute, comment=comment)
-        return _outcomes(_push(world, event(seen, timestamp=NOW + minute)))
+        given = event(seen, timestamp=NOW + minute)
+        foretold = _outcomes(_push(world, given, preview=True))
+        assert foretold == _outcomes(_push(world, given))
+        return foretold
 
     long = "seen in a campaign " * 10
     assert push(0, long) == [{Outcome.ACCEPTED}, {Outcome.ACCEPTED}]
