@@ -13,8 +13,8 @@ from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations.interface import Refusal
-from misp_modules_ext.destinations.wire import describe, from_seconds, links, shorten, title
-from misp_modules_ext.model.indicator import Action, Due, Kind, Observable
+from misp_modules_ext.destinations.wire import describe, digest, from_seconds, links, shorten, title
+from misp_modules_ext.model.indicator import UNSTAMPED, Action, Due, Indicator, Kind, Observable
 from misp_modules_ext.model.outcome import Reason
 
 #: Not documented. Longer titles were seen in use (4,000 by OpenCTI); this is what fits an alert's line.
@@ -103,3 +103,8 @@ def entity(due: Due, settings: DestinationSettings) -> dict[str, Any]:
         # The reference page calls it a comma separated string; all its examples, and clients in use, send a list.
         document["rbacGroupNames"] = list(settings.rbac_group_names)
     return document
+
+
+def shown(indicator: Indicator, settings: DestinationSettings) -> bytes:
+    """A digest of the element, without the id."""
+    return digest(entity(Due(indicator, UNSTAMPED), settings))
