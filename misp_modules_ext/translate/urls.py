@@ -56,6 +56,11 @@ def url(text: str) -> tuple[Observable, Notes]:
     return _normalised(text)
 
 
+def has_scheme(text: str) -> bool:
+    """Whether a text begins like a URL: with a scheme and `://`, in any spelling."""
+    return _SCHEME.match(text) is not None
+
+
 def is_normal_url(text: str) -> bool:
     """Whether the text is a URL that needs no normalisation."""
     found = _NORMAL.fullmatch(text)

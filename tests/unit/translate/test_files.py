@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.translate.composites import Reader
 from misp_modules_ext.translate.files import file_name, md5, sha1, sha256
 from misp_modules_ext.translate.text import NotValid
-from misp_modules_ext.translate.types import Reader
 
 READERS = [(md5, Kind.FILE_MD5, 32), (sha1, Kind.FILE_SHA1, 40), (sha256, Kind.FILE_SHA256, 64)]
 
