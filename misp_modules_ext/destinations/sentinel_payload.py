@@ -62,7 +62,7 @@ NOT_VERIFIED: Mapping[Kind, str] = {
     Kind.WINDOWS_REGISTRY_KEY: "registry keys are documented for the import of files only",
 }
 _NO_KEY = "Sentinel documents no key for {}: it would be stored and never matched."
-_NO_PROPERTY = "STIX has no property for {}, so Sentinel has no place for it."
+_NO_PROPERTY = "STIX has no property for {}, so Sentinel has no place for them."
 _OTHER_HASH = "Sentinel matches files by MD5, SHA-1 and SHA-256 only: another hash would be stored and never matched."
 #: Why a kind without a path is refused.
 REFUSALS: Mapping[Kind, str] = {
