@@ -31,6 +31,8 @@ _DEFANGED_SCHEMES = {
     "htxps": "https",
     "h**p": "http",
     "h**ps": "https",
+    "ttp": "http",
+    "ttps": "https",
     "meow": "http",
     "meows": "https",
     "fxp": "ftp",
