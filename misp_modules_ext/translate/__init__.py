@@ -9,7 +9,8 @@ What may change in a value (DESIGN.md 4, rule 2); all else reaches Microsoft byt
 
 - white space around it is removed;
 - defanged spellings are undone: schemes (`hxxp`, `htxp`, `h**p`, `ttp`, `meow`, `fxp`), dots (`[.] (.) {.} <.> [dot]`
-  and the like, in a host or address alone also `[.`, `.]` and a backslash before it), `[@]`, `[at]` and `[:]`; behind the host of a URL and in a local part only where it cannot be meant as it stands;
+  and the like, in a host or address alone also `[.`, `.]` and a backslash before it), `[@]`, `[at]` and `[:]`; behind
+  the host of a URL and in a local part only where it cannot be meant as it stands;
 - hosts and hashes are written in lower case, hosts without the trailing dot, international names as A-labels; a TLSH as
   its library writes it, fingerprints of certificates without separators;
 - IPv6 addresses are written as RFC 5952 says, IPv4-mapped ones as IPv4; ranges without the bits behind the prefix,
