@@ -62,8 +62,8 @@ class Defender:
         self._list = List(settings, self._client, PATH)
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
-        """Networks, e-mail addresses and file names have no place in Defender."""
-        return refusal(indicator.observable) or not_unicode(indicator)
+        """All but single addresses, domain names, URLs, three hashes, and certificates that are allowed or blocked."""
+        return refusal(indicator.observable, indicator.action) or not_unicode(indicator)
 
     def digest(self, indicator: Indicator) -> bytes:
         """Of what an import says: no labels, one link, and the beginning of the description."""

@@ -64,7 +64,7 @@ class Graph:
         self._lock = threading.Lock()
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
-        """As the product behind it: Sentinel holds all kinds, Defender not."""
+        """What Graph has a field for goes to Sentinel; Defender behind it holds what Defender holds."""
         product = target_product(self.settings.product)
         return refusal(indicator.observable, product) or not_unicode(indicator)
 

@@ -149,6 +149,7 @@ def _attribute(raw: object, event_uuid: str, context: ObjectContext | None, prob
         warninglists=_warninglists(source),
         object=context,
         problem=_problem(raw, source) or tag_problem or sharing_problem or problem,
+        relation=intern(text(source.get("object_relation"))) if context else "",
     )
 
 

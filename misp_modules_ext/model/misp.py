@@ -109,6 +109,7 @@ class Attribute:
         tags: the attribute's own tags, not the inherited ones.
         warninglists: names of MISP's warninglists that hold the value; `None` when MISP was not asked.
         problem: why this part cannot be read as an attribute; `""` for a good one.
+        relation: what it is in its object (`object_relation`), for example `filename`; `""` outside of objects.
     """
 
     uuid: str
@@ -126,6 +127,7 @@ class Attribute:
     warninglists: tuple[str, ...] | None = None
     object: ObjectContext | None = None
     problem: str = ""
+    relation: str = ""
 
     @property
     def gone(self) -> bool:

@@ -14,6 +14,7 @@ from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination, due, indicator
 
 from .scripted import API, LOGIN, Scripted, as_json
+from .values import HELD_BY_SENTINEL, VALUES
 
 GOOD = Answer(200, {"content-length": "0"})
 
@@ -141,10 +142,17 @@ def test_batches_hold_a_hundred() -> None:
     assert [one for batch in batches for one in batch] == dues
 
 
-def test_sentinel_holds_all_kinds_but_no_half_characters() -> None:
+@pytest.mark.parametrize("kind", Kind)
+def test_sentinel_holds_what_it_can_match(kind: Kind) -> None:
+    """A refusal of another kind has its reason; what is held is not refused."""
+    refusal = _sentinel()[0].refuses(indicator(kind, VALUES[kind]))
+    assert (refusal is None) is (kind in HELD_BY_SENTINEL)
+    assert refusal is None or refusal.reason is Reason.KIND_NOT_HELD
+
+
+def test_sentinel_holds_no_half_characters() -> None:
     """A refusal of an unsendable value has its reason."""
     sentinel, _ = _sentinel()
-    assert [sentinel.refuses(indicator(kind, "x")) for kind in Kind] == [None] * len(Kind)
     refusal = sentinel.refuses(indicator(observable=Observable(Kind.URL, "http://a.example/\udc00")))
     assert refusal is not None
     assert refusal.reason is Reason.INVALID_VALUE

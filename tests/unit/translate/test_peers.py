@@ -10,10 +10,12 @@ import uuid
 import pytest
 
 from misp_modules_ext.config.settings import DAY, IndicatorRules
+from misp_modules_ext.destinations import defender_payload, graph_payload, sentinel_payload
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Event, Tag, Tlp
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.translate import Merged, evidence, merge, observe
+from misp_modules_ext.translate.types import TYPES
 from tests.support.build import NOW, attribute, event
 
 MD5, SHA256 = "0a" * 16, "0c" * 32
@@ -48,6 +50,11 @@ def test_peers_07_composites_keep_both_halves() -> None:
     """The hash of `filename|sha256` and the address of `domain|ip` are there."""
     assert _observables("filename|sha256", f"a.exe|{SHA256}") == (Observable(Kind.FILE_SHA256, SHA256),)
     assert observe(attribute("filename|sha256", f"a.exe|{SHA256}")).facts == ("file name: a.exe",)
+    assert _observables("filename|imphash", f"a.exe|{MD5}") == (Observable(Kind.FILE_IMPHASH, MD5),)
+    assert _observables("regkey|value", r"HKLM\a|b") == (
+        Observable(Kind.WINDOWS_REGISTRY_KEY, r"HKEY_LOCAL_MACHINE\a"),
+    )
+    assert observe(attribute("regkey|value", r"HKLM\a|b")).facts == ("registry value: b",)
     assert _observables("domain|ip", "evil.example|192.0.2.1") == (
         Observable(Kind.DOMAIN_NAME, "evil.example"),
         Observable(Kind.IPV4_ADDR, "192.0.2.1"),
@@ -71,14 +78,22 @@ def test_peers_08_a_range_is_a_kind_of_its_own() -> None:
         ("AS", "AS64496"),
         ("mutex", "Global\\x"),
         ("imphash", MD5),
+        *[(type_, "x") for type_ in TYPES],
     ],
 )
 def test_peers_09_no_type_vanishes(type_: str, value: str) -> None:
-    """Each goes, or has a reason and a sentence that names it."""
+    """Each goes, or has a reason and a sentence that says it; each destination holds what goes or says why not."""
     observation = observe(attribute(type_, value))
-    if not observation.observables:
-        assert observation.reason is Reason.UNSUPPORTED_TYPE
+    assert bool(observation.observables) is (observation.reason is None) is not bool(observation.message)
+    if observation.reason is Reason.UNSUPPORTED_TYPE:
         assert f"`{type_}`" in observation.message
+    for observable in observation.observables:
+        for refused in (
+            sentinel_payload.refusal(observable),
+            defender_payload.refusal(observable),
+            graph_payload.refusal(observable, graph_payload.SENTINEL),
+        ):
+            assert refused is None or refused.message.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +104,8 @@ def test_peers_09_no_type_vanishes(type_: str, value: str) -> None:
         ("https://evil.example/a%2Fb", "https://evil.example/a%2Fb"),
         ("https://evil.example/Ünïcode", "https://evil.example/Ünïcode"),
         ("https://evil.example/a#fragment", "https://evil.example/a#fragment"),
+        ("http://evil.example:80/", "http://evil.example:80/"),
+        ("http://user:pass@evil.example/", "http://user:pass@evil.example/"),
     ],
 )
 def test_peers_10_urls_are_refanged_and_otherwise_kept(given: str, value: str) -> None:
