@@ -25,6 +25,7 @@ __all__ = [
     "Marks",
     "Merged",
     "Observation",
+    "ends",
     "event_link",
     "evidence",
     "leader",
@@ -33,11 +34,12 @@ __all__ = [
     "special",
     "tenth_of_window",
     "types_markdown",
+    "why_it_ended",
 ]
 
 from misp_modules_ext.translate.catalogue import types_markdown
 from misp_modules_ext.translate.context import NO_DATE, EventContext, event_link, evidence
-from misp_modules_ext.translate.lifetime import tenth_of_window
+from misp_modules_ext.translate.lifetime import ends, tenth_of_window, why_it_ended
 from misp_modules_ext.translate.markings import Marks
 from misp_modules_ext.translate.merging import Merged, leader, merge
 from misp_modules_ext.translate.observation import Observation, observe
