@@ -91,7 +91,7 @@ class MispServer:
     def fault_for(self, path: str, body: dict[str, Any]) -> Fault:
         """The fault that is due for this request, which is then gone."""
         for fault in self.faults:
-            if fault.path in path and (fault.asking is None or fault.asking in body):
+            if fault.path in path and (fault.asking is None or body.get(fault.asking)):
                 if fault.after == 0:
                     self.faults.remove(fault)
                     return fault
