@@ -178,8 +178,9 @@ INDICATOR = (
         "window",
         values.duration,
         "length of time: `120 days`, `12 hours`, `30 minutes`, `2 weeks`, or a number of days",
-        "How long an indicator is valid, counted from the latest of the attribute's last change, its `last_seen`, the "
-        "event's publication, and the moment the ledger first took it.",
+        "How long an indicator is valid where neither an Expiration sighting nor a decay model of MISP says until "
+        "when: counted from the latest of the attribute's last change, its `last_seen`, the event's publication, and "
+        "the moment the ledger first took it.",
         default="120 days",
     ),
     *_WINDOWS_BY_KIND,

@@ -5,6 +5,7 @@ the stored one stays until our own reading settles it. Our own reading takes awa
 
 - an attribute that is deleted, absent from a complete view, or whose value changed no longer vouches;
 - one whose flag, tags or other gates changed is written down as it is now, and fails its gates from then on;
+- one that MISP ended, by an Expiration sighting or a decay model, is written down, and what is there of it goes;
 - while the event is unpublished everything stays as it was, but for attributes that are deleted or have `to_ids` off;
 - when others are picked, one that never was keeps the evidence it had;
 - one that cannot be read keeps it as well.
@@ -29,7 +30,7 @@ from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import PlannedAttribute, RuleSet, judge
-from misp_modules_ext.translate import observe
+from misp_modules_ext.translate import ends, observe
 
 #: The columns of `Changes.rows`.
 COLUMNS = (
@@ -55,7 +56,7 @@ class Changes:
         rows: evidence to write, by observable and attribute.
         gone: evidence that no longer vouches.
         named: the observables that the view names, by id.
-        lost: observables for which some evidence passed the gates of a rule set and no longer does.
+        lost: by rule set, observables for which some evidence passed its gates and no longer does, or that MISP ended.
         lost_by: by rule set, the attributes (UUIDs) whose evidence that was; not those that are gone themselves.
         kept: by rule set, attributes (UUIDs) that a request says no longer pass: what they said stays for now.
         odd: observables whose content this view alone does not tell.
@@ -258,7 +259,9 @@ class Comparison:
         failing = [index for index, ok in enumerate(passes) if not ok]
         lost = [index for index in failing if self._passed(row, self._rule_sets[index])]
         header_id = self._headers.current
-        if self._frame.origin is Origin.REQUEST and (lost or self._lost_elsewhere(row, attribute)):
+        if self._frame.origin is Origin.REQUEST and (
+            lost or self._shortens(row, attribute) or self._lost_elsewhere(row, attribute)
+        ):
             self.changes.odd.add(row.observable_id)
             self.changes.undecided = True
             for index in lost:
@@ -279,6 +282,25 @@ class Comparison:
             lost = []
         self._write(row.attribute, row.observable_id, attribute, document, row.taken, header_id, row.origins)
         self._note_lost(row, lost)
+        self._note_ended(row, attribute, passes)
+
+    def _shortens(self, row: Row, attribute: Attribute) -> bool:
+        """Whether MISP's own end of it would come sooner than what is stored says."""
+        end = ends(attribute)
+        if end is None:
+            return False
+        before = ends(read_attribute(attribute.uuid, row.timestamp, row.document))
+        return before is None or end < before
+
+    def _note_ended(self, row: Row, attribute: Attribute, passes: Iterable[bool]) -> None:
+        """Where nothing else vouches, what MISP itself ended goes: its end at the destination may lie far ahead."""
+        end = ends(attribute)
+        if self._frame.origin is Origin.REQUEST or self._frame.frozen or end is None or end > self._frame.now:
+            return
+        self.changes.odd.add(row.observable_id)
+        for rules, passing in zip(self._rule_sets, passes, strict=True):
+            if passing:
+                self.changes.lost[rules].add(row.observable_id)
 
     def _lost_elsewhere(self, row: Row, attribute: Attribute) -> bool:
         """Whether it would no longer pass for a destination that this request does not name."""

@@ -94,8 +94,7 @@ def take(
     for event in known.values():
         read_evidence(connection, event)
     views = [dated(view, known[view.event.uuid]) for view in views]
-    if origin is Origin.REQUEST:
-        views = [carried(view, known[view.event.uuid]) for view in views]
+    views = [carried(view, known[view.event.uuid], origin) for view in views]
     taking.plan(views, known, stores)
     taking.compare()
     taking.remember()

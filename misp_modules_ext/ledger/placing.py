@@ -361,10 +361,18 @@ def _standing(row: Holding, state: int, *, fresh: bool) -> Standing:
 def damped(indicator: Indicator, digest: bytes, before: int, rules: RuleSet) -> tuple[Indicator, bytes]:
     """The content with the expiry that stands, where the new one would move it by less than a tenth of the window.
 
-    An event that is published every day would otherwise bring all its indicators again every day.
+    An event that is published every day would otherwise bring all its indicators again every day. A tenth of the whole
+    lifetime counts where that is shorter, as a decay model may make it.
     """
     later = indicator.valid_until - before
-    if 0 < later < tenth_of_window(rules.indicator, indicator.observable.kind, indicator.tlp):
+    if (
+        0
+        < later
+        < min(
+            tenth_of_window(rules.indicator, indicator.observable.kind, indicator.tlp),
+            (indicator.valid_until - indicator.valid_from) // 10,
+        )
+    ):
         indicator = replace(indicator, valid_until=before)
         return indicator, indicator.content_hash()
     return indicator, digest

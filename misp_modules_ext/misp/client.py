@@ -17,6 +17,11 @@ What MISP gives, and how far that is known (2.5.1 and a file of 2026 read in sou
   group stays unnamed and the gates closed. Warninglist hits are looked up by MISP for attributes with to_ids only.
 * `events/index` with `minimal`: UUID and timestamp of each event by `publish_timestamp` (that or later), sorted by
   `id`, in pages (2.5.1 read in source); one that MISP does not show to the key is not there.
+* Sightings (`includeSightings`: those that the key may see, an empty list when there are none) and decay scores
+  (`includeDecayScore`, with the models' parameters by `includeFullModel`) are looked up attribute by attribute. The
+  scores fail the whole query where sightings are shown to their reporters only (`Sightings_policy` 1) and nobody has
+  reported any, or where a model's formula cannot be loaded: then the page is asked for without them, and what the
+  ledger holds of that stays. With scores come the event's tags, marked `inherited`.
 * Deleted attributes: 2.5.1 shows them with `deleted: [0, 1]` to whoever sees the attribute; in 2026 that works for
   roles with perm_sync only, and others need `"only"` (MISP issue 10949), which finds nothing in 2.5.1. So both are
   asked; a key that is shown none still sees a complete view, which counts the others.
@@ -26,6 +31,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import logging
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -55,12 +61,18 @@ if TYPE_CHECKING:
 PAGE = 2000
 #: Events in one answer of the list, each of which takes some 150 bytes.
 EVENTS_PAGE = 5000
+#: What else is asked of attributes: if that fails, less, and in the end nothing.
+_SIGHTINGS: Mapping[str, int] = {"includeSightings": 1}
+_SCORES: Mapping[str, int] = {"includeDecayScore": 1, "includeFullModel": 1}
+_EXTRAS: tuple[Mapping[str, int], ...] = ({**_SIGHTINGS, **_SCORES}, _SIGHTINGS, {})
 CONNECT_TIMEOUT = 10.0
 #: Conditions that MISP's list of events takes, as PyMISP's `search_index` names them.
 EVENT_FILTERS = frozenset(
     {"attribute", "eventinfo", "org", "tags", "threatlevel", "distribution", "analysis", "sharinggroup", "date_from"}
     | {"date_to", "eventid"}
 )
+
+log = logging.getLogger("misp_modules_ext")
 
 _CHUNK = 64 * 1024
 #: What PyMISP is told instead of the key.
@@ -86,6 +98,7 @@ class MispClient:
         self._page = page
         self._adapter = _Adapter(settings, settings.key, timeout)
         self._pymisp: PyMISP | None = None
+        self._extras = _EXTRAS
 
     def read_event(self, uuid: str) -> Event:
         """Read everything of one event that the key may see, soft-deleted attributes included.
@@ -104,6 +117,7 @@ class MispClient:
         wanted = uuid_or_none(uuid)
         if wanted is None:
             raise UsageError(f"{uuid[:60]!r} is no UUID of an event.{TO_DO}copy it from the event's page in MISP.")
+        self._extras = _EXTRAS
         seen = Pages(self._header(wanted))
         self._read_objects(wanted, seen)
         self._read_attributes(wanted, seen, [0, 1])
@@ -184,7 +198,7 @@ class MispClient:
                 if shown is None:
                     raise self._no_misp()
                 seen.learn_tags(unknown, shown)
-            new = seen.add_attributes(rows, deleted_only=only)
+            new = seen.add_attributes(rows, deleted_only=only, scored="includeDecayScore" in self._extras[0])
             # Without `new`, a server that ignores `page` would give its first one for ever.
             return bool(new) and (len(rows) >= self._page or not (only or seen.all_seen))
 
@@ -197,13 +211,27 @@ class MispClient:
         """Hand over page by page for as long as `take` wants more, and keep none. One that is no list is the last."""
 
         def _page(number: int) -> list[object]:
-            rows = self._rows(controller, {**query, "page": number, "limit": self._page})
+            asked = {**query, "page": number, "limit": self._page}
+            rows = self._rows(controller, asked) if controller == "objects" else self._attribute_rows(asked)
             seen.trusted = seen.trusted and rows is not None
             return rows or []
 
         number = 1
         while take(_page(number)):
             number += 1
+
+    def _attribute_rows(self, query: Mapping[str, Any]) -> list[object] | None:
+        """A page of attributes with as much of sightings and decay scores as this MISP can give."""
+        while True:
+            try:
+                return self._rows("attributes", {**query, **self._extras[0]})
+            except MispRefused:
+                raise
+            except MispError as error:
+                if len(self._extras) == 1:
+                    raise
+                log.info("MISP gives no page of attributes with %s: %s", ", ".join(self._extras[0]), error)
+                self._extras = self._extras[1:]
 
     def _rows(self, controller: str, query: Mapping[str, Any]) -> list[object] | None:
         answer = self._ask(lambda misp: misp.search(controller, **query))

@@ -32,6 +32,7 @@ __all__ = [
     "Marks",
     "Merged",
     "Observation",
+    "ends",
     "event_link",
     "evidence",
     "leader",
@@ -41,11 +42,12 @@ __all__ = [
     "templates_markdown",
     "tenth_of_window",
     "types_markdown",
+    "why_it_ended",
 ]
 
 from misp_modules_ext.translate.catalogue import templates_markdown, types_markdown
 from misp_modules_ext.translate.context import NO_DATE, EventContext, event_link, evidence
-from misp_modules_ext.translate.lifetime import tenth_of_window
+from misp_modules_ext.translate.lifetime import ends, tenth_of_window, why_it_ended
 from misp_modules_ext.translate.markings import Marks
 from misp_modules_ext.translate.merging import Merged, leader, merge
 from misp_modules_ext.translate.observation import Observation, observe

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from misp_modules_ext.model.indicator import Evidence, Kind, Reference, Severity
 from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tag, Tlp
-from misp_modules_ext.translate.lifetime import LAST_SECOND, base_of, valid_from, window_of
+from misp_modules_ext.translate.lifetime import LAST_SECOND, base_of, ends, valid_from, window_of
 from misp_modules_ext.translate.markings import EventMarks, Marks
 from misp_modules_ext.translate.observation import Observation
 from misp_modules_ext.translate.text import readable
@@ -51,12 +51,14 @@ class EventContext:
         """As the function of this name; `marks` are those of the attribute."""
         event, rules = self._event, self._rules
         base, dated = base_of(event, attribute, taken)
-        start = valid_from(attribute, base)
+        end = ends(attribute)
+        # What ends before it began is written so that it can be: STIX 2.1 (4.7) wants an end after the beginning.
+        start = valid_from(attribute, base) if end is None else min(valid_from(attribute, base), end - 1)
         facts = _facts(attribute, observation, dated)
         reference = Reference(event.uuid, attribute.uuid, self._link)
         found = []
         for observable in observation.observables:
-            until = min(base + self._window(observable.kind, marks.tlp), LAST_SECOND)
+            until = end or min(base + self._window(observable.kind, marks.tlp), LAST_SECOND)
             # In the order of the fields: keywords cost a quarter more, and this runs for every attribute.
             found.append(
                 Evidence(

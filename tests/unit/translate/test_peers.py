@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from misp_modules_ext.config.settings import DAY, IndicatorRules
 from misp_modules_ext.destinations import defender_payload, graph_payload, sentinel_payload
 from misp_modules_ext.model.indicator import Kind, Observable
-from misp_modules_ext.model.misp import Attribute, Event, Tag, Tlp
+from misp_modules_ext.model.misp import Attribute, Decay, Event, Sightings, Tag, Tlp
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.translate import Merged, evidence, merge, observe
 from misp_modules_ext.translate.types import TYPES
@@ -120,6 +121,22 @@ def test_peers_13_expiry_goes_by_kind_and_last_sighting() -> None:
     given = attribute("domain", "curl-update.example", timestamp=NOW, last_seen=seen)
     (made,) = evidence(event(), given, observe(given), rules, "", NOW)
     assert made.valid_until == seen + 120 * DAY
+
+
+def test_peers_13_an_old_attribute_that_is_new_to_us_lives_its_whole_window() -> None:
+    """Synchronised from another MISP years after it was made: no date of a file or of an earlier run cuts it."""
+    for told in (attribute(timestamp=1), attribute(timestamp=0), attribute(timestamp=1, last_seen=2, first_seen=1)):
+        (made,) = evidence(event(date="2019-01-01"), told, observe(told), IndicatorRules(), "", NOW)
+        assert made.valid_until == NOW + 120 * DAY
+
+
+def test_peers_13_what_misp_says_of_the_end_counts() -> None:
+    """An Expiration sighting ends it, a decay model dates it, and a sighting renews it."""
+    expired = attribute(timestamp=NOW - DAY, sightings=Sightings(expires=NOW - 5))
+    decaying = attribute(timestamp=NOW - DAY, decay=Decay(30 * DAY, "NIDS"))
+    seen = replace(decaying, sightings=Sightings(seen=1, last=NOW))
+    made = [evidence(event(), a, observe(a), IndicatorRules(), "", NOW)[0] for a in (expired, decaying, seen)]
+    assert [item.valid_until for item in made] == [NOW - 5, NOW + 29 * DAY, NOW + 30 * DAY]
 
 
 def test_peers_14_comments_of_others_stay_with_them() -> None:
