@@ -25,6 +25,7 @@ __all__ = [
     "Marks",
     "Merged",
     "Observation",
+    "context_markdown",
     "event_link",
     "evidence",
     "leader",
@@ -37,6 +38,7 @@ __all__ = [
 
 from misp_modules_ext.translate.catalogue import types_markdown
 from misp_modules_ext.translate.context import NO_DATE, EventContext, event_link, evidence
+from misp_modules_ext.translate.context_tables import context_markdown
 from misp_modules_ext.translate.lifetime import tenth_of_window
 from misp_modules_ext.translate.markings import Marks
 from misp_modules_ext.translate.merging import Merged, leader, merge
