@@ -59,6 +59,8 @@ RAISED: Mapping[int, int] = MappingProxyType({1: 5, 10: 10, 100: 15})
 LOWERED: Final = 20
 MOST_FALSE: Final = 3
 MOST: Final = 100
+#: As the configuration's.
+DEFAULT_CONFIDENCE: Final = 50
 
 
 class Assessed(NamedTuple):

@@ -27,7 +27,6 @@ NO_DATE = "no date in the source"
 FALSE_POSITIVE = "sighted as a false positive"
 
 _SEVERITIES = {1: Severity.HIGH, 2: Severity.MEDIUM, 3: Severity.LOW}
-_MOST_SIBLINGS = 10
 # Python 3.11 takes 0.2 µs to find a member of an enumeration, and this is asked for every attribute.
 _AUDIT = Action.AUDIT
 
@@ -48,9 +47,10 @@ class EventContext:
         self._link = event_link(base_url, event.uuid)
         self._title = readable(event.info)
         self._severity = _SEVERITIES.get(event.threat_level or 0, Severity.INFORMATIONAL)
-        self._marks = EventMarks(event.tags, rules.tlp, rules.labels)
+        self._marks = EventMarks(event.tags, rules.tlp, rules.labels, rules.confidence)
         self._windows: dict[tuple[Kind, Tlp], int] = {}
         self._linked: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+        self._told: dict[ObjectContext, tuple[tuple[str, str], ...]] = {}
 
     def marks(self, tags: tuple[Tag, ...]) -> Marks:
         """What the event's tags say together with an attribute's own."""
@@ -63,9 +63,11 @@ class EventContext:
         event, rules = self._event, self._rules
         base, dated = base_of(event, attribute, taken)
         start = valid_from(attribute, base)
-        facts = _facts(attribute, observation, dated)
+        facts = self._facts(attribute, observation, dated)
         reference = Reference(event.uuid, attribute.uuid, self._link)
-        confidence = marks.assessment.confidence(rules.confidence, attribute.sightings)
+        sightings, confidence = attribute.sightings, marks.confidence
+        if sightings is not None:
+            confidence = marks.assessment.confidence(rules.confidence, sightings)
         labels = marks.labels if attribute.object is None else self._labels(attribute.object.uuid, marks.labels)
         found = []
         for observable in observation.observables:
@@ -97,6 +99,26 @@ class EventContext:
         if linked is None:
             linked = self._linked[holder, labels] = tuple(sorted({*labels, OBJECT_LABEL + holder}))
         return linked
+
+    def _facts(self, attribute: Attribute, observation: Observation, dated: bool) -> tuple[str, ...]:
+        facts = observation.facts
+        if attribute.object is not None:
+            facts += tuple(fact for value, fact in self._of_object(attribute.object) if value != attribute.value)
+        if attribute.comment and (comment := readable(attribute.comment)):
+            facts += (f"comment: {comment}",)
+        if attribute.first_seen or attribute.last_seen:
+            facts += tuple(_seen(attribute))
+        if attribute.sightings is not None and attribute.sightings.false_positives:
+            facts += (FALSE_POSITIVE,)
+        if not dated:
+            facts += (NO_DATE,)
+        return facts if len(facts) < 2 else tuple(dict.fromkeys(facts))
+
+    def _of_object(self, holder: ObjectContext) -> tuple[tuple[str, str], ...]:
+        found = self._told.get(holder)
+        if found is None:
+            found = self._told[holder] = tuple(_object_facts(holder))
+        return found
 
     def _window(self, kind: Kind, tlp: Tlp) -> int:
         window = self._windows.get((kind, tlp))
@@ -135,36 +157,20 @@ def event_link(base_url: str, event: str) -> str:
     return f"{base_url.rstrip('/')}/events/view/{event}" if base_url else ""
 
 
-def _facts(attribute: Attribute, observation: Observation, dated: bool) -> tuple[str, ...]:
-    facts = observation.facts
-    if attribute.object is not None:
-        facts += tuple(_object_facts(attribute.value, attribute.object))
-    if attribute.comment and (comment := readable(attribute.comment)):
-        facts += (f"comment: {comment}",)
-    if attribute.first_seen or attribute.last_seen:
-        facts += tuple(_seen(attribute))
-    if attribute.sightings is not None and attribute.sightings.false_positives:
-        facts += (FALSE_POSITIVE,)
-    if not dated:
-        facts += (NO_DATE,)
-    return facts if len(facts) < 2 else tuple(dict.fromkeys(facts))
+def _object_facts(holder: ObjectContext) -> Iterator[tuple[str, str]]:
+    """What the object's template says of its indicators, as pairs of a value and the fact that tells it.
 
-
-def _object_facts(value: str, holder: ObjectContext) -> Iterator[str]:
-    """What the object's template says of its indicators: siblings that are context, its name, its comment."""
+    Siblings that are context, the object's name, its comment.
+    """
     facts = template(holder.name).facts
-    told = dict.fromkeys(
-        (facts[relation], sibling)
-        for relation, sibling in holder.siblings
-        if relation in facts and sibling != value and sibling.strip()
-    )
-    for fact, sibling in list(told)[:_MOST_SIBLINGS]:
-        if _may_be_told(fact, sibling):
-            yield f"{fact.name}: {readable(sibling)}"
+    told = ((facts[relation], value) for relation, value in holder.siblings if relation in facts and value.strip())
+    for fact, value in dict.fromkeys(told):
+        if _may_be_told(fact, value):
+            yield value, f"{fact.name}: {readable(value)}"
     if holder.name:
-        yield f"object: {readable(holder.name)}"
+        yield "", f"object: {readable(holder.name)}"
     if holder.comment and (comment := readable(holder.comment)):
-        yield f"object comment: {comment}"
+        yield "", f"object comment: {comment}"
 
 
 def _may_be_told(fact: Fact, value: str) -> bool:

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from misp_modules_ext.model.indicator import NO_CONTEXT, Context
 from misp_modules_ext.model.misp import Pap, Tag, Tlp
-from misp_modules_ext.translate.confidence import Assessed, Assessment, assessed, together
+from misp_modules_ext.translate.confidence import DEFAULT_CONFIDENCE, Assessed, Assessment, assessed, together
 from misp_modules_ext.translate.galaxies import context_of
 from misp_modules_ext.translate.machine_tags import machine_tag, seen
 from misp_modules_ext.translate.text import readable
@@ -105,6 +105,7 @@ class Marks(NamedTuple):
         labels: names of exportable tags that are not local and not ours, with the configured ones; sorted, each once.
         unknown: names that claim to be a marking and are none that we know, as written, each once.
         assessment: what they say about confidence.
+        confidence: what that is, 0 to 100, for an attribute of whose sightings nothing is known.
         threat: what they say about the type of threat.
         context: what they say about the threat otherwise.
     """
@@ -114,6 +115,7 @@ class Marks(NamedTuple):
     labels: tuple[str, ...]
     unknown: tuple[str, ...]
     assessment: Assessment = Assessment()
+    confidence: int = DEFAULT_CONFIDENCE
     threat: Threat = NO_THREAT
     context: Context = NO_CONTEXT
 
@@ -128,18 +130,26 @@ class EventMarks:
     An event may have hundreds of tags and tens of thousands of attributes: its own are read once.
     """
 
-    def __init__(self, tags: tuple[Tag, ...], default: Tlp, configured: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        tags: tuple[Tag, ...],
+        default: Tlp,
+        configured: tuple[str, ...] = (),
+        confidence: int = DEFAULT_CONFIDENCE,
+    ) -> None:
         """Read the event's tags.
 
         Args:
             tags: the event's; they count for every attribute.
             default: what counts without a TLP.
             configured: labels for all indicators.
+            confidence: what counts where no tag says anything, 0 to 100.
         """
         self._readings = _readings(tags)
         self._leaving = _leaving(self._readings)
         self._default = default
         self._configured = configured
+        self._confidence = confidence
 
     def of(self, tags: tuple[Tag, ...]) -> Marks:
         """The marks of an attribute with these tags of its own."""
@@ -152,12 +162,14 @@ class EventMarks:
         labels = {reading.label for reading in (*said, *events)}
         labels.update(self._configured)
         labels.discard("")
+        assessment = together(_assessed(said), _assessed(events))
         return Marks(
             tlp,
             pap,
             tuple(sorted(labels)),
             tuple(unknown),
-            together(_assessed(said), _assessed(events)),
+            assessment,
+            assessment.confidence(self._confidence, None),
             decided(_hints(said), _hints(events)),
             joined(reading.context for reading in (*said, *events)),
         )

@@ -101,8 +101,6 @@ BY_CATEGORY: Mapping[str, Threat] = MappingProxyType(
 #: What a URL is that delivers a payload.
 DELIVERING_URL = ("Payload delivery", "MaliciousUrl")
 
-_FILE_KINDS = frozenset(kind for kind in Kind if kind.value.startswith("file-"))
-
 
 class Weight(IntEnum):
     """How clearly a tag says it, the clearest first."""
@@ -182,7 +180,7 @@ def threat_type(threat: Threat, category: str, kind: Kind, configured: str) -> s
         kind: of the observable.
         configured: what counts where nothing else says anything.
     """
-    if kind in _FILE_KINDS:
+    if kind.startswith("file-"):
         return threat.file or BY_CATEGORY.get(category, NO_THREAT).file or configured
     if threat.network:
         return threat.network
