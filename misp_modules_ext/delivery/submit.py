@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
 from misp_modules_ext.delivery.accounting import Accountant, Result
-from misp_modules_ext.delivery.changes import changes, with_changes
+from misp_modules_ext.delivery.changes import changes, settle_alike, with_changes
 from misp_modules_ext.delivery.collector import paused
 from misp_modules_ext.delivery.courier import Courier
 from misp_modules_ext.delivery.drain import Drained, Place
@@ -209,6 +209,8 @@ def _account(
     if settled is None:
         never = Result(Outcome.SKIPPED, Reason.DOOR_CLOSED, "Nobody has asked for this event at this destination.")
         return _record(destination, accountant.items(plan, {}, never))
+    if order.preview:
+        settle_alike(ledger, store, settled)
     courier = couriers.pop(destination.name, None)
     if courier is not None and not courier.sends():
         # What was sent is not needed for its account, and the next one needs the room.

@@ -13,8 +13,17 @@ from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations.interface import Refusal
-from misp_modules_ext.destinations.wire import describe, from_seconds, links, repair, shorten, technique_ids, title
-from misp_modules_ext.model.indicator import Action, Context, Due, Kind, Observable
+from misp_modules_ext.destinations.wire import (
+    describe,
+    digest,
+    from_seconds,
+    links,
+    repair,
+    shorten,
+    technique_ids,
+    title,
+)
+from misp_modules_ext.model.indicator import UNSTAMPED, Action, Context, Due, Indicator, Kind, Observable
 from misp_modules_ext.model.outcome import Reason
 
 #: Not documented. Longer titles were seen in use (4,000 by OpenCTI); this is what fits an alert's line.
@@ -116,3 +125,8 @@ def _threat(context: Context) -> list[str]:
     """Who and what is behind it, in few words: Defender has no labels."""
     named = (("threat actor", context.actors), ("malware", context.malware))
     return [f"{what}: {', '.join(names[:MOST_NAMES])}" for what, names in named if names]
+
+
+def shown(indicator: Indicator, settings: DestinationSettings) -> bytes:
+    """A digest of the element, without the id."""
+    return digest(entity(Due(indicator, UNSTAMPED), settings))

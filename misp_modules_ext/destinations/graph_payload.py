@@ -11,8 +11,8 @@ from typing import Any
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import defender_payload
 from misp_modules_ext.destinations.interface import Refusal
-from misp_modules_ext.destinations.wire import describe, from_seconds, links, repair, title
-from misp_modules_ext.model.indicator import Action, Due, Indicator, Kind, Observable, Severity
+from misp_modules_ext.destinations.wire import describe, digest, from_seconds, links, repair, title
+from misp_modules_ext.model.indicator import UNSTAMPED, Action, Due, Indicator, Kind, Observable, Severity
 from misp_modules_ext.model.misp import Tlp
 
 SENTINEL = "Azure Sentinel"
@@ -137,6 +137,11 @@ def update(due: Due, settings: DestinationSettings) -> dict[str, Any]:
     if document["targetProduct"] == DEFENDER:
         document = {name: given for name, given in document.items() if name in _DEFENDER_UPDATES}
     return {"id": due.remote_id, **document}
+
+
+def shown(indicator: Indicator, settings: DestinationSettings) -> bytes:
+    """A digest of the element for an update, without the ids."""
+    return digest(update(Due(indicator, UNSTAMPED), settings))
 
 
 def threat_type(name: str) -> str:

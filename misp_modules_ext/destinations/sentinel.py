@@ -18,7 +18,7 @@ from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.sentinel_entries import meant
 from misp_modules_ext.destinations.sentinel_management import Management
-from misp_modules_ext.destinations.sentinel_payload import stix_object, upload_body
+from misp_modules_ext.destinations.sentinel_payload import shown, stix_object, upload_body
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
 from misp_modules_ext.errors import DestinationError, NotFound, Throttled
@@ -72,6 +72,10 @@ class Sentinel:
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """Only what is no text: Sentinel holds all kinds."""
         return not_unicode(indicator)
+
+    def digest(self, indicator: Indicator) -> bytes:
+        """Of the object: no attributes' ids, and the beginning of the description."""
+        return shown(indicator)
 
     def survey(self, dues: Sequence[Due], timeout: float) -> list[Due | Refusal]:
         """Nothing to look up: our `sourceSystem` keeps other people's objects apart from ours."""

@@ -14,6 +14,7 @@ from typing import Any
 from misp_modules_ext.destinations.wire import (
     attribute_link,
     describe,
+    digest,
     encode,
     from_milliseconds,
     from_seconds,
@@ -22,7 +23,7 @@ from misp_modules_ext.destinations.wire import (
     shorten,
     title,
 )
-from misp_modules_ext.model.indicator import Due, Indicator, Kind, Observable, Reference
+from misp_modules_ext.model.indicator import UNSTAMPED, Due, Indicator, Kind, Observable, Reference
 from misp_modules_ext.model.misp import Tlp
 
 #: Sentinel documents no limit for names; this one keeps them readable in its grid.
@@ -116,6 +117,11 @@ def stix_object(due: Due, *, revoked: bool = False) -> dict[str, Any]:
         document["revoked"] = True
     # STIX forbids empty strings and lists.
     return {name: value for name, value in document.items() if value not in ("", [])}
+
+
+def shown(indicator: Indicator) -> bytes:
+    """A digest of the object, without its id and the times of its versions."""
+    return digest(stix_object(Due(indicator, UNSTAMPED)))
 
 
 def upload_body(source_system: str, dues: Iterable[Due], *, revoked: bool = False) -> bytes:

@@ -175,6 +175,8 @@ holding = Table(
     Column("remote_id", String(255)),
     Column("reason", String(32)),
     Column("message", LongText),
+    # What the destination shows of `sent_hash`: where newer content differs elsewhere only, nothing is to be sent.
+    Column("shown_hash", Digest),
     Index(None, "destination_id", "state", "due_ms", "observable_id"),
     Index(None, "destination_id", "valid_until"),
     CheckConstraint("state BETWEEN 0 AND 5", name="state_is_known"),

@@ -212,6 +212,10 @@ class Stamp(NamedTuple):
     modified_ms: int
 
 
+#: Of content alone.
+UNSTAMPED = Stamp("", 0, 0)
+
+
 class Due(NamedTuple):
     """An indicator that a destination should receive now."""
 
