@@ -287,7 +287,7 @@ def _section(name: str) -> str:
 
 
 def _event(event: Event, settings: Settings) -> EventAccount:
-    url = event_link(base_url_of(settings), event.uuid)
+    url = event_link(event.misp or base_url_of(settings), event.uuid)
     return EventAccount(event.uuid, event.info, url, event.complete, event.notes)
 
 

@@ -98,8 +98,13 @@ def write_header(event: Event, picked: tuple[str, ...]) -> bytes:
     )
 
 
-def read_header(uuid: str, document: bytes) -> tuple[Event, tuple[str, ...]]:
+def read_header(uuid: str, document: bytes, misp: str = "") -> tuple[Event, tuple[str, ...]]:
     """The event of a document, without attributes, and the pick tags that some of them carry.
+
+    Args:
+        uuid: the event's.
+        document: what `write_header` made.
+        misp: see `Event.misp`.
 
     Raises:
         LedgerError: the document is damaged, or of a layout that this version does not know.
@@ -107,6 +112,7 @@ def read_header(uuid: str, document: bytes) -> tuple[Event, tuple[str, ...]]:
     info, date, counts, publication, level, creator, name, sharing, tags, problem, picked = _parts(document, _HEADER)
     event = Event(
         uuid=uuid,
+        misp=misp,
         info=info,
         date=date,
         counts_as_published=counts,

@@ -200,6 +200,8 @@ class Event:
 
     Attributes:
         uuid: lower case; derived from the content when the source had none.
+        misp: address of the MISP that shows it; `""` for the one that these modules serve. One event that two MISPs
+            show is two: each of them vouches for what it shows.
         info: the event's title.
         date: `YYYY-MM-DD`, `""` when unknown.
         published: the event's own flag, `None` when the source did not say. See `counts_as_published`.
@@ -220,6 +222,7 @@ class Event:
     """
 
     uuid: str
+    misp: str = ""
     id: str = ""
     info: str = ""
     date: str = ""

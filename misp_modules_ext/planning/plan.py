@@ -92,7 +92,7 @@ class Judge:
         """
         self._event = event
         self._gates = Gates(event, rules.selection, some_picked)
-        self._context = EventContext(event, rules.indicator, base_url)
+        self._context = EventContext(event, rules.indicator, event.misp or base_url)
         self._allow_documentation = rules.selection.allow_documentation_ranges
         self._by_tags: dict[tuple[Tag, ...], _Tagged] = {}
 

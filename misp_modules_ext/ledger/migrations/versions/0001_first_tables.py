@@ -67,6 +67,7 @@ def upgrade() -> None:
         "event",
         sa.Column("event_id", ID, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
+        sa.Column("misp", sa.String(length=255), server_default="", nullable=False),
         sa.Column("timestamp", sa.BigInteger(), nullable=False),
         sa.Column("own_timestamp", sa.BigInteger(), nullable=True),
         sa.Column("read_due_ms", sa.BigInteger(), nullable=True),
@@ -76,7 +77,7 @@ def upgrade() -> None:
         sa.Column("unpublished_since_ms", sa.BigInteger(), nullable=True),
         sa.Column("missing_since_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_event")),
-        sa.UniqueConstraint("uuid", name=op.f("uq_event_uuid")),
+        sa.UniqueConstraint("uuid", "misp", name=op.f("uq_event_uuid_misp")),
         comment="events that vouch for something, and when we must read them from MISP ourselves",
         **TABLE,
     )
