@@ -15,8 +15,17 @@ from typing import Any
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations.interface import Refusal
 from misp_modules_ext.destinations.kinds import ACCOUNTS, COINS, GRAPH_HASHES, MAIL_TEXTS, RARE_HASHES, TLS_FINGERPRINTS
-from misp_modules_ext.destinations.wire import describe, digest, from_seconds, links, shorten, title
-from misp_modules_ext.model.indicator import UNSTAMPED, Action, Due, Indicator, Kind, Observable
+from misp_modules_ext.destinations.wire import (
+    describe,
+    digest,
+    from_seconds,
+    links,
+    repair,
+    shorten,
+    technique_ids,
+    title,
+)
+from misp_modules_ext.model.indicator import UNSTAMPED, Action, Context, Due, Indicator, Kind, Observable
 from misp_modules_ext.model.outcome import Reason
 
 #: Not documented. Longer titles were seen in use (4,000 by OpenCTI); this is what fits an alert's line.
@@ -24,6 +33,8 @@ MAX_TITLE = 256
 #: Not documented. The one client whose limit is known keeps below 100, as in Graph's documented limit for the same
 #: store; a longer one might have every import refused.
 MAX_DESCRIPTION = 99
+#: So many threat actors, and so many malware families, are named in a description.
+MOST_NAMES = 3
 
 TYPES: Mapping[Kind, str] = {
     Kind.IPV4_ADDR: "IpAddress",
@@ -122,16 +133,27 @@ def entity(due: Due, settings: DestinationSettings) -> dict[str, Any]:
         # Documented: must be true for Audit.
         "generateAlert": settings.generate_alert or indicator.action is Action.AUDIT,
         "title": name,
-        "description": describe(indicator.facts, links(indicator), MAX_DESCRIPTION) or shorten(name, MAX_DESCRIPTION),
+        "description": describe([*_threat(indicator.context), *indicator.facts], links(indicator), MAX_DESCRIPTION)
+        or shorten(name, MAX_DESCRIPTION),
         "severity": severity.label,
         "application": settings.source_system,
         "expirationTime": from_seconds(indicator.valid_until),
         "externalId": due.stamp.stix_id,
     }
+    if indicator.context.techniques:
+        # Observed in use (microsoft-365-docs issues 5887 and 5890) and a documented column of the portal's CSV import;
+        # the API's reference page does not name it.
+        document["mitreTechniques"] = [repair(technique) for technique in technique_ids(indicator.context)]
     if settings.rbac_group_names:
         # The reference page calls it a comma separated string; all its examples, and clients in use, send a list.
         document["rbacGroupNames"] = list(settings.rbac_group_names)
     return document
+
+
+def _threat(context: Context) -> list[str]:
+    """Who and what is behind it, in few words: Defender has no labels."""
+    named = (("threat actor", context.actors), ("malware", context.malware))
+    return [f"{what}: {', '.join(names[:MOST_NAMES])}" for what, names in named if names]
 
 
 def shown(indicator: Indicator, settings: DestinationSettings) -> bytes:

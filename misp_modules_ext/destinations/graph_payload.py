@@ -51,6 +51,21 @@ SEVERITIES: Mapping[Severity, int] = {
     Severity.MEDIUM: 3,
     Severity.HIGH: 5,
 }
+#: Phases of Lockheed Martin's kill chain, as STIX names them -> Graph's words (tiIndicator, killChain values).
+#: Two tactics of ATT&CK have the same names and mean the same.
+KILL_CHAIN: Mapping[str, str] = {
+    "reconnaissance": "Reconnaissance",
+    "weaponization": "Weaponization",
+    "delivery": "Delivery",
+    "exploitation": "Exploitation",
+    "installation": "Installation",
+    "command-and-control": "C2",
+    "actions-on-objectives": "Actions",
+}
+_KILL_CHAINS = frozenset({"lockheed-martin-cyber-kill-chain", "mitre-attack"})
+#: What the Diamond Model calls a file (how an adversary acts) and an address, a name, a mail sender (from where).
+CAPABILITY, INFRASTRUCTURE = "capability", "infrastructure"
+_FALSE_POSITIVE = ("false-positive:", "sighted as a false positive")
 _ACTIONS: Mapping[Action, str] = {Action.AUDIT: "alert"}
 #: `fileHashType`: authentihashes are SHA-256 in MISP; `ctph` is ssdeep's, `lsHash` TLSH's way of hashing.
 HASHES: Mapping[Kind, str] = {
@@ -131,7 +146,7 @@ def entity(due: Due, settings: DestinationSettings) -> dict[str, Any]:
     indicator = due.indicator
     product = target_product(settings.product)
     severity = indicator.severity if settings.severity is None else settings.severity
-    return {
+    document: dict[str, Any] = {
         "targetProduct": product,
         "action": _ACTIONS[indicator.action],
         "threatType": threat_type(indicator.threat_type),
@@ -144,6 +159,21 @@ def entity(due: Due, settings: DestinationSettings) -> dict[str, Any]:
         "externalId": due.stamp.stix_id,
         "additionalInformation": describe(indicator.facts, links(indicator), MAX_INFORMATION),
         **observable_fields(indicator.observable, product),
+    }
+    return document | {name: given for name, given in _context(indicator).items() if given}
+
+
+def _context(indicator: Indicator) -> dict[str, Any]:
+    """What is known about the threat, in the fields that Graph has for it; empty ones are not sent."""
+    context = indicator.context
+    phases = (KILL_CHAIN.get(phase) for chain, phase in context.phases if chain in _KILL_CHAINS)
+    doubts = [text for text in (*indicator.facts, *indicator.labels) if text.startswith(_FALSE_POSITIVE)]
+    return {
+        "killChain": sorted({phase for phase in phases if phase}),
+        "activityGroupNames": [repair(name) for name in context.actors],
+        "malwareFamilyNames": [repair(name) for name in context.malware],
+        "knownFalsePositives": describe(doubts, (), MAX_INFORMATION),
+        "diamondModel": CAPABILITY if indicator.observable.kind.value.startswith("file-") else INFRASTRUCTURE,
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from misp_modules_ext.destinations.interface import Refusal
 from misp_modules_ext.destinations.kinds import ACCOUNTS, COINS, GRAPH_HASHES, MAIL_TEXTS, RARE_HASHES, TLS_FINGERPRINTS
 from misp_modules_ext.destinations.wire import (
+    attribute_link,
     describe,
     digest,
     encode,
@@ -95,6 +96,13 @@ MARKINGS: Mapping[Tlp, str] = {
     Tlp.RED: "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
 }
 
+#: STIX 2.1, indicator-type-ov: Microsoft's threat types that are something else than malicious activity there. The rest
+#: is, and Microsoft's word stands among the labels.
+INDICATOR_TYPES: Mapping[str, str] = {"Proxy": "anonymization", "Darknet": "anonymization", "PUA": "anomalous-activity"}
+MALICIOUS = "malicious-activity"
+#: Microsoft's word for a threat without a kind, which needs no label.
+NO_KIND = "watchlist"
+
 #: Of the kinds with one path the single address stands here; a slash tells the network.
 _KINDS = {path: kind for kind, path in reversed(list(PATHS.items()))}
 _NETWORKS = {Kind.IPV4_ADDR: Kind.IPV4_CIDR, Kind.IPV6_ADDR: Kind.IPV6_CIDR}
@@ -136,15 +144,18 @@ def stix_object(due: Due, *, revoked: bool = False) -> dict[str, Any]:
         "modified": from_milliseconds(max(stamp.modified_ms, stamp.created_ms)),
         "name": title(indicator, MAX_NAME),
         "description": describe(
-            [shorten(indicator.title, MAX_NAME), *indicator.facts], links(indicator), MAX_DESCRIPTION
+            [shorten(indicator.title, MAX_NAME), *indicator.facts], links(indicator, attribute_link), MAX_DESCRIPTION
         ),
-        "indicator_types": ["malicious-activity"],
+        "indicator_types": [INDICATOR_TYPES.get(indicator.threat_type, MALICIOUS)],
         "pattern": pattern(indicator.observable),
         "pattern_type": "stix",
         "pattern_version": "2.1",
         "valid_from": from_seconds(indicator.valid_from),
         "valid_until": from_seconds(max(indicator.valid_until, indicator.valid_from + 1)),
         "confidence": min(100, max(0, indicator.confidence)),
+        "kill_chain_phases": [
+            {"kill_chain_name": repair(chain), "phase_name": repair(phase)} for chain, phase in indicator.context.phases
+        ],
         "object_marking_refs": [MARKINGS[indicator.tlp]],
         "labels": _labels(indicator),
         "external_references": _references(indicator.references),
@@ -171,15 +182,29 @@ def upload_body(source_system: str, dues: Iterable[Due], *, revoked: bool = Fals
 
 
 def _labels(indicator: Indicator) -> list[str]:
-    """The labels with the TLP tag: the marking cannot say amber+strict, and the portal shows labels only."""
-    return list(dict.fromkeys(label for label in map(repair, [*indicator.labels, indicator.tlp.tag]) if label))
+    """The labels with the TLP tag: the marking cannot say amber+strict, and the portal shows labels only.
+
+    Also with Microsoft's threat type, which `indicator_types` cannot say: as the tag of MISP's taxonomy for it.
+    """
+    labels = [*indicator.labels, indicator.tlp.tag]
+    threat = f"sentinel-threattype:{indicator.threat_type}"
+    if indicator.threat_type.lower() != NO_KIND and threat.lower() not in map(str.lower, labels):
+        labels.append(threat)
+    return list(dict.fromkeys(label for label in map(repair, labels) if label))
 
 
 def _references(references: Iterable[Reference]) -> list[dict[str, str]]:
-    events = dict.fromkeys((reference.event, reference.url) for reference in references)
-    found = [
-        {"source_name": "MISP", "external_id": repair(event)} | ({"url": repair(url)} if url else {})
-        for event, url in events
-        if event
-    ]
-    return found[:MAX_REFERENCES]
+    """One for each event: its UUID, the address of the attribute in it, and the attribute's UUID."""
+    events: dict[str, Reference] = {}
+    for reference in references:
+        events.setdefault(reference.event, reference)
+    return [_reference(reference) for event, reference in events.items() if event][:MAX_REFERENCES]
+
+
+def _reference(reference: Reference) -> dict[str, str]:
+    found = {"source_name": "MISP", "external_id": repair(reference.event)}
+    if reference.attribute:
+        found["description"] = f"Attribute {repair(reference.attribute)}"
+    if reference.url:
+        found["url"] = repair(attribute_link(reference))
+    return found

@@ -32,6 +32,7 @@ __all__ = [
     "Marks",
     "Merged",
     "Observation",
+    "context_markdown",
     "ends",
     "event_link",
     "evidence",
@@ -47,6 +48,7 @@ __all__ = [
 
 from misp_modules_ext.translate.catalogue import templates_markdown, types_markdown
 from misp_modules_ext.translate.context import NO_DATE, EventContext, event_link, evidence
+from misp_modules_ext.translate.context_tables import context_markdown
 from misp_modules_ext.translate.lifetime import ends, tenth_of_window, why_it_ended
 from misp_modules_ext.translate.markings import Marks
 from misp_modules_ext.translate.merging import Merged, leader, merge

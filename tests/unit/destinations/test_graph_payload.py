@@ -9,7 +9,8 @@ import pytest
 
 from misp_modules_ext.config.settings import Api
 from misp_modules_ext.destinations import graph_payload as payload
-from misp_modules_ext.model.indicator import Kind, Observable, Severity
+from misp_modules_ext.emulator.graph_rules import check_body, problem
+from misp_modules_ext.model.indicator import Context, Kind, Observable, Severity
 from misp_modules_ext.model.misp import Tlp
 from tests.support.build import destination, due
 from tests.support.shared import shared
@@ -135,3 +136,29 @@ def test_updates_for_defender_name_only_what_may_change_there() -> None:
     assert set(changed) == {"id", "targetProduct", "expirationDateTime", "severity", "description"}
     whole = payload.update(known, destination(api=Api.GRAPH, product="Azure Sentinel"))
     assert whole == {"id": "42"} | payload.entity(known, destination(api=Api.GRAPH, product="Azure Sentinel"))
+
+
+def test_context_fills_the_fields_that_graph_has_for_it() -> None:
+    """In Graph's words; a tactic of ATT&CK only where it means the same."""
+    context = Context(
+        phases=(
+            ("lockheed-martin-cyber-kill-chain", "actions-on-objectives"),
+            ("lockheed-martin-cyber-kill-chain", "delivery"),
+            ("mitre-attack", "command-and-control"),
+            ("mitre-attack", "initial-access"),
+            ("unified-kill-chain", "exploitation"),
+        ),
+        actors=("Sofacy",),
+        malware=("X-Tunnel",),
+    )
+    facts, labels = ("sighted as a false positive", "C2 server"), ('false-positive:risk="low"', "type:OSINT")
+    document = _entity("Azure Sentinel", context=context, facts=facts, labels=labels)
+    assert document["killChain"] == ["Actions", "C2", "Delivery"]
+    assert document["activityGroupNames"] == ["Sofacy"]
+    assert document["malwareFamilyNames"] == ["X-Tunnel"]
+    assert document["knownFalsePositives"] == 'sighted as a false positive; false-positive:risk="low"'
+    assert document["diamondModel"] == "infrastructure"
+    assert problem(check_body(document)) is None
+    bare = _entity("Azure Sentinel", Kind.FILE_MD5)
+    assert bare["diamondModel"] == "capability"
+    assert not {"killChain", "activityGroupNames", "malwareFamilyNames", "knownFalsePositives"} & set(bare)

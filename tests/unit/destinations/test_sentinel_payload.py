@@ -13,7 +13,8 @@ from stix2patterns.validator import validate as validate_pattern
 from stix2validator import ValidationOptions, validate_instance
 
 from misp_modules_ext.destinations import sentinel_payload as payload
-from misp_modules_ext.model.indicator import Kind, Observable, Reference
+from misp_modules_ext.emulator.stix import problems
+from misp_modules_ext.model.indicator import Context, Kind, Observable, Reference
 from misp_modules_ext.model.misp import Tlp
 from misp_modules_ext.model.outcome import Reason
 from tests.support.build import NOW, due
@@ -180,5 +181,46 @@ def test_the_way_back_to_misp_is_there_twice() -> None:
     document = payload.stix_object(due())
     reference = document["external_references"][0]
     assert reference["source_name"] == "MISP"
-    assert reference["url"].endswith(reference["external_id"])
+    attribute = due().indicator.references[0].attribute
+    assert reference["url"].endswith(f"/events/view/{reference['external_id']}/focus:{attribute}")
+    assert reference["description"] == f"Attribute {attribute}"
     assert document["description"] == f"Campaign; C2 server {reference['url']}"
+
+
+_CONTEXT = Context(
+    phases=(("lockheed-martin-cyber-kill-chain", "delivery"), ("mitre-attack", "initial-access")),
+    techniques=(("T1566", "Phishing"), ("T1566.001", "Spearphishing Attachment")),
+    actors=("Sofacy",),
+    malware=("X-Tunnel",),
+)
+
+
+def test_phases_of_kill_chains_are_stix_objects() -> None:
+    """One for each; without any the property is not there."""
+    document = payload.stix_object(due(context=_CONTEXT))
+    assert document["kill_chain_phases"] == [
+        {"kill_chain_name": "lockheed-martin-cyber-kill-chain", "phase_name": "delivery"},
+        {"kill_chain_name": "mitre-attack", "phase_name": "initial-access"},
+    ]
+    assert problems(document) == []
+    assert "kill_chain_phases" not in payload.stix_object(due())
+
+
+@pytest.mark.parametrize(
+    ("threat", "type_", "labels"),
+    [
+        ("WatchList", "malicious-activity", set()),
+        ("C2", "malicious-activity", {"sentinel-threattype:C2"}),
+        ("Proxy", "anonymization", {"sentinel-threattype:Proxy"}),
+        ("Darknet", "anonymization", {"sentinel-threattype:Darknet"}),
+        ("PUA", "anomalous-activity", {"sentinel-threattype:PUA"}),
+        ("our own words", "malicious-activity", {"sentinel-threattype:our own words"}),
+    ],
+)
+def test_the_threat_type_is_stixs_word_and_microsofts_is_a_label(threat: str, type_: str, labels: set[str]) -> None:
+    """Once: an analyst's own tag in another case says it already."""
+    document = payload.stix_object(due(threat_type=threat))
+    assert document["indicator_types"] == [type_]
+    assert {label for label in document["labels"] if label.startswith("sentinel")} == labels
+    said = payload.stix_object(due(threat_type=threat, labels=(f"Sentinel-ThreatType:{threat}",)))
+    assert sum("threattype" in label.lower() for label in said["labels"]) == 1

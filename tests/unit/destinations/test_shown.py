@@ -10,7 +10,7 @@ import pytest
 
 from misp_modules_ext.config.settings import Api, DestinationSettings
 from misp_modules_ext.destinations import create, defender_payload, graph_payload, sentinel_payload
-from misp_modules_ext.model.indicator import UNSTAMPED, Due, Indicator, Reference, Severity, Stamp
+from misp_modules_ext.model.indicator import UNSTAMPED, Context, Due, Indicator, Reference, Severity, Stamp
 from misp_modules_ext.model.misp import Tlp
 from tests.support.build import destination, indicator
 
@@ -42,24 +42,30 @@ CHANGES: dict[str, Indicator] = {
     "second event": replace(START, references=(*START.references, OTHER_EVENT)),
     "start": replace(START, valid_from=START.valid_from + 1),
     "end": replace(START, valid_until=START.valid_until + 1),
+    "phases": replace(START, context=Context(phases=(("mitre-attack", "impact"),))),
+    "techniques": replace(START, context=Context(techniques=(("T1566", "Phishing"),))),
+    "actors": replace(START, context=Context(actors=("Sofacy",))),
+    "malware": replace(START, context=Context(malware=("X-Tunnel",))),
     "half a character": replace(START, labels=("\ud83d",), facts=("\ud83d", "seen by us")),
 }
 #: What changes no payload. The reasons: no such field; a text that is cut; only one link has room; not for an update.
+#: Sentinel's links lead to the attribute, and its labels say Microsoft's threat type.
 HIDDEN: dict[str, tuple[DestinationSettings, set[str]]] = {
-    "sentinel": (SENTINEL, {"severity", "threat type", "attribute", "second attribute"}),
+    "sentinel": (SENTINEL, {"severity", "techniques", "actors", "malware"}),
     "defender": (
         DEFENDER,
         {
             *("confidence", "threat type", "tlp", "strict", "labels", "last fact"),
-            *("attribute", "second attribute", "second event", "start"),
+            *("attribute", "second attribute", "second event", "start", "phases"),
         },
     ),
-    "graph": (GRAPH, {"attribute", "second attribute", "start"}),
+    "graph": (GRAPH, {"attribute", "second attribute", "start", "phases", "techniques"}),
     "graph for defender": (
         GRAPH_DEFENDER,
         {
             *("value", "confidence", "threat type", "tlp", "strict", "labels", "first fact", "last fact"),
             *("attribute", "second attribute", "first event", "second event", "start", "half a character"),
+            *("phases", "techniques", "actors", "malware"),
         },
     ),
 }

@@ -12,7 +12,7 @@ import pytest
 
 from misp_modules_ext.config.settings import DAY, IndicatorRules
 from misp_modules_ext.destinations import defender_payload, graph_payload, sentinel_payload
-from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.model.indicator import Context, Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Decay, Event, Sightings, Tag, Tlp
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.translate import Merged, evidence, merge, observe
@@ -145,6 +145,42 @@ def test_peers_14_comments_of_others_stay_with_them() -> None:
     assert [m.indicator.facts for m in _merged(told)] == [("comment: mine",), ("comment: other",)]
 
 
+def test_peers_14_markings_are_the_strictest_and_never_clear_by_default() -> None:
+    """No TLP is the default, `amber+strict` stays stricter than amber, red beats whatever stands beside it."""
+    untagged, strict, red = (attribute("domain", f"{name}.example", tags=tags) for name, tags in _MARKED)
+    assert [m.indicator.tlp for m in _merged(event(untagged, strict, red, tags=["TLP:clear", "tlp:ex:chr"]))] == [
+        Tlp.CLEAR,
+        Tlp.AMBER_STRICT,
+        Tlp.RED,
+    ]
+    assert _merged(event(untagged))[0].indicator.tlp is Tlp.AMBER
+    assert _merged(event(untagged, tags=["tlp:rainbow", "tlp:ex:chr", "tlp:unclear"]))[0].indicator.tlp is Tlp.AMBER
+
+
+_MARKED = (("a", []), ("b", ["tlp:amber+strict", "tlp:green"]), ("c", ["tlp:green", "Tlp:RED"]))
+
+
+def test_peers_15_what_the_event_says_counts_for_its_attributes() -> None:
+    """Confidence, kill chain, threat type and galaxies of the event reach the indicator."""
+    tags = [
+        'misp:confidence-level="usually-confident"',
+        "kill-chain:Delivery",
+        "sentinel-threattype:Phishing",
+        'misp-galaxy:threat-actor="Sofacy"',
+        'misp-galaxy:mitre-malware="X-Tunnel - S0117"',
+        'misp-galaxy:mitre-attack-pattern="Phishing - T1566"',
+    ]
+    (made,) = _merged(event(attribute(), tags=tags))
+    assert (made.indicator.confidence, made.indicator.threat_type) == (75, "Phishing")
+    assert made.indicator.context == Context(
+        phases=(("lockheed-martin-cyber-kill-chain", "delivery"), ("mitre-attack", "initial-access")),
+        techniques=(("T1566", "Phishing"),),
+        actors=("Sofacy",),
+        malware=("X-Tunnel",),
+    )
+    assert set(tags) == set(made.indicator.labels)
+
+
 def test_peers_16_the_id_follows_from_the_observable_alone() -> None:
     """Attribute UUIDs of every version give one id, the same in every process."""
     named = uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
@@ -152,7 +188,7 @@ def test_peers_16_the_id_follows_from_the_observable_alone() -> None:
     ids = {_merged(event(_with_uuid(text)))[0].indicator.observable.stix_id() for text in uuids}
     assert ids == {Observable(Kind.DOMAIN_NAME, "evil.example").stix_id()}
     program = (
-        "from misp_modules_ext.model.indicator import Kind, Observable;"
+        "from misp_modules_ext.model.indicator import Context, Kind, Observable;"
         "print(Observable(Kind.DOMAIN_NAME, 'evil.example').stix_id())"
     )
     for seed in ("1", "2"):
