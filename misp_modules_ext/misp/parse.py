@@ -9,6 +9,7 @@ becomes a record with its `problem`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from sys import intern
 from typing import NamedTuple
@@ -23,6 +24,9 @@ from misp_modules_ext.model.misp import INHERIT, Attribute, Event, ObjectContext
 
 #: So many different siblings are kept as an attribute's context: every attribute looks at all of them.
 MOST_SIBLINGS = 20
+_SECOND = (
+    "Another attribute of this event has the same UUID but another type or value: only the first of the two counts."
+)
 
 
 def parse_event(raw: object, *, only: object = None) -> Event:
@@ -45,8 +49,8 @@ def parse_event(raw: object, *, only: object = None) -> Event:
     event_uuid = identity(header.get("uuid"), text(header.get("info")), text(header.get("date")))
     notes = [] if uuid_or_none(header.get("uuid")) else ["The event has no valid UUID; one was derived from its title."]
     place = _Place(event_uuid, beside(*sources))
-    every = tuple(attribute for source in sources for attribute in _attributes(source, place))
-    shown = every if only is None else tuple(_filtered(only, every, place))
+    every = _told_apart(tuple(attribute for source in sources for attribute in _attributes(source, place)))
+    shown = every if only is None else _told_apart(tuple(_filtered(only, every, place)))
     count = integer(header.get("attribute_count"))
     creator = _first_mapping(sources, "Orgc")
     published = flag(header.get("published"))
@@ -126,6 +130,23 @@ def _attributes(body: Raw, place: _Place) -> Iterator[Attribute]:
         context, problem = _object(holder, place.event_uuid)
         for raw in listed(holder.get("Attribute")):
             yield _attribute(raw, place, context, problem)
+
+
+def _told_apart(attributes: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
+    """Of several attributes with one UUID, which MISP never has but files do, only what the first one says can count.
+
+    The same once more is no harm; another type or value cannot be told from the first, so it is accounted for.
+    """
+    if len({attribute.uuid for attribute in attributes}) == len(attributes):
+        return attributes
+    firsts: dict[str, Attribute] = {}
+    return tuple(
+        attribute
+        if (attribute.type, attribute.value) == (first.type, first.value)
+        else replace(attribute, problem=attribute.problem or _SECOND)
+        for attribute in attributes
+        for first in (firsts.setdefault(attribute.uuid, attribute),)
+    )
 
 
 def _filtered(only: object, every: Iterable[Attribute], place: _Place) -> Iterator[Attribute]:

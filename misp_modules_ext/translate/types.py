@@ -192,6 +192,14 @@ class Plain(NamedTuple):
     holds: Callable[[str], object]
 
 
+def _short_text(value: str) -> bool:
+    return 0 < len(value) <= MAX_LENGTH and value.isascii() and value.isprintable() and value[0] != " " != value[-1]
+
+
+def _short_name(value: str) -> bool:
+    return "/" not in value and "\\" not in value and _short_text(value)
+
+
 def _short_url(value: str) -> bool:
     return len(value) <= MAX_LENGTH and is_normal_url(value)
 
@@ -208,5 +216,7 @@ PLAIN: Mapping[str, Plain] = MappingProxyType(
         "md5": Plain(Kind.FILE_MD5, re.compile("[0-9a-f]{32}").fullmatch),
         "sha1": Plain(Kind.FILE_SHA1, re.compile("[0-9a-f]{40}").fullmatch),
         "sha256": Plain(Kind.FILE_SHA256, re.compile("[0-9a-f]{64}").fullmatch),
+        "filename": Plain(Kind.FILE_NAME, _short_name),
+        "mutex": Plain(Kind.MUTEX, _short_text),
     }
 )

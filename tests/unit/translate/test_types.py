@@ -233,6 +233,8 @@ def test_the_short_way_finds_what_the_parser_finds(type_: str, value: str, after
         ("domain", "evil.example"),
         ("hostname", "_dmarc.c2.evil.example"),
         ("onion-address", "abcdefghijklmnop.onion"),
+        ("filename", "a|b.exe"),
+        ("mutex", r"Global\x"),
         ("url", "https://evil.example:8443/a?b#c"),
         ("md5", MD5),
         ("sha1", SHA1),
