@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
@@ -17,6 +18,7 @@ from misp_modules_ext.errors import EventNotFound, MispError, UsageError
 from misp_modules_ext.ledger import Ledger, Origin, Store, event_missing, schema, take
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.warninglists.asking import ask
 
 log = logging.getLogger("misp_modules_ext")
 
@@ -56,8 +58,18 @@ def claim(connection: Connection) -> Claim | None:
     return Claim(event_id, uuid, attempts, clock + CLAIM_MS) if taken.rowcount == 1 else None
 
 
-def read_one(ledger: Ledger, misp: MispSettings, stores: list[Store]) -> bool:
-    """Read one event that is due and settle what it says; whether there was one."""
+def read_one(ledger: Ledger, misp: MispSettings, stores: list[Store], lists: Path) -> bool:
+    """Read one event that is due and settle what it says.
+
+    Args:
+        ledger: the ledger.
+        misp: where to read.
+        stores: all destinations.
+        lists: the index of warninglists, if there is one.
+
+    Returns:
+        Whether there was one.
+    """
     found = ledger.write(claim)
     if found is None:
         return False
@@ -70,11 +82,12 @@ def read_one(ledger: Ledger, misp: MispSettings, stores: list[Store]) -> bool:
         message = str(error)
         ledger.write(lambda connection: _repeat_later(connection, found, message))
     else:
+        events = ask([event], lists).events
 
         def settle(connection: Connection) -> None:
             alone(connection)
             if _is_latest(connection, found):
-                take(connection, [event], Origin.OWN_READING, stores, misp.url)
+                take(connection, events, Origin.OWN_READING, stores, misp.url)
                 _done(connection, found, stores)
 
         ledger.write(settle)

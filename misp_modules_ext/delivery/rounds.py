@@ -129,7 +129,7 @@ class Rounds:
         misp = settings.misp
         if misp is None or not settings.reads_misp:
             return
-        while not self._stopping.begun and read_one(ledger, misp, stores):
+        while not self._stopping.begun and read_one(ledger, misp, stores, settings.warninglist_index):
             self._changed()
 
     def _place(self, ledger: Ledger, store: Store, settings: Settings) -> Place:

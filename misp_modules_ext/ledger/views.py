@@ -113,8 +113,8 @@ def _dated(attribute: Attribute, known: Known) -> Attribute:
 def carried(view: View, known: Known) -> View:
     """A request's view with the facts that only our own reading saw, which it must not make forgotten (rule 4).
 
-    These are tags that MISP does not give to everybody (local ones, and those that may not be exported), and the hits
-    of warninglists, which workflows and files do not bring. What no longer vouches is no fact any more.
+    These are tags that MISP does not give to everybody (local ones, and those that may not be exported), and MISP's own
+    hits of warninglists, which workflows and files do not bring. What no longer vouches is no fact any more.
     """
     used = {row.header_id for rows in known.rows.values() for row in rows if _is_seen(row)}
     headers = (read_header(view.event.uuid, known.headers[number])[0] for number in sorted(used))
@@ -125,7 +125,7 @@ def carried(view: View, known: Known) -> View:
         for row in known.rows.get(uuid_bytes(attribute.uuid), ()):
             if _is_seen(row) and row.document != documents[index]:
                 stored = read_attribute(attribute.uuid, row.timestamp, row.document)
-                lists = attribute.warninglists if attribute.warninglists is not None else stored.warninglists
+                lists = _all_lists(attribute.warninglists, stored.warninglists)
                 tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
                 attributes[index] = replace(attribute, warninglists=lists, tags=tags)
                 documents[index] = write_attribute(attributes[index])
@@ -135,6 +135,13 @@ def carried(view: View, known: Known) -> View:
 def _is_seen(row: Row) -> bool:
     """Whether it stands as our own reading saw it, or confirmed it."""
     return bool(row.vouches and row.origins & Origin.OWN_READING)
+
+
+def _all_lists(seen: tuple[str, ...] | None, stored: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The warninglists of both; `None` when nobody was asked either time."""
+    if not seen or not stored:
+        return seen or stored or (seen if stored is None else stored)
+    return tuple(sorted({*seen, *stored}))
 
 
 def _is_hidden(tag: Tag) -> bool:

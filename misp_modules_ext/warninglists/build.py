@@ -91,10 +91,12 @@ def _there(path: Path) -> Facts | None:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """One building at a time; whoever comes second finds it done."""
-    with path.with_suffix(".lock").open("w") as lock:
-        os.chmod(lock.fileno(), 0o600)
+    lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def _remove_drafts(folder: Path) -> None:
@@ -104,7 +106,13 @@ def _remove_drafts(folder: Path) -> None:
 
 
 def _put(draft: Path, path: Path) -> None:
-    """Put the whole file in its place: whoever reads has the old one or the new one."""
+    """Put the whole file in its place: whoever reads has the old one or the new one.
+
+    What root builds belongs to whom the folder belongs: the service reads it.
+    """
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(draft, owner.st_uid, owner.st_gid)
     with draft.open("rb") as file:
         os.fsync(file.fileno())
     draft.replace(path)

@@ -98,7 +98,7 @@ def read(file: Path) -> Warninglist:
         raise WarninglistError(f"{file} is no warninglist. Install it again: {INSTALL}.") from error
     if not isinstance(raw, Mapping) or found.match not in MATCHES:
         raise WarninglistError(
-            f"{file} compares in a way that this version does not know ({str(found.match)[:40]!r}). Update this program."
+            f"{file} compares in a way that this version does not know ({str(found.match)[:40]!r}). Update this one."
         )
     return found
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 #: Entries are found by so many of their first characters.
 _START = 4
+#: With more texts than these, each value is looked through once for all of them.
+_MANY = 64
 #: The modifiers of PHP that change what matches. `g` is none of PHP's, and lists have it.
 _NONE = re.RegexFlag(0)
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "u": _NONE, "g": _NONE}
@@ -14,22 +16,30 @@ _CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">"}
 
 
 class Parts:
-    """Whether a value holds one of many texts: one look for each of its places instead of one for each text.
+    """Which values hold one of many texts.
 
     Args:
         texts: not empty ones, compared as they are written.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        texts = frozenset(texts)
-        self._length = min(_START, *map(len, texts)) if texts else _START
-        self._by_start: dict[str, tuple[str, ...]] = {}
-        for text in sorted(texts):
-            start = text[: self._length]
-            self._by_start[start] = (*self._by_start.get(start, ()), text)
+        self._texts = sorted(set(texts))
+        self._length = min(_START, *map(len, self._texts)) if self._texts else _START
+        self._by_start: dict[str, list[str]] = {}
+        for text in self._texts:
+            self._by_start.setdefault(text[: self._length], []).append(text)
 
-    def match(self, value: str) -> bool:
-        """Whether any of the texts is in the value."""
+    def among(self, values: Collection[str]) -> list[str]:
+        """Those of the values that hold any of the texts."""
+        if len(self._texts) > _MANY:
+            return [value for value in values if self._is_in(value)]
+        # Nearly always none is in any of them, and one look tells.
+        every = "\n".join(values)
+        there = [text for text in self._texts if text in every]
+        return [value for value in values if any(text in value for text in there)]
+
+    def _is_in(self, value: str) -> bool:
+        """Whether the value holds any of them: one look for each place in the value instead of one for each text."""
         length, by_start = self._length, self._by_start
         for place in range(len(value) - length + 1):
             texts = by_start.get(value[place : place + length])
@@ -39,7 +49,7 @@ class Parts:
 
 
 class Expressions:
-    """Whether one of some regular expressions is found in a value.
+    """Which values one of some regular expressions is found in.
 
     Args:
         written: as PHP has them, see `expression`.
@@ -48,9 +58,9 @@ class Expressions:
     def __init__(self, written: Iterable[str]) -> None:
         self._expressions = tuple(map(expression, written))
 
-    def match(self, value: str) -> bool:
-        """Whether any of them is found in the value."""
-        return any(found.search(value) for found in self._expressions)
+    def among(self, values: Collection[str]) -> list[str]:
+        """Those of the values in which any of them is found."""
+        return [value for value in values if any(found.search(value) for found in self._expressions)]
 
 
 def expression(written: str) -> re.Pattern[str]:
