@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from misp_modules_ext.cli.app import app
 from misp_modules_ext.config import load
+from misp_modules_ext.delivery import embedded
 from misp_modules_ext.delivery.rounds import Rounds
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.doors.common import answer
@@ -194,8 +195,9 @@ def scene() -> Iterator[Scene]:
 
 @pytest.fixture(autouse=True)
 def _configured_by_variable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the service and the commands find it."""
+    """As the service and the commands find it. When the drain has its rounds is for the tests to say."""
     monkeypatch.setenv("RH_ISAC_CONF", str(world.config))
+    monkeypatch.setattr(embedded, "ensure", lambda: None)
 
 
 Report = dict[str, Any]
@@ -256,7 +258,9 @@ def _index(world: World) -> None:
 
 
 def _reasons(report: Report, destination: int = 0) -> dict[str, str | None]:
-    return {item["value"]: item["reason"] for item in report["destinations"][destination]["items"]}
+    """Why attributes do not go; a workflow waits three seconds at most, so what goes may still be pending."""
+    items = report["destinations"][destination]["items"]
+    return {item["value"]: item["reason"] if item["outcome"] != "pending" else None for item in items}
 
 
 @pytest.mark.parametrize("name", list(CASES))
@@ -276,11 +280,16 @@ def test_every_door_gives_the_same_reason(name: str, world: World, scene: Scene,
             _index(world)
         report = BY_DOOR[door](scene, case.strip, tmp_path)
         assert _reasons(report) == {SUBJECT: refused, OTHER: refused if case.whole else None}, door
-        goes = {OTHER: not case.whole or refused is None, SUBJECT: refused is None}
-        assert _sent(world) == {value for value, going in goes.items() if going}, door
+        goes = {SUBJECT} if refused is None else set[str]()
+        goes |= {OTHER} if refused is None or not case.whole else set()
+        assert _sent(world) <= goes, door
         if case.strip is None:
-            Rounds("test", "worker", QUICK).go(load(world.config), wait=True)
-            assert _sent(world) == {value for value, going in goes.items() if going}, f"drain after {door}"
+            _drain(world)
+            assert _sent(world) == goes, f"drain after {door}"
+
+
+def _drain(world: World) -> None:
+    Rounds("test", "worker", QUICK).go(load(world.config), wait=True)
 
 
 def _sent(world: World) -> set[str]:
@@ -299,6 +308,7 @@ def test_each_destination_has_gates_of_its_own(door: str, world: World, scene: S
     report = BY_DOOR[door](scene, None, tmp_path)
     assert _reasons(report, 0) == {SUBJECT: None, OTHER: None}
     assert _reasons(report, 1) == {SUBJECT: "tlp", OTHER: None}
+    _drain(world)
     assert (_sent(world), world.defender()) == ({SUBJECT, OTHER}, [OTHER])
 
 
@@ -323,10 +333,11 @@ def test_a_list_of_misps_own_refuses_what_our_reading_saw_on_it(world: World, sc
     world.configure({"warninglists": "Our own servers"}, (SENTINEL,), misp={"url": scene.server.url, "key": KEY})
     _index(world)
     assert _reasons(_reading(scene, None, tmp_path))[SUBJECT] is None
+    _drain(world)
     scene.misp.edit(scene.subject, warnings=("Our own servers",))
     scene.misp.publish(scene.event)
-    report = _reading(scene, None, tmp_path)
-    assert report["destinations"][0]["counts"]["withdrawn"] == 1
+    _reading(scene, None, tmp_path)
+    _drain(world)
     assert _sent(world) == {OTHER}
     for door in REQUESTS:
         assert _reasons(BY_DOOR[door](scene, None, tmp_path))[SUBJECT] == "warninglist", door
@@ -339,10 +350,10 @@ def test_a_list_that_a_new_index_has_takes_back_what_is_read_from_then_on(world:
     world.configure({"warninglists": lists.OFFICE[0]}, (SENTINEL,), misp={"url": scene.server.url, "key": KEY})
     lists.index(load(world.config).warninglist_index, lists.RESOLVERS)
     assert _reasons(_action(scene, None, world.config.parent))[SUBJECT] is None
-    Rounds("test", "worker", QUICK).go(load(world.config), wait=True)
+    _drain(world)
     assert _sent(world) == {SUBJECT, OTHER}
     _index(world)
     _action(scene, None, world.config.parent)
     assert _sent(world) == {SUBJECT, OTHER}
-    Rounds("test", "worker", QUICK).go(load(world.config), wait=True)
+    _drain(world)
     assert _sent(world) == {OTHER}
