@@ -24,6 +24,7 @@ from misp_modules_ext.cli import (
     show,
     status,
     sync,
+    warninglists,
     withdraw,
     worker,
 )
@@ -37,6 +38,7 @@ from misp_modules_ext.errors import (
     MispRefused,
     PermissionRefused,
     UsageError,
+    WarninglistError,
 )
 
 app = typer.Typer(
@@ -61,6 +63,7 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("emulator")(emulator.emulator)
 app.command("demo")(demo.demo)
+app.command("warninglists")(warninglists.warninglists)
 app.command("modules-path")(modules.modules_path)
 app.command("install-modules")(modules.install_modules)
 
@@ -70,6 +73,7 @@ _EXIT_CODES: tuple[tuple[type[MispMicrosoftError], int], ...] = (
     (CredentialsRefused, 4),
     (PermissionRefused, 4),
     (LedgerError, 2),
+    (WarninglistError, 2),
     (MispRefused, 4),
     (MispError, 5),
     (DestinationError, 3),

@@ -202,3 +202,8 @@ class Settings(Frozen):
     def reads_misp(self) -> bool:
         """Whether events can be read from the MISP that these modules serve."""
         return self.misp is not None and self.misp.has_key
+
+    @property
+    def warninglist_index(self) -> Path:
+        """Where `misp-microsoft warninglists` puts the index, and where attributes are looked up."""
+        return places.warninglists(self.path)

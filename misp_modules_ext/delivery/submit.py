@@ -32,6 +32,7 @@ from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.planning import RuleSet, make_plan
 from misp_modules_ext.translate import event_link
+from misp_modules_ext.warninglists.asking import ask
 
 log = logging.getLogger("misp_modules_ext")
 
@@ -97,6 +98,7 @@ def submit(
     attributes = sum(len(event.attributes) for event in events)
     began = time.monotonic()
     with paused(attributes):
+        events, unasked = ask(events, settings.warninglist_index)
         stores, taken = _take(ledger, events, settings, order, chosen, submission)
     order = _with_time_to_write(order, time.monotonic() - began, len(chosen))
     couriers = _couriers(ledger, settings, order, stores, taken, policy)
@@ -122,7 +124,7 @@ def submit(
         preview=order.preview,
         events=tuple(_event(event, settings) for event in events),
         destinations=accounts,
-        warnings=tuple(_warnings(events, settings, chosen, order.door, taken)),
+        warnings=tuple(_warnings(settings, chosen, taken, unasked)),
     )
 
 
@@ -293,9 +295,8 @@ def _event(event: Event, settings: Settings) -> EventAccount:
     return EventAccount(event.uuid, event.info, url, event.complete, event.notes)
 
 
-def _warnings(
-    events: Sequence[Event], settings: Settings, chosen: Iterable[DestinationSettings], door: str, taken: Taken
-) -> list[str]:
+def _warnings(settings: Settings, chosen: Iterable[DestinationSettings], taken: Taken, unasked: str) -> list[str]:
+    """What a reader should know of the submission as a whole; `unasked` is why no warninglists were looked up."""
     warnings = list(settings.warnings)
     if not settings.reads_misp:
         warnings.append(
@@ -306,10 +307,10 @@ def _warnings(
         f"The ledger has seen a later state of event {uuid}, so this one changed nothing."
         for uuid in sorted(taken.stale)
     ]
-    asked = door == "export" or any(a.warninglists is not None for event in events for a in event.attributes)
-    if not asked and any(d.selection.warninglists for d in chosen):
+    if unasked and any(d.selection.warninglists for d in chosen):
         warnings.append(
-            "MISP sends no warninglist hits with workflows and files, so `warninglists` held nothing back here."
+            f"{unasked} Until then `warninglists` holds back only what MISP itself reports, and MISP reports nothing "
+            "with workflows and files."
         )
     return warnings
 

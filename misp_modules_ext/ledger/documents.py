@@ -45,11 +45,10 @@ def write_attribute(attribute: Attribute) -> bytes:
             attribute.last_seen,
             _sharing(attribute.sharing),
             _tags(attribute.tags),
-            # None and no hit are the same to every gate, and doors differ in it.
-            attribute.warninglists or None,
+            attribute.warninglists,
             _object(attribute.object),
             attribute.problem,
-            # As with warninglists: that there are none, and that the source did not say, end and weigh nothing.
+            # That there are none, and that the source did not say, are the same: neither ends or weighs anything.
             _said(attribute.sightings, NO_SIGHTINGS),
             _said(attribute.decay, NO_DECAY),
             attribute.relation,

@@ -25,6 +25,7 @@ from misp_modules_ext.ledger.views import (
     carried,
     dated,
     find_event,
+    lacks,
     open_event,
     prepared,
     read_evidence,
@@ -94,7 +95,10 @@ def take(
     for event in known.values():
         read_evidence(connection, event)
     views = [dated(view, known[view.event.uuid]) for view in views]
-    views = [carried(view, known[view.event.uuid], origin) for view in views]
+    whole = [carried(view, known[view.event.uuid], origin) for view in views]
+    if any(lacks(view, said) for view, said in zip(views, whole, strict=True)):
+        taking.compare_each_time()
+    views = whole
     taking.plan(views, known, stores)
     taking.compare()
     taking.remember()
@@ -141,6 +145,7 @@ class _Taking:
         self._new: set[int] = set()
         self._before = Stored(connection, (), base_url)
         self._digest: bytes | None = None
+        self._whole = True
         self.result = Taken({}, {}, {})
 
     def repeats(self, views: Sequence[View], known: Mapping[str, Known], stores: Sequence[Store]) -> bool:
@@ -165,6 +170,10 @@ class _Taking:
             read_evidence(self._connection, stored)
             self.plan(views, known, stores)
         return True
+
+    def compare_each_time(self) -> None:
+        """The view lacks facts that are known: what it says alone is not what counts, also when it says it again."""
+        self._whole = False
 
     def _is_stale(self, event: Event, known: Known) -> bool:
         # 0 is not said, and not older than anything.
@@ -240,7 +249,7 @@ class _Taking:
         if self._digest is not None and self._compared:
             ((event, changes),) = self._compared
             # What is listed twice, or kept although the view says otherwise, is compared each time.
-            plain = not changes.undecided and len(changes.seen) == len(self._views[0].event.attributes)
+            plain = self._whole and not changes.undecided and len(changes.seen) == len(self._views[0].event.attributes)
             repeats.note(connection, event.event_id, stores, self._origin, self._digest if plain else None)
 
     def _write_observables(self) -> None:

@@ -138,6 +138,18 @@ def carried(view: View, known: Known, origin: Origin) -> View:
     return View(replace(event, attributes=tuple(attributes)), tuple(documents))
 
 
+def lacks(view: View, whole: View) -> bool:
+    """Whether a view says less than it does with what is carried into it, as far as gates or content go by it."""
+    pairs = zip(view.event.attributes, whole.event.attributes, strict=True)
+    changed = ((said, known) for said, known in pairs if said is not known)
+    return view.event.tags != whole.event.tags or any(_without_verdict(s) != _without_verdict(k) for s, k in changed)
+
+
+def _without_verdict(attribute: Attribute) -> Attribute:
+    """No hit of a warninglist and nobody asked are the same, but for blocking."""
+    return replace(attribute, warninglists=attribute.warninglists or None)
+
+
 def _carried(attribute: Attribute, stored: Attribute, origin: Origin, *, seen: bool) -> Attribute:
     """An attribute with the facts of what is stored of it; `seen` is what `_is_seen` says of that."""
     sightings, decay = attribute.sightings, attribute.decay
@@ -148,10 +160,11 @@ def _carried(attribute: Attribute, stored: Attribute, origin: Origin, *, seen: b
             return replace(attribute, sightings=sightings, decay=decay)
         tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
         attribute = replace(attribute, tags=tags)
+        lists = _all_lists(attribute.warninglists, stored.warninglists)
     else:
         sightings = stored.sightings if sightings is None else sightings
         decay = stored.decay if decay is None else decay
-    lists = attribute.warninglists if attribute.warninglists is not None else stored.warninglists
+        lists = attribute.warninglists if attribute.warninglists is not None else stored.warninglists
     return replace(attribute, warninglists=lists, sightings=sightings, decay=decay)
 
 
@@ -168,6 +181,13 @@ def _added(before: Sightings | None, said: Sightings | None) -> Sightings | None
 def _is_seen(row: Row) -> bool:
     """Whether it stands as our own reading saw it, or confirmed it."""
     return bool(row.vouches and row.origins & Origin.OWN_READING)
+
+
+def _all_lists(seen: tuple[str, ...] | None, stored: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The warninglists of both; `None` when nobody was asked either time."""
+    if not seen or not stored:
+        return seen or stored or (seen if stored is None else stored)
+    return tuple(sorted({*seen, *stored}))
 
 
 def _is_hidden(tag: Tag) -> bool:

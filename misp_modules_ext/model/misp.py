@@ -162,7 +162,8 @@ class Attribute:
         first_seen: seconds since 1970 UTC, or `None`.
         last_seen: seconds since 1970 UTC, or `None`.
         tags: the attribute's own tags, not the inherited ones.
-        warninglists: names of MISP's warninglists that hold the value; `None` when MISP was not asked.
+        warninglists: names of the warninglists that hold the value, as MISP told and as the index has it; `()` when
+            none does, `None` when nobody was asked: then there is no verdict, and nothing may block because of it.
         sightings: `None` when the source did not say.
         decay: `None` when MISP was not asked.
         problem: why this part cannot be read as an attribute; `""` for a good one.

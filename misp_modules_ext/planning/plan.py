@@ -16,6 +16,8 @@ from misp_modules_ext.translate import EventContext, Marks, Merged, leader, merg
 
 # Python 3.11 takes 0.2 µs to find a member of an enumeration, and this is asked for every attribute.
 _UNSUPPORTED = Reason.UNSUPPORTED_TYPE
+#: So many warninglists are named for an attribute.
+_MOST_LISTS = 3
 
 
 class Part(NamedTuple):
@@ -124,7 +126,10 @@ class Judge:
         for observable, piece in zip(observation.observables, found, strict=False):
             why = special(observable, self._allow_documentation)
             parts.append(Part(observable, None, Reason.SPECIAL_VALUE, why) if why else Part(observable, piece))
-        return PlannedAttribute(self._event, attribute, tuple(parts), None, "", observation.notes + tagged.notes)
+        notes = observation.notes + tagged.notes
+        if attribute.warninglists:
+            notes = (*notes, _listed(attribute.warninglists))
+        return PlannedAttribute(self._event, attribute, tuple(parts), None, "", notes)
 
     def _read(self, tags: tuple[Tag, ...]) -> _Tagged:
         marks = self._context.marks(tags)
@@ -134,6 +139,13 @@ class Judge:
 
     def _stays(self, attribute: Attribute, reason: Reason, message: str) -> PlannedAttribute:
         return PlannedAttribute(self._event, attribute, (), reason, message)
+
+
+def _listed(lists: Sequence[str]) -> str:
+    """That an attribute which may go is on warninglists; none of them is named by `warninglists`."""
+    more = len(lists) - _MOST_LISTS
+    named = "; ".join(lists[:_MOST_LISTS]) + (f"; and {more} more" if more > 0 else "")
+    return f"It is on warninglists that [selection] lets pass: {named}."
 
 
 class _Tagged(NamedTuple):
