@@ -208,7 +208,7 @@ def _object(raw: Raw, event_uuid: str) -> tuple[ObjectContext, str]:
     told = ((text(e.get("object_relation")), text(e.get("value"))) for e in inner if _may_be_told(e))
     sharing, problem = _sharing(raw)
     context = ObjectContext(
-        uuid=identity(raw.get("uuid"), event_uuid, name, *(text(entry.get("uuid")) for entry in inner)),
+        uuid=identity(raw.get("uuid"), event_uuid, name, *sorted(text(entry.get("uuid")) for entry in inner)),
         name=name,
         comment=text(raw.get("comment")),
         deleted=flag(raw.get("deleted")) is True,

@@ -9,7 +9,7 @@ from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.translate.templates import TEMPLATES
 from misp_modules_ext.translate.text import NotValid, shown
-from misp_modules_ext.translate.types import PARSERS, PLAIN, TYPES
+from misp_modules_ext.translate.types import PARSERS, PARSERS_IN_OBJECTS, PLAIN, TYPES
 
 
 class Observation(NamedTuple):
@@ -39,18 +39,18 @@ def observe(attribute: Attribute) -> Observation:
     """
     if attribute.problem:
         return Observation((), reason=Reason.MALFORMED, message=attribute.problem)
-    type_ = attribute.type
+    type_, parsers = attribute.type, PARSERS
     # Few attributes belong to objects, and few templates have something to say.
     template = TEMPLATES.get(attribute.object.name) if attribute.object is not None else None
     if template is not None:
         why = template.why_silent(attribute.relation)
         if why:
             return Observation((), reason=Reason.UNSUPPORTED_TYPE, message=_silent_there(attribute, why))
-        type_ = template.read_as.get(attribute.relation, type_)
+        type_, parsers = template.read_as.get(attribute.relation, type_), PARSERS_IN_OBJECTS
     plain = PLAIN.get(type_)
     if plain is not None and plain.holds(attribute.value):
         return Observation((Observable(plain.kind, attribute.value),))
-    parser = PARSERS.get(type_)
+    parser = parsers.get(type_)
     if parser is None:
         return Observation((), reason=Reason.UNSUPPORTED_TYPE, message=_unsupported(attribute.type))
     try:

@@ -24,7 +24,7 @@ from misp_modules_ext.translate.composites import (
     one,
     one_of_people,
 )
-from misp_modules_ext.translate.files import HASHES, digest, file_name, file_name_or_path, file_path, ssdeep, tlsh
+from misp_modules_ext.translate.files import HASHES, digest, file_name_or_path, file_path, ssdeep, tlsh
 from misp_modules_ext.translate.fingerprints import certificate, ja3, ja3s
 from misp_modules_ext.translate.hosts import domain, is_normal_name, is_onion, onion
 from misp_modules_ext.translate.mail import mail_address, mailer, message_id, sender_name, subject
@@ -53,6 +53,7 @@ class Row(NamedTuple):
 
 _ADDRESSES = (Kind.IPV4_ADDR, Kind.IPV6_ADDR, Kind.IPV4_CIDR, Kind.IPV6_CIDR)
 _BESIDE = "the file name is told with it"
+_FOLDERS = "a path when it has folders"
 _PORT = "the port is told with it"
 _FUZZY = {"ssdeep": (Kind.FILE_SSDEEP, ssdeep), "tlsh": (Kind.FILE_TLSH, tlsh)}
 _CERTIFICATES = {
@@ -83,11 +84,11 @@ _READ: Mapping[str, Row] = {
     "email-src-display-name": Row((Kind.EMAIL_SENDER_NAME,), one_of_people(sender_name)),
     "email-message-id": Row((Kind.EMAIL_MESSAGE_ID,), one(message_id)),
     "email-x-mailer": Row((Kind.EMAIL_X_MAILER,), one(mailer)),
-    "email-attachment": Row((Kind.FILE_NAME,), one_of_people(file_name)),
+    "email-attachment": Row((Kind.FILE_NAME, Kind.FILE_PATH), one_of_people(file_name_or_path), _FOLDERS),
     # Files.
     **{type_: Row((kind,), one(partial(digest, kind))) for type_, kind in HASHES.items()},
     **{type_: Row((kind,), one(read)) for type_, (kind, read) in _FUZZY.items()},
-    "filename": Row((Kind.FILE_NAME, Kind.FILE_PATH), one_of_people(file_name_or_path), "a path when it has folders"),
+    "filename": Row((Kind.FILE_NAME, Kind.FILE_PATH), one_of_people(file_name_or_path), _FOLDERS),
     **{
         f"filename|{type_}": Row((kind,), name_and_hash(partial(digest, kind)), _BESIDE)
         for type_, kind in HASHES.items()
@@ -174,9 +175,12 @@ RELATIONS: Mapping[str, Row] = MappingProxyType(
     }
 )
 
-#: MISP attribute type, or name of `RELATIONS` -> how its value is read.
-PARSERS: Mapping[str, Parser] = MappingProxyType(
-    {type_: row.read for type_, row in (*TYPES.items(), *RELATIONS.items()) if row.read}
+#: MISP attribute type -> how its value is read.
+PARSERS: Mapping[str, Parser] = MappingProxyType({type_: row.read for type_, row in TYPES.items() if row.read})
+
+#: The same, and those of `RELATIONS`, for attributes of objects.
+PARSERS_IN_OBJECTS: Mapping[str, Parser] = MappingProxyType(
+    {**PARSERS, **{name: row.read for name, row in RELATIONS.items() if row.read}}
 )
 
 

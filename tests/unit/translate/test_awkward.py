@@ -112,7 +112,7 @@ def test_an_awkward_value(case: Case) -> None:
 @pytest.mark.parametrize("value", ["it's", r"a\b", "a\\", r"a\'b", "'", "a']", '"', "a' OR [b:c = 'd"])
 def test_quotes_and_backslashes_go_as_they_are(value: str) -> None:
     """In the value of an indicator, and through its pattern and back."""
-    for type_, kind in (("email-attachment", Kind.FILE_NAME), ("user-agent", Kind.USER_AGENT), ("mutex", Kind.MUTEX)):
+    for type_, kind in (("email-subject", Kind.EMAIL_SUBJECT), ("user-agent", Kind.USER_AGENT), ("mutex", Kind.MUTEX)):
         (observable,) = observe(attribute(type_, value)).observables
         assert observable == Observable(kind, value)
         assert refusal(observable) or read_back(pattern(observable)) == observable

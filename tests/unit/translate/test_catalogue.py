@@ -9,7 +9,7 @@ import pytest
 
 from misp_modules_ext.model.indicator import Kind
 from misp_modules_ext.translate import PARSERS, observe
-from misp_modules_ext.translate.types import RELATIONS, TYPES
+from misp_modules_ext.translate.types import PARSERS_IN_OBJECTS, RELATIONS, TYPES
 from tests.support.build import attribute
 
 ADDRESSES = ("203.0.113.9", "2001:db8::9", "203.0.113.0/25", "2001:db8::/48")
@@ -62,7 +62,6 @@ VALUES = {
 ONLY = {
     "onion-address": "aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dyp3kead.onion",
     "url": "http://evil.example/a",
-    "email-attachment": "a.exe",
     "regkey|value": "HKLM\\Software\\x|y",
 }
 SILENT = {type_: row.reason for type_, row in TYPES.items() if not row.kinds}
@@ -94,7 +93,8 @@ def test_pymisp_knows_no_type_without_a_row() -> None:
 def test_a_row_becomes_something_or_says_why_not(type_: str) -> None:
     """It has kinds and a reader, or a reason in a sentence; never both, never neither."""
     row = (TYPES | RELATIONS)[type_]
-    assert bool(row.kinds) is bool(row.read) is (type_ in PARSERS) is not bool(row.reason)
+    assert bool(row.kinds) is bool(row.read) is (type_ in PARSERS_IN_OBJECTS) is not bool(row.reason)
+    assert (type_ in PARSERS) is (type_ in TYPES and bool(row.kinds))
     assert not row.reason or row.reason.endswith(".")
 
 

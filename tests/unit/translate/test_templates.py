@@ -13,7 +13,7 @@ from misp_modules_ext.model.misp import Attribute, ObjectContext
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.translate import observe
 from misp_modules_ext.translate.templates import TEMPLATES
-from misp_modules_ext.translate.types import PARSERS, TYPES
+from misp_modules_ext.translate.types import PARSERS_IN_OBJECTS, TYPES
 from tests.support.build import attribute
 
 
@@ -54,7 +54,7 @@ def test_every_relation_that_could_be_an_indicator_is_decided(name: str) -> None
     """It counts, or has a reason: a template that gets a new one makes this fail."""
     row = TEMPLATES[name]
     for relation, type_ in defined(name).items():
-        assert type_ not in PARSERS or relation in row.observables or row.why_silent(relation), relation
+        assert type_ not in PARSERS_IN_OBJECTS or relation in row.observables or row.why_silent(relation), relation
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -62,7 +62,7 @@ def test_what_counts_can_be_read(name: str) -> None:
     """By its own type, or by the one that the row names."""
     row = TEMPLATES[name]
     for relation in row.observables:
-        assert row.read_as.get(relation, defined(name)[relation]) in PARSERS
+        assert row.read_as.get(relation, defined(name)[relation]) in PARSERS_IN_OBJECTS
 
 
 def _in_object(name: str, relation: str, type_: str, value: str) -> Attribute:

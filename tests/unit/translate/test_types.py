@@ -25,7 +25,6 @@ BYTE_FOR_BYTE = (
     "email-message-id",
     "email-x-mailer",
     "mutex",
-    "process-name",
     "user-agent",
     "uri",
 )
