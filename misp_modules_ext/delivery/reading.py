@@ -62,7 +62,7 @@ def read_one(ledger: Ledger, misp: MispSettings, stores: list[Store]) -> bool:
     if found is None:
         return False
     try:
-        event = MispClient(misp).read_event(found.uuid)
+        event = MispClient(misp).read_event(found.uuid, failed=found.attempts)
     except EventNotFound:
         ledger.write(lambda connection: _settle_missing(connection, found, stores, misp.url))
     except (MispError, UsageError) as error:
