@@ -76,27 +76,13 @@ def read_misp(settings: Settings, uuids: Sequence[str]) -> Found:
     found = Found()
     for uuid in dict.fromkeys(uuid.lower() for uuid in uuids):
         try:
-            found.events.append(_from_misp(client, uuid))
+            found.events.append(client.read_event_at_once(uuid))
         except EventNotFound as error:
             found.missing.append(uuid)
             found.note(uuid, error)
         except (UsageError, MispError) as error:
             found.note(uuid, error)
     return found
-
-
-def _from_misp(client: MispClient, uuid: str) -> Event:
-    """Read an event with as much of sightings and decay scores as this MISP can give."""
-    failed = 0
-    while True:
-        try:
-            return client.read_event(uuid, failed=failed)
-        except (EventNotFound, MispRefused):
-            raise
-        except MispError:
-            if not client.asked_too_much:
-                raise
-            failed += 1
 
 
 def read_files(sources: Sequence[str]) -> Found:

@@ -37,10 +37,6 @@ class NotYetValue(NamedTuple):
 
 
 NOT_YET = (
-    NotYet(Part.MISP, ("syncTags",), "sync command"),
-    NotYet(Part.DESTINATION, ("certificate", "certificatePassword"), "sign-in by certificate"),
-    NotYet(Part.DESTINATION, ("identityClientId",), "sign-in by managed identity"),
-    NotYet(Part.DESTINATION, ("federatedTokenFile",), "sign-in by workload identity"),
     NotYet(
         Part.DESTINATION,
         (
@@ -63,9 +59,6 @@ NOT_YET = (
 _BLOCKING = "Not yet: this version has no actions that warn or block."
 
 NOT_YET_VALUES = (
-    NotYetValue("auth", "certificate", "sign-in by certificate"),
-    NotYetValue("auth", "managed-identity", "sign-in by managed identity"),
-    NotYetValue("auth", "workload-identity", "sign-in by workload identity"),
     NotYetValue("context", "objects", "STIX objects of context"),
     NotYetValue("action", "Allowed", "allowing of values"),
     NotYetValue("action", "Warn", "", _BLOCKING),

@@ -190,7 +190,7 @@ INDICATOR = (
         "confidence",
         values.whole(0, 100),
         "0 to 100",
-        "Confidence of the indicators.",
+        "Confidence where no tag of attribute or event says any; see docs/context.md.",
         default="50",
     ),
     Key(
@@ -198,7 +198,8 @@ INDICATOR = (
         "threat_type",
         values.short,
         "text, at most 100 characters",
-        "Threat type of the indicators, in Microsoft's words, for example `C2`, `Phishing`, `WatchList`.",
+        "Threat type where no tag, galaxy or category says any, in Microsoft's words, for example `C2`, `Phishing`, "
+        "`WatchList`; see docs/context.md.",
         default="WatchList",
     ),
     Key(

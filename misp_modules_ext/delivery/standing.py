@@ -94,7 +94,10 @@ def _result(standing: Standing, row: Holding | None, drained: Drained | None) ->
     if row is None:
         return Result(Outcome.PENDING, drained.reason, drained.message)
     if row.state == schema.SETTLED:
-        return Result(Outcome.ACCEPTED, None, "", row.valid_until, row.generation)
+        # Newer content of which the destination shows nothing: it was settled without a request.
+        unsent = standing.modified_ms is not None and standing.modified_ms == row.modified_ms
+        outcome = Outcome.UNCHANGED if unsent else Outcome.ACCEPTED
+        return Result(outcome, None, "", row.valid_until, row.generation)
     if row.state == schema.DUE:
         return _waits(row, drained)
     return _stood(Standing(row.state, Reason.of(row.reason), row.message or "", row.valid_until, row.generation))

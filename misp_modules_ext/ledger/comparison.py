@@ -349,7 +349,7 @@ class Comparison:
     def _stored_header(self, row: Row) -> tuple[Event, tuple[str, ...]]:
         if row.header_id not in self._read_headers:
             document = self._known.headers[row.header_id]
-            self._read_headers[row.header_id] = read_header(self._view.event.uuid, document)
+            self._read_headers[row.header_id] = read_header(self._view.event.uuid, document, self._view.event.misp)
         return self._read_headers[row.header_id]
 
     def _vanish(self, row: Row, *, absent: bool = False) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.model.indicator import Action, Indicator, Kind, Observable, Reference, Severity
+from misp_modules_ext.model.indicator import Action, Context, Indicator, Kind, Observable, Reference, Severity
 from misp_modules_ext.model.misp import (
     NO_DECAY,
     NO_SIGHTINGS,
@@ -27,7 +27,7 @@ from misp_modules_ext.model.misp import (
 
 _ATTRIBUTE = 2
 _HEADER = 1
-_INDICATOR = 1
+_INDICATOR = 2
 
 
 def write_attribute(attribute: Attribute) -> bytes:
@@ -52,6 +52,7 @@ def write_attribute(attribute: Attribute) -> bytes:
             # As with warninglists: that there are none, and that the source did not say, end and weigh nothing.
             _said(attribute.sightings, NO_SIGHTINGS),
             _said(attribute.decay, NO_DECAY),
+            attribute.relation,
         ]
     )
     # orjson writes into a kilobyte and cuts it off in place; of that, the rest is lost to others. A copy is as small as
@@ -67,8 +68,8 @@ def read_attribute(uuid: str, timestamp: int, document: bytes) -> Attribute:
     """
     parts = _parts(document, _ATTRIBUTE)
     type_, value, category, comment, to_ids, deleted, first, last, sharing, tags, lists, holder, problem = parts[:13]
-    # Layout 1 had neither.
-    sightings, decay = parts[13:] or (None, None)
+    # Layout 1 had none of these.
+    sightings, decay, relation = parts[13:] or (None, None, "")
     return Attribute(
         uuid=uuid,
         type=type_,
@@ -86,6 +87,7 @@ def read_attribute(uuid: str, timestamp: int, document: bytes) -> Attribute:
         sightings=None if sightings is None else Sightings(*sightings),
         decay=None if decay is None else Decay(*decay),
         object=_read_object(holder),
+        relation=relation,
         problem=problem,
     )
 
@@ -115,8 +117,13 @@ def write_header(event: Event, picked: tuple[str, ...]) -> bytes:
     )
 
 
-def read_header(uuid: str, document: bytes) -> tuple[Event, tuple[str, ...]]:
+def read_header(uuid: str, document: bytes, misp: str = "") -> tuple[Event, tuple[str, ...]]:
     """The event of a document, without attributes, and the pick tags that some of them carry.
+
+    Args:
+        uuid: the event's.
+        document: what `write_header` made.
+        misp: see `Event.misp`.
 
     Raises:
         LedgerError: the document is damaged, or of a layout that this version does not know.
@@ -124,6 +131,7 @@ def read_header(uuid: str, document: bytes) -> tuple[Event, tuple[str, ...]]:
     info, date, counts, publication, level, creator, name, sharing, tags, problem, picked = _parts(document, _HEADER)
     event = Event(
         uuid=uuid,
+        misp=misp,
         info=info,
         date=date,
         counts_as_published=counts,
@@ -155,6 +163,7 @@ def write_indicator(indicator: Indicator) -> bytes:
             [list(reference) for reference in indicator.references],
             indicator.valid_from,
             indicator.valid_until,
+            list(indicator.context),
         ]
     )
 
@@ -165,9 +174,8 @@ def read_indicator(document: bytes) -> Indicator:
     Raises:
         LedgerError: the document is damaged, or of a layout that this version does not know.
     """
-    kind, value, title, severity, confidence, threat, action, tlp, labels, facts, references, start, until = _parts(
-        document, _INDICATOR
-    )
+    parts = _parts(document, _INDICATOR)
+    kind, value, title, severity, confidence, threat, action, tlp, labels, facts, references, start, until = parts[:13]
     return Indicator(
         observable=Observable(Kind(kind), value),
         title=title,
@@ -181,6 +189,20 @@ def read_indicator(document: bytes) -> Indicator:
         references=tuple(Reference(*reference) for reference in references),
         valid_from=start,
         valid_until=until,
+        context=_read_context(*parts[13:]),
+    )
+
+
+def _read_context(told: list[list[Any]] | None = None) -> Context:
+    """Layout 1 had none."""
+    if told is None:
+        return Context()
+    phases, techniques, actors, malware = told
+    return Context(
+        tuple((chain, phase) for chain, phase in phases),
+        tuple((technique, name) for technique, name in techniques),
+        tuple(actors),
+        tuple(malware),
     )
 
 

@@ -27,6 +27,8 @@ class Standing(NamedTuple):
     Attributes:
         state: one of the states of `schema`.
         fresh: this made it due, or it was due already.
+        modified_ms: of one that is due where an older version of it is there: as long as its row says so, nothing has
+            been sent since.
     """
 
     state: int
@@ -35,6 +37,7 @@ class Standing(NamedTuple):
     valid_until: int | None = None
     generation: int = 0
     fresh: bool = False
+    modified_ms: int | None = None
 
 
 class Ready(NamedTuple):
@@ -333,7 +336,9 @@ class Placing:
 
     def _due(self, number: int, row: Holding, indicator: Indicator, digest: bytes) -> None:
         self.settled.ready[number] = Ready(indicator, digest)
-        self._stand(number, Standing(schema.DUE, None, "", indicator.valid_until, row.generation, fresh=True))
+        # A request without an answer is repeated as it was, also with the time that it said.
+        modified = row.modified_ms if row.flight_hash is None and row.sent_hash is not None else None
+        self._stand(number, Standing(schema.DUE, None, "", indicator.valid_until, row.generation, True, modified))
 
     def _stand(self, number: int, standing: Standing) -> None:
         self.settled.standings[number] = standing

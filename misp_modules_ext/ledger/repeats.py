@@ -48,7 +48,15 @@ def digest_of(view: View, rule_sets: Iterable[RuleSet], base_url: str) -> bytes:
     event = view.event
     tags = sorted({rules.selection.pick_tag for rules in rule_sets})
     picked = tuple(tag for tag in tags if picks(event, tag))
-    head = (version("misp-modules-ext"), base_url, event.uuid, event.timestamp, event.complete, len(event.attributes))
+    head = (
+        version("misp-modules-ext"),
+        base_url,
+        event.uuid,
+        event.misp,
+        event.timestamp,
+        event.complete,
+        len(event.attributes),
+    )
     digest = hashlib.sha256(repr((head, tags)).encode())
     digest.update(write_header(event, picked))
     times = ",".join([f"{attribute.uuid}{attribute.timestamp}" for attribute in event.attributes])

@@ -231,6 +231,7 @@ def _unicode(attribute: Attribute) -> Attribute:
         value=storable(attribute.value),
         category=storable(attribute.category),
         comment=storable(attribute.comment),
+        relation=storable(attribute.relation),
         tags=_tags(attribute.tags),
         warninglists=attribute.warninglists and tuple(map(storable, attribute.warninglists)),
         decay=attribute.decay and attribute.decay._replace(model=storable(attribute.decay.model)),
@@ -244,20 +245,21 @@ def _object(holder: ObjectContext) -> ObjectContext:
     return replace(holder, name=storable(holder.name), comment=storable(holder.comment), siblings=siblings)
 
 
-def open_event(connection: Connection, uuid: str) -> Known:
+def open_event(connection: Connection, uuid: str, misp: str) -> Known:
     """What the ledger holds of an event; its row is made when there is none."""
-    known = find_event(connection, uuid)
+    known = find_event(connection, uuid, misp)
     read_evidence(connection, known)
     return known
 
 
-def find_event(connection: Connection, uuid: str) -> Known:
-    """The event's row, made when there is none; its evidence is not read."""
+def find_event(connection: Connection, uuid: str, misp: str) -> Known:
+    """The event's row, made when there is none; its evidence is not read. `misp` as in `Event.misp`."""
     table = schema.event
     columns = (table.c.event_id, table.c.timestamp, table.c.own_timestamp, table.c.unpublished_since_ms)
-    found = connection.execute(select(*columns).where(table.c.uuid == uuid)).one_or_none()
+    here = (table.c.uuid == uuid) & (table.c.misp == misp)
+    found = connection.execute(select(*columns).where(here)).one_or_none()
     if found is None:
-        made = connection.execute(insert(table).values(uuid=uuid, timestamp=-1))
+        made = connection.execute(insert(table).values(uuid=uuid, misp=misp, timestamp=-1))
         return Known(int(made.inserted_primary_key[0]), -1, -1, None)  # type: ignore[index] # of one row
     event_id, timestamp, own_timestamp, since = found
     return Known(event_id, timestamp, -1 if own_timestamp is None else own_timestamp, since)

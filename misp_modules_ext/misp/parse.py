@@ -167,6 +167,7 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
         decay=decay,
         object=context,
         problem=_problem(raw, source) or tag_problem or sharing_problem or problem,
+        relation=intern(text(source.get("object_relation"))) if context else "",
     )
 
 

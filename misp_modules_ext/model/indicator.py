@@ -34,6 +34,44 @@ class Kind(str, Enum):
     FILE_SHA1 = "file-sha1"
     FILE_SHA256 = "file-sha256"
     FILE_NAME = "file-name"
+    FILE_PATH = "file-path"
+    FILE_SHA224 = "file-sha224"
+    FILE_SHA384 = "file-sha384"
+    FILE_SHA512 = "file-sha512"
+    FILE_SHA512_224 = "file-sha512-224"
+    FILE_SHA512_256 = "file-sha512-256"
+    FILE_SHA3_224 = "file-sha3-224"
+    FILE_SHA3_256 = "file-sha3-256"
+    FILE_SHA3_384 = "file-sha3-384"
+    FILE_SHA3_512 = "file-sha3-512"
+    FILE_AUTHENTIHASH = "file-authentihash"
+    FILE_IMPHASH = "file-imphash"
+    FILE_SSDEEP = "file-ssdeep"
+    FILE_TLSH = "file-tlsh"
+    X509_MD5 = "x509-fingerprint-md5"
+    X509_SHA1 = "x509-fingerprint-sha1"
+    X509_SHA256 = "x509-fingerprint-sha256"
+    JA3 = "ja3"
+    JA3S = "ja3s"
+    URI = "uri"
+    USER_AGENT = "user-agent"
+    AUTONOMOUS_SYSTEM = "autonomous-system"
+    EMAIL_SUBJECT = "email-subject"
+    EMAIL_SENDER_NAME = "email-sender-name"
+    EMAIL_MESSAGE_ID = "email-message-id"
+    EMAIL_X_MAILER = "email-x-mailer"
+    MUTEX = "mutex"
+    PROCESS_NAME = "process-name"
+    WINDOWS_REGISTRY_KEY = "windows-registry-key"
+    BTC = "btc"
+    DASH = "dash"
+    XMR = "xmr"
+    IBAN = "iban"
+    BIC = "bic"
+    BANK_ACCOUNT_NR = "bank-account-nr"
+    ABA_RTN = "aba-rtn"
+    BIN = "bin"
+    PHONE_NUMBER = "phone-number"
 
     def __str__(self) -> str:
         return self.value
@@ -95,6 +133,25 @@ class Reference(NamedTuple):
     url: str = ""
 
 
+class Context(NamedTuple):
+    """What is known about the threat behind a value; each list sorted, without repetition.
+
+    Attributes:
+        phases: STIX 2.1 kill chain phases, `(kill_chain_name, phase_name)`.
+        techniques: of MITRE ATT&CK, `(id, name)`, for example `("T1566.001", "Spearphishing Attachment")`.
+        actors: names of threat actors.
+        malware: names of malware families and tools.
+    """
+
+    phases: tuple[tuple[str, str], ...] = ()
+    techniques: tuple[tuple[str, str], ...] = ()
+    actors: tuple[str, ...] = ()
+    malware: tuple[str, ...] = ()
+
+
+NO_CONTEXT = Context()
+
+
 class Evidence(NamedTuple):
     """That one attribute of one event vouches for one observable, with the context it gives.
 
@@ -105,6 +162,8 @@ class Evidence(NamedTuple):
         labels: names of exportable, non-local tags, plus configured ones; sorted.
         valid_from: seconds since 1970 UTC.
         valid_until: seconds since 1970 UTC.
+        action: what it asks Defender to do on a match.
+        context: what its tags say about the threat.
     """
 
     observable: Observable
@@ -119,6 +178,8 @@ class Evidence(NamedTuple):
     facts: tuple[str, ...]
     valid_from: int
     valid_until: int
+    action: Action = Action.AUDIT
+    context: Context = NO_CONTEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +193,7 @@ class Indicator:
         valid_from: seconds since 1970 UTC.
         valid_until: seconds since 1970 UTC.
         confidence: 0-100.
+        context: that of all evidence.
     """
 
     observable: Observable
@@ -146,6 +208,7 @@ class Indicator:
     references: tuple[Reference, ...]
     valid_from: int
     valid_until: int
+    context: Context = NO_CONTEXT
 
     def content_hash(self) -> bytes:
         """32 bytes that differ exactly when the content does; the same in every process."""
@@ -162,6 +225,7 @@ class Indicator:
             tuple(map(tuple, self.references)),
             self.valid_from,
             self.valid_until,
+            tuple(self.context),
         )
         # JSON says strings, numbers and lists in one way each, so different parts are different bytes. It takes a third
         # of the time of `repr`, and is the same under every version of Python.
@@ -184,6 +248,10 @@ class Stamp(NamedTuple):
     stix_id: str
     created_ms: int
     modified_ms: int
+
+
+#: Of content alone.
+UNSTAMPED = Stamp("", 0, 0)
 
 
 class Due(NamedTuple):

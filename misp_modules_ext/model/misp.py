@@ -166,6 +166,7 @@ class Attribute:
         sightings: `None` when the source did not say.
         decay: `None` when MISP was not asked.
         problem: why this part cannot be read as an attribute; `""` for a good one.
+        relation: what it is in its object (`object_relation`), for example `filename`; `""` outside of objects.
     """
 
     uuid: str
@@ -185,6 +186,7 @@ class Attribute:
     decay: Decay | None = None
     object: ObjectContext | None = None
     problem: str = ""
+    relation: str = ""
 
     @property
     def gone(self) -> bool:
@@ -198,6 +200,9 @@ class Event:
 
     Attributes:
         uuid: lower case; derived from the content when the source had none.
+        misp: address of the MISP that `sync` read it from; `""` for what analysts and workflows of the MISP that these
+            modules serve asked for. One event that comes in both ways, or from two MISPs, is two: each of them vouches
+            for what it shows.
         info: the event's title.
         date: `YYYY-MM-DD`, `""` when unknown.
         published: the event's own flag, `None` when the source did not say. See `counts_as_published`.
@@ -218,6 +223,7 @@ class Event:
     """
 
     uuid: str
+    misp: str = ""
     id: str = ""
     info: str = ""
     date: str = ""

@@ -1,8 +1,8 @@
 """From evidence to indicators: one for each observable, whatever the order in which its evidence came.
 
 The content is a pure function of the evidence (DESIGN.md 4, rule 4). What has one value only (title, severity, threat
-type) comes from the evidence that leads: severest first, then the most confident, the newest event, the smallest event
-UUID, the smallest attribute UUID.
+type, action) comes from the evidence that leads: severest first, then the most confident, the newest event, the
+smallest event UUID, the smallest attribute UUID.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from misp_modules_ext.model.indicator import Action, Evidence, Indicator, Observable, Reference
+from misp_modules_ext.model.indicator import Evidence, Indicator, Observable, Reference
+from misp_modules_ext.translate.markings import OBJECT_LABEL, joined
 
 MOST_REFERENCES = 10
-
-# Python 3.11 takes 0.2 µs to find a member of an enumeration, and this is asked for every indicator.
-_AUDIT = Action.AUDIT
+MOST_OBJECTS = 10
 
 
 class Merged(NamedTuple):
@@ -72,14 +71,17 @@ def _ties(item: Evidence) -> tuple[object, ...]:
         item.facts,
         item.valid_from,
         item.valid_until,
+        item.action,
+        item.context,
     )
 
 
 def _of_one(item: Evidence) -> Indicator:
     """What `_of_several` makes of one, without the work: most observables have one attribute."""
-    observable, reference, title, _, severity, confidence, threat_type, tlp, labels, facts, start, until = item
+    observable, reference, title, _, severity, confidence, threat, tlp, labels, facts, start, until, action, told = item
+    references = (reference,)
     return Indicator(
-        observable, title, severity, confidence, threat_type, _AUDIT, tlp, labels, facts, (reference,), start, until
+        observable, title, severity, confidence, threat, action, tlp, labels, facts, references, start, until, told
     )
 
 
@@ -91,14 +93,22 @@ def _of_several(evidence: Sequence[Evidence]) -> Indicator:
         first.severity,
         max(item.confidence for item in evidence),  # the order goes by severity first, so not always the first's
         first.threat_type,
-        _AUDIT,
+        first.action,
         max(item.tlp for item in evidence),
-        tuple(sorted(set(chain.from_iterable(item.labels for item in evidence)))),
+        _labels(evidence),
         tuple(dict.fromkeys(chain.from_iterable(item.facts for item in evidence))),
         _references(evidence),
         min(item.valid_from for item in evidence),
         max(item.valid_until for item in evidence),
+        joined(item.context for item in evidence),
     )
+
+
+def _labels(evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    """Those of all; of labels that tie the indicators of an object, the first ten, for objects are without end."""
+    labels = dict.fromkeys(chain.from_iterable(item.labels for item in evidence))
+    objects = [label for label in labels if label.startswith(OBJECT_LABEL)]
+    return tuple(sorted(labels.keys() - set(objects[MOST_OBJECTS:])))
 
 
 def _references(evidence: Sequence[Evidence]) -> tuple[Reference, ...]:

@@ -10,11 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.ledger.documents import read_attribute, read_header, write_attribute, write_header
+from misp_modules_ext.ledger.documents import (
+    read_attribute,
+    read_header,
+    read_indicator,
+    write_attribute,
+    write_header,
+    write_indicator,
+)
 from misp_modules_ext.misp.files import read_events
 from misp_modules_ext.misp.parse import parse_event
+from misp_modules_ext.model.indicator import Context
 from misp_modules_ext.model.misp import NO_DECAY, NO_SIGHTINGS, Attribute, Decay, ObjectContext, Sharing, Sightings, Tag
-from tests.support.build import attribute, event
+from tests.support.build import attribute, event, indicator
 from tests.support.shared import event_files, shared
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -42,6 +50,7 @@ ATTRIBUTES = st.builds(
     sightings=st.none() | st.builds(Sightings, st.integers(0, 9), st.integers(0, 9), SECONDS, SECONDS),
     decay=st.none() | st.builds(Decay, SECONDS, TEXT),
     object=st.none() | OBJECT,
+    relation=TEXT,
     problem=TEXT,
 )
 
@@ -80,11 +89,11 @@ def test_any_attribute_comes_back(given_attribute: Attribute) -> None:
 
 
 def test_documents_of_the_first_layout_are_read() -> None:
-    """They had no sightings and no decay."""
+    """They had no sightings, no decay and no relation in an object."""
     given_attribute = attribute(tags=["tlp:amber"], comment="C2", warninglists=("a list",))
     written = orjson.loads(write_attribute(given_attribute))
     assert written[0] == 2
-    first = orjson.dumps([1, *written[1:-2]])
+    first = orjson.dumps([1, *written[1:-3]])
     assert read_attribute(given_attribute.uuid, given_attribute.timestamp, first) == given_attribute
 
 
@@ -109,7 +118,20 @@ def test_a_change_that_no_content_shows_makes_no_other_header() -> None:
     assert write_header(event(timestamp=1, attribute_count=5), ()) == write_header(event(timestamp=2), ())
 
 
-@pytest.mark.parametrize("document", [b"", b"{", b"[99]"])
+def test_an_indicator_comes_back() -> None:
+    """Its hash is that of what was sent, so every field counts."""
+    told = indicator(context=Context((("mitre-attack", "execution"),), (("T1059", "Scripting"),), ("A",), ("M",)))
+    assert read_indicator(write_indicator(told)) == told
+
+
+def test_an_indicator_of_the_first_layout_is_read() -> None:
+    """It had no context."""
+    layout, *parts = orjson.loads(write_indicator(indicator()))
+    assert layout == 2
+    assert read_indicator(orjson.dumps([1, *parts[:-1]])) == indicator()
+
+
+@pytest.mark.parametrize("document", [b"", b"{", b"[99]", b'["1"]'])
 def test_damaged_and_newer_documents_are_a_sentence(document: bytes) -> None:
     """Not a traceback."""
     with pytest.raises(LedgerError):

@@ -257,20 +257,16 @@ def test_a_reading_that_failed_asks_for_less(
 def test_scores_that_fail_are_told_from_a_misp_that_is_away(
     connect: Connect, server: MispServer, event: str, fault: Fault
 ) -> None:
-    """A person's push asks again with less where that may help."""
+    """Less is asked at once where that may help, and only there."""
     client = connect()
     server.faults = [replace(fault, path="attributes/restSearch", asking="includeDecayScore")]
-    with pytest.raises(MispError):
-        client.read_event(event)
-    assert client.asked_too_much
-    server.faults = [replace(fault, path="events/restSearch")]
-    with pytest.raises(MispError):
-        client.read_event(event)
-    assert not client.asked_too_much
-    server.faults = [replace(fault, path="attributes/restSearch")]
-    with pytest.raises(MispError):
-        client.read_event(event, failed=2)
-    assert not client.asked_too_much
+    assert client.read_event_at_once(event).complete
+    assert server.faults == []
+    for path, failures in (("events/restSearch", 1), ("attributes/restSearch", 3)):
+        server.faults = [replace(fault, path=path) for _ in range(failures)]
+        with pytest.raises(MispError):
+            client.read_event_at_once(event)
+        assert server.faults == []
 
 
 def test_a_persons_push_reads_without_scores_where_they_fail(server: MispServer, event: str, tmp_path: Path) -> None:

@@ -141,6 +141,28 @@ def _events(world: World, user: User, body: dict[str, Any]) -> Any:
     return {"response": [{"Event": event} for event in whole]}
 
 
+def _index(world: World, user: User, body: dict[str, Any]) -> Any:
+    """The list of events as `minimal` makes it: nothing but what is needed to find them."""
+    assert body["minimal"]
+    assert body["sort"] == "id"
+    conditions = body.keys() - {"minimal", "sort", "direction", "limit", "page", "publish_timestamp"}
+    assert conditions <= {"eventinfo"}, conditions
+    since, words = int(body["publish_timestamp"]), body.get("eventinfo", "")
+    shown = [e for e in world.events.values() if views.sees(e, user) and e.publish_timestamp >= since]
+    rows = sorted((e for e in shown if words in e.info), key=lambda e: e.id)
+    return [
+        {
+            "id": str(e.id),
+            "timestamp": str(e.timestamp),
+            "sighting_timestamp": "0",
+            "published": e.published,
+            "uuid": e.uuid,
+            "orgc_uuid": e.orgc.uuid,
+        }
+        for e in _page(rows, body)
+    ]
+
+
 def _objects(world: World, user: User, body: dict[str, Any]) -> Any:
     assert body["metadata"]
     assert "deleted" not in body, "MISP's own query would fail"
@@ -179,6 +201,7 @@ _ANSWERS: dict[str, Callable[[World, User, dict[str, Any]], Any]] = {
     "users/view/me": _me,
     "attributes/describeTypes": _types,
     "events/restSearch": _events,
+    "events/index": _index,
     "objects/restSearch": _objects,
     "attributes/restSearch": _attributes,
 }

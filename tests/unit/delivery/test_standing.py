@@ -49,6 +49,13 @@ def test_what_was_due_and_is_settled_was_accepted() -> None:
     assert _result(FRESH, row, FINE) == Result(Outcome.ACCEPTED, None, "", LATE, 2)
 
 
+@pytest.mark.parametrize(("modified", "outcome"), [(1, Outcome.UNCHANGED), (2, Outcome.ACCEPTED)])
+def test_what_was_due_and_settled_without_a_request_is_unchanged(modified: int, outcome: Outcome) -> None:
+    """Each request for new content moves `modified`."""
+    row = _row(schema.SETTLED, modified_ms=modified)
+    assert _result(FRESH._replace(modified_ms=1), row, FINE).outcome is outcome
+
+
 def test_an_answer_counts_although_the_destination_failed_later() -> None:
     """What arrived before the trouble stays accepted."""
     assert _result(FRESH, _row(schema.SETTLED), DOWN).outcome is Outcome.ACCEPTED

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misp_modules_ext.model.account import worst
-from misp_modules_ext.model.indicator import NAMESPACE, Kind, Observable, Reference
+from misp_modules_ext.model.indicator import NAMESPACE, Context, Kind, Observable, Reference
 from misp_modules_ext.model.misp import Pap, Tlp
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import indicator
@@ -73,6 +73,9 @@ def test_peers_16_ids_and_hashes_are_the_same_in_every_process() -> None:
         {"valid_from": 1},
         {"valid_until": 1},
         {"threat_type": "C2"},
+        {"context": Context(phases=(("mitre-attack", "execution"),))},
+        {"context": Context(actors=("Someone",))},
+        {"context": Context(malware=("Someone",))},
     ],
 )
 def test_any_change_of_content_changes_the_hash(change: dict[str, object]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from misp_modules_ext.model.indicator import Action, Evidence, Kind, Observable, Reference, Severity
+from misp_modules_ext.model.indicator import Action, Context, Evidence, Kind, Observable, Reference, Severity
 from misp_modules_ext.model.misp import Tlp
 from misp_modules_ext.translate import leader, merge
 from tests.support.build import NOW
@@ -52,6 +52,7 @@ SOME = st.lists(
         facts=st.sampled_from([(), ("f",), ("g", "f")]),
         valid_from=st.integers(NOW - 9, NOW),
         valid_until=st.integers(NOW + 1, NOW + 9),
+        context=st.sampled_from([Context(), Context(actors=("b",)), Context(actors=("a", "b"), malware=("m",))]),
     ),
     max_size=8,
 )
@@ -62,7 +63,7 @@ def test_one_piece_of_evidence_is_its_indicator() -> None:
     item = _evidence(facts=("port: 80",))
     (merged,) = merge([item])
     made = merged.indicator
-    for name in ("observable", "title", "severity", "confidence", "threat_type", "tlp", "labels", "facts"):
+    for name in ("observable", "title", "severity", "confidence", "threat_type", "tlp", "labels", "facts", "context"):
         assert getattr(made, name) == getattr(item, name)
     assert (made.valid_from, made.valid_until) == (item.valid_from, item.valid_until)
     assert made.references == (item.reference,)
@@ -161,3 +162,16 @@ def test_evidence_that_is_over_counts_too() -> None:
     (merged,) = merge([_evidence(), over])
     assert (merged.indicator.tlp, merged.indicator.valid_until) == (Tlp.RED, NOW + 100)
     assert merge([over])[0].indicator.valid_until == 2
+
+
+def test_the_context_of_all_evidence_is_told() -> None:
+    """Each phase, technique and name once, whoever leads."""
+    one = Context((("mitre-attack", "execution"),), (("T1059", "Scripting"),), ("B", "C"), ())
+    other = Context((("mitre-attack", "discovery"),), (("T1059", "Scripting"),), ("A", "B"), ("M",))
+    (merged,) = merge([_evidence(context=one), _evidence("event-2", context=other), _evidence("event-3")])
+    assert merged.indicator.context == Context(
+        (("mitre-attack", "discovery"), ("mitre-attack", "execution")),
+        (("T1059", "Scripting"),),
+        ("A", "B", "C"),
+        ("M",),
+    )
