@@ -365,14 +365,8 @@ def damped(indicator: Indicator, digest: bytes, before: int, rules: RuleSet) -> 
     lifetime counts where that is shorter, as a decay model may make it.
     """
     later = indicator.valid_until - before
-    if (
-        0
-        < later
-        < min(
-            tenth_of_window(rules.indicator, indicator.observable.kind, indicator.tlp),
-            (indicator.valid_until - indicator.valid_from) // 10,
-        )
-    ):
+    tenth = tenth_of_window(rules.indicator, indicator.observable.kind, indicator.tlp)
+    if 0 < later < min(tenth, (indicator.valid_until - indicator.valid_from) // 10):
         indicator = replace(indicator, valid_until=before)
         return indicator, indicator.content_hash()
     return indicator, digest

@@ -42,6 +42,7 @@ DECIDING = frozenset(
         "workspace_id",
         "cloud",
         "endpoint_api",
+        "upload_path",
         "api_version",
         "source_system",
         "hard_delete",

@@ -145,6 +145,9 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
     sharing, sharing_problem = _sharing(source)
     timestamp, last_seen = seconds(source.get("timestamp")) or 0, seconds(source.get("last_seen"))
     sightings = read_sightings(source, place.sightings)
+    decay = None
+    if "decay_score" in source:
+        decay = read_decay(source, timestamp, decays_from(timestamp, last_seen, sightings))
     # Types, categories and comments are the same again and again: one text for all of them is a fifth of the memory.
     return Attribute(
         uuid=identity(source.get("uuid"), place.event_uuid, kind, value),
@@ -161,7 +164,7 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
         tags=tags,
         warninglists=_warninglists(source),
         sightings=sightings,
-        decay=read_decay(source, timestamp, decays_from(timestamp, last_seen, sightings)),
+        decay=decay,
         object=context,
         problem=_problem(raw, source) or tag_problem or sharing_problem or problem,
         relation=intern(text(source.get("object_relation"))) if context else "",

@@ -28,6 +28,7 @@ from __future__ import annotations
 __all__ = [
     "NO_DATE",
     "PARSERS",
+    "PLAIN",
     "EventContext",
     "Marks",
     "Merged",
@@ -54,4 +55,4 @@ from misp_modules_ext.translate.markings import Marks
 from misp_modules_ext.translate.merging import Merged, leader, merge
 from misp_modules_ext.translate.observation import Observation, observe
 from misp_modules_ext.translate.special_use import special
-from misp_modules_ext.translate.types import PARSERS
+from misp_modules_ext.translate.types import PARSERS, PLAIN

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from misp_modules_ext.config.settings import Api, DestinationSettings, IndicatorRules, Selection
+from misp_modules_ext.config.settings import Api, Auth, DestinationSettings, IndicatorRules, Selection
 from misp_modules_ext.ledger.stores import DECIDING, RESOURCES, configuration_of
 from misp_modules_ext.model.indicator import Action, Severity
 from misp_modules_ext.model.misp import Tlp
@@ -21,6 +21,7 @@ IN = {
     "workspace_id": "99999999-3333-4333-8333-333333333333",
     "cloud": "gcc",
     "endpoint_api": "https://127.0.0.1:2",
+    "upload_path": "threatintelligence-stix-objects:upload",
     "api_version": "2030-01-01",
     "source_system": "SOC",
     "hard_delete": True,
@@ -43,6 +44,12 @@ OUT = {
     "name": "microsoft soc",
     "app_id": "99999999-2222-4222-8222-222222222222",
     "app_secret": SecretStr("another"),
+    "auth": Auth.CERTIFICATE,
+    "certificate": Path("/elsewhere/application.pem"),
+    "certificate_password": SecretStr("another"),
+    "identity_client_id": "99999999-5555-4555-8555-555555555555",
+    "federated_token_file": Path("/elsewhere/token"),
+    "references": (("app_secret", "env:OTHER"),),
     "endpoint_login": "https://127.0.0.1:4",
     "scope": "https://example.org/.default",
     "ca": Path("/elsewhere/ca.pem"),
