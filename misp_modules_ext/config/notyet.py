@@ -66,7 +66,6 @@ NOT_YET_VALUES = (
     NotYetValue("auth", "certificate", "sign-in by certificate"),
     NotYetValue("auth", "managed-identity", "sign-in by managed identity"),
     NotYetValue("auth", "workload-identity", "sign-in by workload identity"),
-    NotYetValue("context", "objects", "STIX objects of context"),
     NotYetValue("action", "Allowed", "allowing of values"),
     NotYetValue("action", "Warn", "", _BLOCKING),
     NotYetValue("action", "Block", "", _BLOCKING),
