@@ -59,7 +59,6 @@ NOT_YET = (
 _BLOCKING = "Not yet: this version has no actions that warn or block."
 
 NOT_YET_VALUES = (
-    NotYetValue("context", "objects", "STIX objects of context"),
     NotYetValue("action", "Allowed", "allowing of values"),
     NotYetValue("action", "Warn", "", _BLOCKING),
     NotYetValue("action", "Block", "", _BLOCKING),

@@ -48,6 +48,16 @@ class Auth(str, Enum):
         return self.value
 
 
+class ContextAs(str, Enum):
+    """How threat actors and techniques go to Sentinel."""
+
+    LABELS = "labels"
+    OBJECTS = "objects"
+
+    def __str__(self) -> str:
+        return self.value
+
+
 class Selection(Frozen):
     """Which attributes go (section `selection`, or the same keys at a destination). Times of grace are seconds."""
 
@@ -143,6 +153,7 @@ class DestinationSettings(Frozen):
     resource_group: str = ""
     workspace_name: str = ""
     hard_delete: bool = False
+    context: ContextAs = ContextAs.LABELS
     action: Action = Action.AUDIT
     severity: Severity | None = None
     generate_alert: bool = True
@@ -154,6 +165,11 @@ class DestinationSettings(Frozen):
     max_withdraw: int | None = None
     selection: Selection = Selection()
     indicator: IndicatorRules = IndicatorRules()
+
+    @property
+    def sends_objects(self) -> bool:
+        """Whether threat actors and techniques go as objects of their own: only Sentinel has a place for them."""
+        return self.api is Api.SENTINEL and self.context is ContextAs.OBJECTS
 
     @property
     def store(self) -> tuple[str, str, str, str]:

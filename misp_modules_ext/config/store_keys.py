@@ -6,7 +6,7 @@ from misp_modules_ext.config import azure_names, values
 from misp_modules_ext.config.brake_keys import BRAKES
 from misp_modules_ext.config.clouds import CLOUDS, SENTINEL_API_VERSION
 from misp_modules_ext.config.key import DEFENDER, LIST, SENTINEL, Key
-from misp_modules_ext.config.settings import UPLOAD_PATH, Api
+from misp_modules_ext.config.settings import UPLOAD_PATH, Api, ContextAs
 from misp_modules_ext.config.sign_in_keys import SIGN_IN
 from misp_modules_ext.model.account import DOORS
 from misp_modules_ext.model.indicator import Severity
@@ -207,11 +207,14 @@ DESTINATION = (
     ),
     Key(
         "context",
-        "",
-        values.one_of(values.words(["labels", "objects"]), "a way to send context"),
-        "`labels`",
-        "How threat actors, techniques and other context go to Sentinel: as labels.",
+        "context",
+        values.one_of({way.value: way for way in ContextAs}, "a way to send context"),
+        "`labels`, `objects`",
+        "How threat actors and techniques of ATT&CK go to Sentinel. As labels they always do; `objects` sends STIX "
+        "objects (threat-actor, attack-pattern) beside them, each once, and ties them to the indicators by "
+        "relationships, one more object for each pair: see docs/context.md.",
         default="labels",
+        apis=SENTINEL,
     ),
     Key(
         "action",

@@ -174,6 +174,9 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
 def _problem(raw: object, source: Raw) -> str:
     if not isinstance(raw, dict):
         return f"An attribute should be an object, this is {shape(raw)}."
+    if "proposal_to_delete" in source:
+        # What MISP's triggers on proposals bring in place of an attribute (model ShadowAttribute); no attribute has it.
+        return "It is a proposal, which nobody has accepted yet."
     if not isinstance(source.get("type"), str) or not source["type"].strip():
         return "The attribute has no type."
     if isinstance(source.get("value"), (dict, list)):

@@ -440,3 +440,12 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
         only.cloud = "gcc"  # type: ignore[misc]
     assert isinstance(hash(only), int)
     assert DestinationSettings.model_config.get("extra") == "forbid"
+
+
+def test_objects_of_context_are_for_sentinel(tmp_path: Path) -> None:
+    """In any case; elsewhere the key is ignored, and said to be."""
+    assert not destination(tmp_path, section("microsoft", SENTINEL)).sends_objects
+    assert destination(tmp_path, section("microsoft", SENTINEL, context="Objects")).sends_objects
+    settings = read(tmp_path, section("microsoft", DEFENDER, context="objects"))
+    assert settings.warnings == ("[microsoft] context: has no effect at Defender; it is ignored.",)
+    assert not settings.destinations[0].sends_objects

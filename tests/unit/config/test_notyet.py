@@ -49,7 +49,7 @@ def test_blocking_has_its_own_words(tmp_path: Path, action: str) -> None:
     assert "this version has no actions that warn or block" in found
 
 
-@pytest.mark.parametrize(("key", "value"), [("auth", "secret"), ("context", "labels"), ("action", "Audit")])
+@pytest.mark.parametrize(("key", "value"), [("auth", "secret"), ("action", "Audit")])
 def test_the_values_that_are_there(tmp_path: Path, key: str, value: str) -> None:
     """The default may be written down."""
     assert read(tmp_path, section("microsoft", DEFENDER, **{key: value})).warnings == ()
