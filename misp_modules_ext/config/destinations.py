@@ -7,13 +7,14 @@ from typing import cast
 
 from pydantic import SecretStr
 
-from misp_modules_ext.config import azure_names, clouds, values
+from misp_modules_ext.config import action_keys, azure_names, clouds, values
 from misp_modules_ext.config.findings import Findings, Invalid
 from misp_modules_ext.config.keys import Reader, fields
 from misp_modules_ext.config.notyet import NOT_YET_VALUES, sentence
 from misp_modules_ext.config.schema import DESTINATION, INDICATOR, PRODUCTS, SELECTION, Key
 from misp_modules_ext.config.sections import OurSection
-from misp_modules_ext.config.settings import Api, DestinationSettings, IndicatorRules, Selection
+from misp_modules_ext.config.settings import ActionRules, Api, DestinationSettings, IndicatorRules, Selection
+from misp_modules_ext.model.account import DOORS
 
 #: How people call what is behind each API.
 _CALLED = {Api.SENTINEL: "Sentinel", Api.DEFENDER: "Defender", Api.GRAPH: "Graph tiIndicators"}
@@ -54,9 +55,19 @@ def read(section: OurSection, rules: Mapping[str, object], reader: Reader) -> De
     found = _with_effect(section.name, found, api, findings)
     _check_for_api(section, found, api, findings)
     endpoint = _endpoint(section.name, found, api, findings)
+    actions = action_keys.rules_of(section.name, found, api, findings)
+    _check_alert(section.name, found, actions, findings)
     if endpoint is None or len(findings.problems) > before:
         return None
-    return _settings(section.name, found, rules, api, endpoint)
+    return _settings(section.name, found, rules, actions, api, endpoint)
+
+
+def _check_alert(section: str, found: Mapping[str, object], actions: ActionRules, findings: Findings) -> None:
+    """Where other actions are possible, what is Audit alerts all the same."""
+    if found.get("generateAlert") is False and not actions.acts:
+        findings.problem(
+            section, "generateAlert", "cannot be no: Microsoft requires an alert with Audit.", "Remove the line."
+        )
 
 
 def _require(section: OurSection, found: Mapping[str, object], findings: Findings) -> None:
@@ -120,10 +131,6 @@ def _check_for_api(section: OurSection, found: Mapping[str, object], api: Api, f
         )
     if api is Api.SENTINEL:
         _check_read_back(section, found, findings)
-    if found.get("generateAlert") is False and found.get("action", "Audit") == "Audit":
-        findings.problem(
-            section.name, "generateAlert", "cannot be no: Microsoft requires an alert with Audit.", "Remove the line."
-        )
 
 
 def _check_read_back(section: OurSection, found: Mapping[str, object], findings: Findings) -> None:
@@ -152,7 +159,12 @@ def _endpoint(section: str, found: Mapping[str, object], api: Api, findings: Fin
 
 
 def _settings(
-    name: str, found: Mapping[str, object], rules: Mapping[str, object], api: Api, endpoint: clouds.Endpoint
+    name: str,
+    found: Mapping[str, object],
+    rules: Mapping[str, object],
+    actions: ActionRules,
+    api: Api,
+    endpoint: clouds.Endpoint,
 ) -> DestinationSettings:
     own = {**rules, **found}
     arguments = fields(_SIMPLE, found) | {
@@ -164,7 +176,10 @@ def _settings(
         "scope": endpoint.scope,
         "selection": Selection.model_validate(fields(SELECTION, own)),
         "indicator": IndicatorRules.model_validate(fields(INDICATOR, own)),
+        "actions": actions,
     }
+    if actions.blocks:
+        arguments.setdefault("doors", frozenset(DOORS) - {"export"})
     if api is Api.SENTINEL:
         arguments.setdefault("api_version", clouds.SENTINEL_API_VERSION)
     return DestinationSettings.model_validate(arguments)
@@ -172,7 +187,9 @@ def _settings(
 
 #: Keys whose value is the field's, as it is.
 _SIMPLE: tuple[Key, ...] = tuple(
-    key for key in DESTINATION if key.name != "api" and not key.name.startswith("endpoint.")
+    key
+    for key in DESTINATION
+    if key.name != "api" and not key.name.startswith("endpoint.") and key not in action_keys.ACTIONS
 )
 
 

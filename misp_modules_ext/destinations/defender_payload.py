@@ -14,7 +14,7 @@ from typing import Any
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations.interface import Refusal
 from misp_modules_ext.destinations.wire import describe, from_seconds, links, shorten, title
-from misp_modules_ext.model.indicator import Action, Due, Kind, Observable
+from misp_modules_ext.model.indicator import Action, Due, Indicator, Kind, Observable
 from misp_modules_ext.model.outcome import Reason
 
 #: Not documented. Longer titles were seen in use (4,000 by OpenCTI); this is what fits an alert's line.
@@ -35,6 +35,16 @@ TYPES: Mapping[Kind, str] = {
 
 _UP_TO_PATH = re.compile(r"(?:[^/?#]*://)?[^/?#]*")
 
+_OF_FILES = frozenset(Action)
+_OF_NETWORKS = _OF_FILES - {Action.BLOCK_AND_REMEDIATE}
+#: "Create indicators for IPs and URLs/domains" and "… for certificates".
+_ACTIONS: Mapping[str, frozenset[Action]] = {
+    "IpAddress": _OF_NETWORKS,
+    "DomainName": _OF_NETWORKS,
+    "Url": _OF_NETWORKS,
+    "CertificateThumbprint": frozenset({Action.ALLOWED, Action.BLOCK_AND_REMEDIATE}),
+}
+
 _REFUSALS: Mapping[Kind, str] = {
     Kind.IPV4_CIDR: "Defender takes single addresses only, no networks.",
     Kind.IPV6_CIDR: "Defender takes single addresses only, no networks.",
@@ -51,6 +61,14 @@ def refusal(observable: Observable) -> Refusal | None:
     if kind in TYPES:
         return None
     return Refusal(Reason.KIND_NOT_HELD, _REFUSALS.get(kind, f"Defender holds no indicators of the kind {kind}."))
+
+
+def unfit(indicator: Indicator) -> Refusal | None:
+    """Why Defender would not take the action for such a value, or `None` if it does."""
+    type_, action = TYPES[indicator.observable.kind], indicator.action
+    if action in _ACTIONS.get(type_, _OF_FILES):
+        return None
+    return Refusal(Reason.KIND_NOT_HELD, f"Defender does not take the action {action} for {type_}.")
 
 
 def value(observable: Observable) -> str:

@@ -49,7 +49,14 @@ SEVERITIES: Mapping[Severity, int] = {
     Severity.MEDIUM: 3,
     Severity.HIGH: 5,
 }
-_ACTIONS: Mapping[Action, str] = {Action.AUDIT: "alert"}
+#: Graph has no word for a warning and none for remediation; the plan asks for neither. The milder one, in any case.
+ACTIONS: Mapping[Action, str] = {
+    Action.AUDIT: "alert",
+    Action.ALLOWED: "allow",
+    Action.WARN: "alert",
+    Action.BLOCK: "block",
+    Action.BLOCK_AND_REMEDIATE: "block",
+}
 HASHES: Mapping[Kind, str] = {Kind.FILE_MD5: "md5", Kind.FILE_SHA1: "sha1", Kind.FILE_SHA256: "sha256"}
 FIELDS: Mapping[Kind, str] = {
     Kind.IPV4_ADDR: "networkIPv4",
@@ -87,7 +94,7 @@ def entity(due: Due, settings: DestinationSettings) -> dict[str, Any]:
     severity = indicator.severity if settings.severity is None else settings.severity
     return {
         "targetProduct": product,
-        "action": _ACTIONS[indicator.action],
+        "action": ACTIONS[indicator.action],
         "threatType": threat_type(indicator.threat_type),
         "tlpLevel": TLP_LEVELS[indicator.tlp],
         "expirationDateTime": from_seconds(indicator.valid_until),

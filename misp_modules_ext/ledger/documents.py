@@ -34,8 +34,7 @@ def write_attribute(attribute: Attribute) -> bytes:
             attribute.last_seen,
             _sharing(attribute.sharing),
             _tags(attribute.tags),
-            # None and no hit are the same to every gate, and doors differ in it.
-            attribute.warninglists or None,
+            attribute.warninglists,
             _object(attribute.object),
             attribute.problem,
         ]

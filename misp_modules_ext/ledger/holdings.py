@@ -21,7 +21,7 @@ WITHDRAWING = bytes(32)
 
 
 class Holding(NamedTuple):
-    """A row, without the class by which Defender's slots go."""
+    """A row; `grade` is the class by which Defender's slots go, see `placing.grade`."""
 
     observable_id: int
     state: int
@@ -37,6 +37,7 @@ class Holding(NamedTuple):
     remote_id: str | None
     reason: str | None
     message: str | None
+    grade: int = 0
 
     @property
     def maybe_there(self) -> bool:

@@ -125,7 +125,9 @@ def closed(witness: Witness, store: Store, base_url: str, events: Collection[int
 
 def _gate(witness: Witness, rules: RuleSet, base_url: str) -> Closed | None:
     some_picked = rules.selection.pick_tag in witness.picked
-    planned = judge(witness.event, witness.attribute, rules, base_url, witness.taken, some_picked)
+    planned = judge(
+        witness.event, witness.attribute, rules, base_url, witness.taken, some_picked, reread=witness.reread
+    )
     if planned.reason is not None:
         return Closed(planned.reason, planned.message)
     part = next((part for part in planned.parts if part.observable == witness.observable), None)

@@ -21,10 +21,15 @@ AHEAD = 86_400
 
 
 class Origin(IntFlag):
-    """Who says so: a request, that anyone could have sent, or our own reading of MISP."""
+    """Who says so: a request, that anyone could have sent, or our own reading of MISP.
+
+    `AS_READ`: it stands word for word as our own reading saw it, its event's header included. What a request changes
+    about it takes that away.
+    """
 
     REQUEST = 1
     OWN_READING = 2
+    AS_READ = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,8 @@ def carried(view: View, known: Known) -> View:
     """A request's view with the facts that only our own reading saw, which it must not make forgotten (rule 4).
 
     These are tags that MISP does not give to everybody (local ones, and those that may not be exported), and the hits
-    of warninglists, which workflows and files do not bring. What no longer vouches is no fact any more.
+    of warninglists, which workflows and files do not bring. What no longer vouches is no fact any more. That there was
+    no hit stays known whoever said so: else doors that ask and doors that do not would change it by turns.
     """
     used = {row.header_id for rows in known.rows.values() for row in rows if _is_seen(row)}
     headers = (read_header(view.event.uuid, known.headers[number])[0] for number in sorted(used))
@@ -129,6 +135,10 @@ def carried(view: View, known: Known) -> View:
                 tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
                 attributes[index] = replace(attribute, warninglists=lists, tags=tags)
                 documents[index] = write_attribute(attributes[index])
+            elif attribute.warninglists is None and row.document != documents[index]:
+                unlisted = replace(attribute, warninglists=())
+                if write_attribute(unlisted) == row.document:
+                    attributes[index], documents[index] = unlisted, row.document
     return View(replace(event, attributes=tuple(attributes)), tuple(documents))
 
 
