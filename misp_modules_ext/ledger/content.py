@@ -18,6 +18,8 @@ from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.planning import RuleSet, judge
 from misp_modules_ext.translate import Merged, merge
 
+_AS_READ = Origin.AS_READ.value
+
 
 class Witness(NamedTuple):
     """An attribute that vouches for an observable, in its event as one view of it said.
@@ -80,7 +82,7 @@ def witnesses(connection: Connection, observable_ids: Iterable[int]) -> Iterator
             attribute = read_attribute(uuid_text(uuid), timestamp, said)
             seen, picked = headers[header_id]
             named = Observable(Kind(kind), value)
-            reread = bool(origins & Origin.AS_READ)
+            reread = bool(origins & _AS_READ)
             yield number, Witness(named, event_id, seen, picked, attribute, taken, bool(vouches), reread)
 
 

@@ -42,13 +42,6 @@ def test_each_value_that_waits(tmp_path: Path, row: NotYetValue) -> None:
     assert "not yet" in found
 
 
-@pytest.mark.parametrize("action", ["Warn", "Block", "BlockAndRemediate"])
-def test_blocking_has_its_own_words(tmp_path: Path, action: str) -> None:
-    """Events are read again by now; the actions are what is not there."""
-    found = only_problem(tmp_path, section("microsoft", DEFENDER, action=action))
-    assert "this version has no actions that warn or block" in found
-
-
 @pytest.mark.parametrize(("key", "value"), [("auth", "secret"), ("context", "labels"), ("action", "Audit")])
 def test_the_values_that_are_there(tmp_path: Path, key: str, value: str) -> None:
     """The default may be written down."""
