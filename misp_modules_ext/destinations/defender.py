@@ -95,11 +95,13 @@ class Defender:
         results = dict(zip(batch, self._import(batch, deadline), strict=True))
         refused = (Outcome.REJECTED, Outcome.SKIPPED)
         stuck = [due for due, result in results.items() if due.others and result.outcome in refused]
+        gone = {number for due in stuck for number in due.others}
         if stuck:
-            self._delete_there([number for due in stuck for number in due.others], deadline)
+            self._delete_there(sorted(gone), deadline)
             results |= zip(stuck, self._import(stuck, deadline), strict=True)
         there = [(due, result.remote_id) for due, result in results.items() if result.outcome is Outcome.ACCEPTED]
-        self._delete_there([other for due, now in there for other in due.others if other != now], deadline)
+        left = [other for due, now in there for other in due.others if other != now and other not in gone]
+        self._delete_there(left, deadline)
         return [results[due] for due in batch]
 
     def _import(self, batch: Sequence[Due], deadline: float) -> list[ItemResult]:
