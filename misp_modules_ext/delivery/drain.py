@@ -20,7 +20,7 @@ from misp_modules_ext.delivery.stopping import Stopping
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.destinations.limits import limiter_for
 from misp_modules_ext.errors import DestinationError, LedgerError
-from misp_modules_ext.ledger import brakes, evictions, flight, holdings, holds, lease, manner, schema
+from misp_modules_ext.ledger import brakes, evictions, flight, holdings, holds, lease, manner, repairs, schema
 from misp_modules_ext.ledger.bulk import chunks
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import now_ms
@@ -333,7 +333,11 @@ class _Draining:
     def _due(self, indicator: Indicator, row: Holding) -> Due:
         """A due as far as it is known before its request begins."""
         stamp = Stamp(indicator.observable.stix_id(row.generation), row.created_ms or 0, row.modified_ms or 0)
-        another_manner = self._place.store.settings.actions.acts or (row.modified_ms or 0) < self._since_ms
+        another_manner = (
+            self._place.store.settings.actions.acts
+            or (row.modified_ms or 0) < self._since_ms
+            or row.sent_hash == repairs.CHANGED
+        )
         return Due(
             indicator,
             stamp,

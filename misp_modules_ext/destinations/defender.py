@@ -93,8 +93,7 @@ class Defender:
             return []
         deadline = time.monotonic() + timeout
         results = dict(zip(batch, self._import(batch, deadline), strict=True))
-        refused = (Outcome.REJECTED, Outcome.SKIPPED)
-        stuck = [due for due, result in results.items() if due.others and result.outcome in refused]
+        stuck = [due for due, result in results.items() if due.others and answers.is_in_the_way(result)]
         gone = {number for due in stuck for number in due.others}
         if stuck:
             self._delete_there(sorted(gone), deadline)

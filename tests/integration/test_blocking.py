@@ -15,7 +15,9 @@ import pytest
 from misp_modules_ext.config import load
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.acting import places
+from misp_modules_ext.delivery.comparing import compare
 from misp_modules_ext.delivery.drain import drain
+from misp_modules_ext.delivery.reconcile import Wanted, settle
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.demo.service import Service
@@ -178,23 +180,13 @@ def _someone_puts(world: World, settings: Settings, action: str) -> str:
     return title
 
 
-def test_an_action_changes_also_where_there_is_no_slot_for_two(world: World) -> None:
-    """Defender takes no entry beside the old one: then the old one goes first."""
+@pytest.mark.parametrize("tags", [(), ("block",)])
+def test_a_refused_indicator_stays_as_it_was(world: World, tags: tuple[str, ...]) -> None:
+    """Its own fault is no reason to delete what is there, whether its action changes or not."""
     settings = _configure(world, **KEYS)
     _push(settings, _event("block"))
     world.emulator.fault(api="defender", path="import", itemErrors=[0], times=1)
-    item = _push(settings, _event(timestamp=NOW + 1))
-    assert item.outcome is Outcome.ACCEPTED
-    assert _there(world) == [(NAME, "Audit")]
-    assert _writes(world)[-3:] == ["import", "BatchDelete", "import"]
-
-
-def test_a_refused_indicator_of_the_same_action_stays_as_it_was(world: World) -> None:
-    """Its own fault is no reason to delete what is there."""
-    settings = _configure(world, **KEYS)
-    _push(settings, _event("block"))
-    world.emulator.fault(api="defender", path="import", itemErrors=[0], times=1)
-    assert _push(settings, _event("block", info="Changed", timestamp=NOW + 1)).outcome is Outcome.REJECTED
+    assert _push(settings, _event(*tags, info="Changed", timestamp=NOW + 1)).outcome is Outcome.REJECTED
     assert _there(world) == [(NAME, "Block")]
 
 
@@ -240,6 +232,35 @@ def test_a_preview_shows_the_action_and_sends_nothing(world: World) -> None:
         ("action", "Audit", "Block")
     ]
     assert _writes(world) == before
+    assert _there(world) == [(NAME, "Audit")]
+
+
+@pytest.mark.parametrize("keys", [{}, KEYS | {"neverBlock": "evil.example"}, KEYS | {"blockOrgs": "none"}])
+def test_a_changed_rule_is_carried_out_by_reconcile(world: World, keys: dict[str, str]) -> None:
+    """At once, and without reading MISP: switched off, or the value never to be blocked, or the creator not trusted."""
+    settings = _configure(world, **KEYS)
+    _push(settings, _event("block"))
+    settings = _configure(world, wipe=False, **keys)
+    _reconcile(settings, Wanted())
+    assert _there(world) == [(NAME, "Block")]
+    _reconcile(settings, Wanted(apply=True))
+    assert _there(world) == [(NAME, "Audit")]
+
+
+def _reconcile(settings: Settings, wanted: Wanted) -> None:
+    (place,) = places(settings, ())
+    settle(compare(place, 0), wanted, settings)
+
+
+def test_an_entry_that_is_taken_over_gets_our_action(world: World) -> None:
+    """What an earlier installation had made blocks no longer beside ours."""
+    settings = _configure(world)
+    (ours,) = settings.destinations
+    made = due(Kind.DOMAIN_NAME, NAME, action=Action.BLOCK, valid_until=int(time.time()) + 86_400)
+    assert Defender(ours).send([made], 10.0)[0].outcome is Outcome.ACCEPTED
+    item = _push(settings, _event())
+    assert (item.outcome, item.reason) == (Outcome.SKIPPED, Reason.ALREADY_THERE)
+    _reconcile(settings, Wanted(adopt=True))
     assert _there(world) == [(NAME, "Audit")]
 
 
