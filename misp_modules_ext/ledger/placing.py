@@ -20,6 +20,8 @@ from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import RuleSet
 from misp_modules_ext.translate import Merged, leader, tenth_of_window
 
+_AUDIT = Action.AUDIT
+
 
 class Standing(NamedTuple):
     """How an observable stands at a destination.
@@ -375,7 +377,9 @@ def grade(indicator: Indicator) -> int:
 
     Hundreds are the action's: none for Audit, -1 for Allowed, 1 and more for those that block; see `action_of`.
     """
-    return _HUNDREDS[indicator.action] * 100 + indicator.severity.value * 10 + indicator.confidence // 20
+    class_ = indicator.severity.value * 10 + indicator.confidence // 20
+    # Nearly all are Audit, and finding a member of an enumeration takes longer than the rest.
+    return class_ if indicator.action is _AUDIT else class_ + _HUNDREDS[indicator.action] * 100
 
 
 def action_of(grade_: int) -> Action:

@@ -111,7 +111,7 @@ def _state_style(state: State) -> str:
     return "" if state is State.OK else "bold red"
 
 
-def _remarks(destination: DestinationAccount, console: Console, *, preview: bool) -> Iterator[Text]:
+def _remarks(destination: DestinationAccount, console: Console, *, preview: bool) -> Iterator[RenderableType]:
     if destination.message:
         yield _text(f"{one_line(destination.name)}: {one_line(destination.message)}", console, "yellow")
     yield from _acting(destination, console)
@@ -120,7 +120,7 @@ def _remarks(destination: DestinationAccount, console: Console, *, preview: bool
         yield _text(f"{one_line(destination.name)}: {gone}", console)
 
 
-def _acting(destination: DestinationAccount, console: Console) -> Iterator[Text]:
+def _acting(destination: DestinationAccount, console: Console) -> Iterator[RenderableType]:
     """How many indicators do more than alert, and why others that were to do not."""
     parts = {(part.kind, part.value): part for item in destination.items for part in item.observables}
     name = one_line(destination.name)
@@ -133,7 +133,7 @@ def _acting(destination: DestinationAccount, console: Console) -> Iterator[Text]
         yield _text(f"{name}: not the action that was asked for: {plural(len(held_back), 'indicator')}", console)
     for part in held_back[:EXAMPLES]:
         shown = shorten(visible(part.value), _LONGEST_VALUE)
-        yield _text(f"      {part.kind} {shown} - {one_line(part.action_note)}", console)
+        yield _indented(6, f"{part.kind} {shown} - {one_line(part.action_note)}", console)
 
 
 def _reason(found: ReasonCount, account: Account, console: Console) -> Iterator[RenderableType]:

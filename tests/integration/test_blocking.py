@@ -18,11 +18,12 @@ from misp_modules_ext.delivery.acting import places
 from misp_modules_ext.delivery.comparing import compare
 from misp_modules_ext.delivery.drain import drain
 from misp_modules_ext.delivery.reconcile import Wanted, settle
+from misp_modules_ext.delivery.revisit import up_to_date
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.demo.service import Service
 from misp_modules_ext.destinations.defender import Defender
-from misp_modules_ext.ledger import Origin, again
+from misp_modules_ext.ledger import Origin, again, open_ledger
 from misp_modules_ext.misp.files import read_events
 from misp_modules_ext.model.account import Item
 from misp_modules_ext.model.indicator import Action, Kind
@@ -169,6 +170,20 @@ def test_the_entry_of_someone_else_with_that_action_is_left_alone(world: World) 
     assert left["title"] == theirs
 
 
+def test_an_earlier_report_tells_what_our_own_reading_made_of_it(world: World) -> None:
+    """When the request was answered it only alerted."""
+    settings = _configure(world, **KEYS)
+    account = submit([_event("block")], settings, Order("cli"), QUICK)
+    _push(settings, _event("block"))
+    now = up_to_date(open_ledger(settings.ledger.url.get_secret_value()), account, settings.destinations)
+    told = [
+        (part.action, bool(part.action_note))
+        for record in (account, now)
+        for part in record.destinations[0].items[0].observables
+    ]
+    assert told == [("", True), ("Block", False)]
+
+
 def _someone_puts(world: World, settings: Settings, action: str) -> str:
     """An entry of another application in the same tenant."""
     (ours,) = settings.destinations
@@ -202,6 +217,23 @@ def _off() -> Event:
     shown = _event("block", timestamp=NOW + 1)
     (one,) = shown.attributes
     return replace(shown, attributes=(replace(one, to_ids=False),))
+
+
+@pytest.mark.parametrize(("there", "comes"), [("block", ""), ("", "block")])
+def test_blocking_ones_keep_or_get_the_last_slot(world: World, there: str, comes: str) -> None:
+    """Whatever the severity: a newcomer never evicts one that blocks, and one that blocks evicts what only alerts."""
+    levels = {"block": 3, "": 1}
+    settings = _configure(world, maxIndicators="1", **KEYS)
+    _push(settings, _event(*filter(None, [there]), threat_level=levels[there]))
+    newcomer = attribute("domain", "new.evil.example", tags=tuple(filter(None, [comes])), warninglists=())
+    second = replace(_event(threat_level=levels[comes]), uuid=str(uuid.uuid4()), attributes=(newcomer,))
+    item = _push(settings, second)
+    if comes:
+        assert item.outcome is Outcome.ACCEPTED
+        assert _there(world) == [("new.evil.example", "Block")]
+    else:
+        assert (item.outcome, item.reason) == (Outcome.SKIPPED, Reason.CAPACITY)
+        assert _there(world) == [(NAME, "Block")]
 
 
 def test_graph_changes_an_action_by_a_new_indicator(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import ActionRules
-from misp_modules_ext.ledger import Origin, holdings, schema
+from misp_modules_ext.ledger import Origin, holdings, schema, story
 from misp_modules_ext.ledger import take as take_views
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.keys import observable_id
@@ -267,3 +267,20 @@ def test_a_value_of_two_attributes_stays_blocked_when_one_goes(acting: House) ->
     assert _action(acting) is Action.BLOCK
     assert acting.row(domain(NAME)) is not None
     assert acting.row(domain(NAME)).state == schema.SETTLED  # type: ignore[union-attr] # it is there
+
+
+def test_the_story_of_a_value_says_why_it_does_not_block(acting: House) -> None:
+    """For each attribute that asks for it; one that gets what it asks for has nothing to explain."""
+
+    def told() -> list[tuple[Action, str] | None]:
+        found = acting.ledger.read(lambda connection: story.story(connection, domain(NAME)))
+        assert found is not None
+        store = acting.ledger.write(lambda connection: acting.stores(connection)[0])
+        return [story.action_refused(said.witness, store, "https://misp.example") for said in found.said]
+
+    acting.take(_event(_one("block")))
+    ((action, why),) = filter(None, told())
+    assert action is Action.BLOCK
+    assert "our own reading" in why
+    acting.read(_event(_one("block")))
+    assert told() == [None]
