@@ -18,10 +18,11 @@ Decisions:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from enum import Enum
 from functools import cache, lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -36,7 +37,6 @@ WIDEST_IPV6 = 48
 _MOST_NAMED = 3
 
 _AUDIT = Action.AUDIT
-Network = IPv4Network | IPv6Network
 
 
 class Decision(NamedTuple):
@@ -225,28 +225,33 @@ def _wide(observable: Observable) -> str:
     return "under it everyone can have a name." if kind is Kind.DOMAIN_NAME and is_public_suffix(value) else ""
 
 
+class _Span(NamedTuple):
+    """A range of addresses as numbers, both ends included; `version` is 4 or 6."""
+
+    version: int
+    first: int
+    last: int
+    text: str = ""
+
+
 class _Target(NamedTuple):
     """Whom a value hits.
 
     Attributes:
         name: host name, `""` when there is none.
-        network: addresses, `None` when there are none.
+        span: addresses, `None` when there are none.
         whole: the name with all its subdomains.
     """
 
     name: str = ""
-    network: Network | None = None
+    span: _Span | None = None
     whole: bool = False
 
 
 def _target(observable: Observable) -> _Target:
     kind, value = observable
-    if kind in (Kind.IPV4_ADDR, Kind.IPV6_ADDR, Kind.IPV4_CIDR, Kind.IPV6_CIDR):
-        return _Target(network=_plain(ip_network(value)))
     if kind is Kind.DOMAIN_NAME:
-        return _Target(value.lower(), whole=True)
-    if kind is Kind.EMAIL_ADDR:
-        return _host(value.rpartition("@")[2], whole=False)
+        return _Target(value, whole=True)
     if kind is Kind.URL:
         try:
             parts = urlsplit(value)
@@ -254,21 +259,30 @@ def _target(observable: Observable) -> _Target:
         except ValueError:
             return _Target()
         return _host(host, whole=parts.path in ("", "/") and not parts.query)
-    return _Target()
+    if kind is Kind.EMAIL_ADDR:
+        return _host(value.rpartition("@")[2].lower(), whole=False)
+    if kind in (Kind.IPV4_CIDR, Kind.IPV6_CIDR):
+        return _Target(span=_span(value))
+    return _Target(span=_address(ip_address(value))) if kind in _NETWORK else _Target()
 
 
 def _host(host: str, *, whole: bool) -> _Target:
     try:
         address = ip_address(host.strip("[]"))
     except ValueError:
-        return _Target(host.lower().rstrip("."), whole=whole)
-    return _Target(network=_plain(ip_network(address)))
+        return _Target(host.rstrip("."), whole=whole)
+    return _Target(span=_address(address))
 
 
-def _plain(network: Network) -> Network:
+def _address(address: IPv4Address | IPv6Address) -> _Span:
     """An IPv4 address that is written as an IPv6 one is the same address."""
-    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    return IPv4Network(mapped) if isinstance(mapped, IPv4Address) and network.prefixlen == 128 else network
+    plain = (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+    return _Span(plain.version, int(plain), int(plain))
+
+
+def _span(text: str) -> _Span:
+    network = ip_network(text)
+    return _Span(network.version, int(network.network_address), int(network.broadcast_address), text)
 
 
 class _Never(NamedTuple):
@@ -277,18 +291,28 @@ class _Never(NamedTuple):
     Attributes:
         names: host names and hashes.
         above: the domains above those names, with a name that is below each.
+        spans: ranges by version, in their order and without those that lie in another: so no two of them meet.
+        starts: their first addresses.
     """
 
     names: frozenset[str]
     above: dict[str, str]
-    networks: tuple[Network, ...]
+    spans: dict[int, list[_Span]]
+    starts: dict[int, list[int]]
 
 
 @lru_cache(maxsize=64)
 def _never(entries: frozenset[str]) -> _Never:
-    networks = tuple(ip_network(entry) for entry in sorted(entries) if "/" in entry)
     names = frozenset(entry for entry in entries if "/" not in entry)
-    return _Never(names, {parent: name for name in sorted(names) for parent in _parents(name)}, networks)
+    above = {parent: name for name in sorted(names) for parent in _parents(name)}
+    spans: dict[int, list[_Span]] = {4: [], 6: []}
+    for span in sorted((_span(entry) for entry in entries if "/" in entry), key=lambda s: (s.first, -s.last)):
+        others = spans[span.version]
+        # Of two ranges that meet, one lies in the other.
+        if not others or span.first > others[-1].last:
+            others.append(span)
+    starts = {version: [span.first for span in those] for version, those in spans.items()}
+    return _Never(names, above, spans, starts)
 
 
 def _parents(name: str) -> list[str]:
@@ -304,16 +328,21 @@ def _covered(observable: Observable, entries: frozenset[str]) -> str:
     if observable.kind in _FILE:
         return _by(observable.value.lower()) if observable.value.lower() in never.names else ""
     target = _target(observable)
-    if target.network is not None:
-        network = target.network
-        same = (other for other in never.networks if other.version == network.version)
-        found = next((str(other) for other in same if other.overlaps(network)), "")
+    if target.span is not None:
+        found = _met(target.span, never)
         return _by(found) if found else ""
     over = next((name for name in (target.name, *_parents(target.name)) if name in never.names), "")
     if over:
         return _by(over)
     below = never.above.get(target.name) if target.whole else None
     return f"it would also block {below}, which `neverBlock` names." if below else ""
+
+
+def _met(span: _Span, never: _Never) -> str:
+    """The range that shares an address with this one, `""` for none."""
+    place = bisect_right(never.starts[span.version], span.last)
+    nearest = never.spans[span.version][place - 1] if place else None
+    return nearest.text if nearest is not None and nearest.last >= span.first else ""
 
 
 def _by(entry: str) -> str:

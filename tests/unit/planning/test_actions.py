@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from misp_modules_ext.config.settings import ActionRules, IndicatorRules, Selection
-from misp_modules_ext.model.indicator import Action, Evidence
+from misp_modules_ext.model.indicator import Action, Evidence, Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Tag
 from misp_modules_ext.planning import Part, RuleSet, judge, make_plan
+from misp_modules_ext.planning.actions import _covered
 from tests.support.build import NOW, attribute, event
 
 OURS = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -228,6 +232,22 @@ def test_what_never_block_does_not_cover(type_: str, value: str, entry: str) -> 
     """Names end at dots, and families of addresses do not mix."""
     part = _part(_given(type_, value), {"never_block": frozenset({entry})})
     assert _evidence(part).action is Action.BLOCK
+
+
+_V4 = st.tuples(st.integers(0, 2**32 - 1), st.integers(8, 32)).map(lambda t: IPv4Network(t, strict=False))
+_V6 = st.tuples(st.integers(1 << 125, (1 << 126) - 1), st.integers(16, 128)).map(lambda t: IPv6Network(t, strict=False))
+
+
+@given(st.lists(st.one_of(_V4, _V6), max_size=12), st.one_of(_V4, _V6))
+def test_ranges_meet_as_ipaddress_says(
+    entries: list[IPv4Network | IPv6Network], asked: IPv4Network | IPv6Network
+) -> None:
+    """Whatever lies in what: they are looked up in their order, not one by one."""
+    kind = Kind.IPV4_CIDR if asked.version == 4 else Kind.IPV6_CIDR
+    said = _covered(Observable(kind, str(asked)), frozenset(map(str, entries)))
+    meets = [entry for entry in entries if entry.version == asked.version and entry.overlaps(asked)]  # type: ignore[arg-type] # of one version
+    assert bool(said) == bool(meets)
+    assert not said or any(said.endswith(f" {entry}.") for entry in meets)
 
 
 @pytest.mark.parametrize(
