@@ -23,6 +23,7 @@ from misp_modules_ext.cli import (
     serve,
     show,
     status,
+    sync,
     withdraw,
     worker,
 )
@@ -47,6 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("push")(push.push)
+app.command("sync")(sync.sync_command)
 app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("show")(show.show)

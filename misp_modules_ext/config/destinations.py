@@ -7,7 +7,7 @@ from typing import cast
 
 from pydantic import SecretStr
 
-from misp_modules_ext.config import action_keys, azure_names, clouds, values
+from misp_modules_ext.config import action_keys, azure_names, clouds, sign_in, values
 from misp_modules_ext.config.findings import Findings, Invalid
 from misp_modules_ext.config.keys import Reader, fields
 from misp_modules_ext.config.notyet import NOT_YET_VALUES, sentence
@@ -18,12 +18,6 @@ from misp_modules_ext.model.account import DOORS
 
 #: How people call what is behind each API.
 _CALLED = {Api.SENTINEL: "Sentinel", Api.DEFENDER: "Defender", Api.GRAPH: "Graph tiIndicators"}
-_WHERE = {
-    "product": f"Add for example: product = {next(iter(PRODUCTS))}",
-    "tenantId": "Add it from Azure portal > Microsoft Entra ID > Overview > Tenant ID.",
-    "appId": "Add it from Entra ID > App registrations > the application > Application (client) ID.",
-    "appSecret": "Add the value of a client secret: App registrations > the application > Certificates & secrets.",
-}
 #: The keys of reading back from Sentinel, which stand together.
 _READ_BACK = {
     "subscriptionId": azure_names.WHERE_SUBSCRIPTION,
@@ -46,7 +40,8 @@ def read(section: OurSection, rules: Mapping[str, object], reader: Reader) -> De
         return None
     before = len(findings.problems)
     found = reader.read(section)
-    _require(section, found, findings)
+    _require_product(section, findings)
+    found = sign_in.read(section, found, reader)
     _note_not_yet(section.name, found, findings)
     _check_secret(section.name, found, findings)
     api = _api(section.name, found, findings)
@@ -59,7 +54,7 @@ def read(section: OurSection, rules: Mapping[str, object], reader: Reader) -> De
     _check_alert(section.name, found, actions, findings)
     if endpoint is None or len(findings.problems) > before:
         return None
-    return _settings(section.name, found, rules, actions, api, endpoint)
+    return _settings(section, found, rules, actions, api, endpoint)
 
 
 def _check_alert(section: str, found: Mapping[str, object], actions: ActionRules, findings: Findings) -> None:
@@ -70,10 +65,10 @@ def _check_alert(section: str, found: Mapping[str, object], actions: ActionRules
         )
 
 
-def _require(section: OurSection, found: Mapping[str, object], findings: Findings) -> None:
-    for name, remedy in _WHERE.items():
-        if name not in found and name.lower() not in section.raw.values:
-            findings.problem(section.name, name, "is missing.", remedy)
+def _require_product(section: OurSection, findings: Findings) -> None:
+    if "product" not in section.raw.values:
+        remedy = f"Add for example: product = {next(iter(PRODUCTS))}"
+        findings.problem(section.name, "product", "is missing.", remedy)
 
 
 def _note_not_yet(section: str, found: Mapping[str, object], findings: Findings) -> None:
@@ -153,13 +148,13 @@ def _endpoint(section: str, found: Mapping[str, object], api: Api, findings: Fin
     return clouds.Endpoint(
         str(found.get("endpoint.login", cloud.login)),
         str(found.get("endpoint.api", cloud.api)),
-        cloud.scope,
+        str(found.get("endpoint.scope", cloud.scope)),
         str(management) if api is Api.SENTINEL else "",
     )
 
 
 def _settings(
-    name: str,
+    section: OurSection,
     found: Mapping[str, object],
     rules: Mapping[str, object],
     actions: ActionRules,
@@ -168,7 +163,8 @@ def _settings(
 ) -> DestinationSettings:
     own = {**rules, **found}
     arguments = fields(_SIMPLE, found) | {
-        "name": name,
+        "name": section.name,
+        "references": sign_in.references(section),
         "api": api,
         "endpoint_login": endpoint.login,
         "endpoint_api": endpoint.api,

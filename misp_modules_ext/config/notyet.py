@@ -37,22 +37,13 @@ class NotYetValue(NamedTuple):
 
 
 NOT_YET = (
-    NotYet(Part.MISP, ("syncTags",), "sync command"),
-    NotYet(Part.DESTINATION, ("certificate", "certificatePassword"), "sign-in by certificate"),
-    NotYet(Part.DESTINATION, ("identityClientId",), "sign-in by managed identity"),
-    NotYet(Part.DESTINATION, ("federatedTokenFile",), "sign-in by workload identity"),
     NotYet("destinations", ("directory",), "folder of destinations"),
     NotYet("console", ("url", "listen", "token"), "console"),
     NotYet("lookup", ("estate", "window", "cache"), "look-up"),
     NotYet("write-back", ("tags", "sightings", "detail"), "writing back to MISP"),
 )
 
-NOT_YET_VALUES = (
-    NotYetValue("auth", "certificate", "sign-in by certificate"),
-    NotYetValue("auth", "managed-identity", "sign-in by managed identity"),
-    NotYetValue("auth", "workload-identity", "sign-in by workload identity"),
-    NotYetValue("context", "objects", "STIX objects of context"),
-)
+NOT_YET_VALUES = (NotYetValue("context", "objects", "STIX objects of context"),)
 
 #: Sections that have no key yet.
 SECTIONS = tuple(dict.fromkeys(row.section for row in NOT_YET if not isinstance(row.section, Part)))

@@ -13,8 +13,8 @@ END = "<!-- /reference -->"
 
 _INTRODUCTION = {
     Part.MISP: "`[misp]` is the MISP that these modules serve: reports link to it, and with its `key` events are read "
-    "from it. Without the key nothing is withdrawn. `[RH-ISAC MISP]` is the one that RH-ISAC's members read from, and "
-    "further ones are `[misp NAME]`: nothing reads these in this version.",
+    "from it. Without the key nothing is withdrawn. `[RH-ISAC MISP]` is the one that `misp-microsoft sync` reads; "
+    "further ones are `[misp NAME]`, for `sync --misp`.",
     Part.DESTINATION: "One section for each store at Microsoft. At least one is required. A section may also hold any "
     "key of `[selection]` and `[indicator]`: that is then this destination's own rule, in place of the general one.",
     Part.SELECTION: "Which attributes are pushed.",
@@ -62,7 +62,8 @@ def _clouds() -> str:
             "### Clouds",
             "",
             "`china` is refused: Microsoft retired Sentinel there on 2026-08-18, and Defender has no API there. What "
-            "is not marked as documented could not be tried; `endpoint.login` and `endpoint.api` change the hosts.",
+            "is marked as unverified could not be tried: `endpoint.login`, `endpoint.api`, `endpoint.management`, "
+            "`endpoint.scope`, `uploadPath` and `apiVersion` replace it.",
             "",
             *table,
         ]

@@ -178,8 +178,9 @@ INDICATOR = (
         "window",
         values.duration,
         "length of time: `120 days`, `12 hours`, `30 minutes`, `2 weeks`, or a number of days",
-        "How long an indicator is valid, counted from the latest of the attribute's last change, its `last_seen`, the "
-        "event's publication, and the moment the ledger first took it.",
+        "How long an indicator is valid where neither an Expiration sighting nor a decay model of MISP says until "
+        "when: counted from the latest of the attribute's last change, its `last_seen`, the event's publication, and "
+        "the moment the ledger first took it.",
         default="120 days",
     ),
     *_WINDOWS_BY_KIND,
@@ -189,7 +190,7 @@ INDICATOR = (
         "confidence",
         values.whole(0, 100),
         "0 to 100",
-        "Confidence of the indicators.",
+        "Confidence where no tag of attribute or event says any; see docs/context.md.",
         default="50",
     ),
     Key(
@@ -197,7 +198,8 @@ INDICATOR = (
         "threat_type",
         values.short,
         "text, at most 100 characters",
-        "Threat type of the indicators, in Microsoft's words, for example `C2`, `Phishing`, `WatchList`.",
+        "Threat type where no tag, galaxy or category says any, in Microsoft's words, for example `C2`, `Phishing`, "
+        "`WatchList`; see docs/context.md.",
         default="WatchList",
     ),
     Key(

@@ -14,6 +14,8 @@ from misp_modules_ext.model.indicator import BLOCKING, Action, Kind, Severity
 from misp_modules_ext.model.misp import Pap, Tlp
 
 DAY = 86_400
+#: The last part of the path of Sentinel's upload, as Microsoft's page of the API spells it.
+UPLOAD_PATH = "threat-intelligence-stix-objects:upload"
 
 
 class Frozen(BaseModel):
@@ -29,6 +31,18 @@ class Api(str, Enum):
     SENTINEL = "sentinel"
     DEFENDER = "defender"
     GRAPH = "graph"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Auth(str, Enum):
+    """How an application signs in at Entra."""
+
+    SECRET = "secret"  # noqa: S105 - the name of a kind
+    CERTIFICATE = "certificate"
+    MANAGED_IDENTITY = "managed-identity"
+    WORKLOAD_IDENTITY = "workload-identity"
 
     def __str__(self) -> str:
         return self.value
@@ -53,6 +67,8 @@ class Selection(Frozen):
     exclude_orgs: frozenset[str] = frozenset()
     warninglists: frozenset[str] = frozenset(lists.DEFAULT)
     allow_documentation_ranges: bool = False
+    #: `syncTags` of each MISP by its address: events that `sync` reads there go by them too.
+    sync_tags: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 class IndicatorRules(Frozen):
@@ -109,6 +125,11 @@ class MispSettings(Frozen):
     sync_tags: tuple[str, ...] = ()
 
     @property
+    def address(self) -> str:
+        """`url` in the one spelling by which it is compared, and by which `Event.misp` calls this MISP."""
+        return self.url.rstrip("/").lower()
+
+    @property
     def has_key(self) -> bool:
         """Whether it can be read; a blank key, as an empty variable of a container gives it, is none."""
         return self.key is not None and bool(self.key.get_secret_value().strip())
@@ -118,6 +139,9 @@ class DestinationSettings(Frozen):
     """A store at Microsoft (`microsoft`, `microsoft NAME`).
 
     Attributes:
+        app_id: of the application, or of a user-assigned managed identity; `""` for a system-assigned one.
+        app_secret: blank unless `auth` is SECRET.
+        references: where secrets stand that are not in the file, as (field, `env:NAME` or `file:/path`).
         endpoint_management: origin of Azure's resource manager, for Sentinel; `""` is `endpoint_api`.
         subscription_id: with `resource_group` and `workspace_name` what reading back from Sentinel needs; all or none.
         max_per_day: new indicators in 24 hours; 0 is no limit.
@@ -130,7 +154,13 @@ class DestinationSettings(Frozen):
     api: Api
     tenant_id: str
     app_id: str
-    app_secret: SecretStr
+    auth: Auth = Auth.SECRET
+    app_secret: SecretStr = SecretStr("")
+    certificate: Path | None = None
+    certificate_password: SecretStr | None = None
+    identity_client_id: str = ""
+    federated_token_file: Path | None = None
+    references: tuple[tuple[str, str], ...] = ()
     workspace_id: str = ""
     cloud: str = "global"
     endpoint_login: str
@@ -139,6 +169,7 @@ class DestinationSettings(Frozen):
     scope: str
     ca: Path | None = None
     api_version: str = ""
+    upload_path: str = UPLOAD_PATH
     source_system: str = "MISP-modules-ext"
     subscription_id: str = ""
     resource_group: str = ""

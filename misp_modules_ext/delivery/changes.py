@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from misp_modules_ext.ledger import Ledger, Settled, Store, holdings
+from misp_modules_ext.destinations import create
+from misp_modules_ext.ledger import Ledger, Settled, Store, holdings, schema
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.holdings import Holding
-from misp_modules_ext.ledger.placing import Ready, damped
+from misp_modules_ext.ledger.placing import Ready, Standing, damped
 from misp_modules_ext.model.account import Difference, Item, ObservableAccount
 from misp_modules_ext.model.indicator import Indicator, Kind, Observable
 from misp_modules_ext.model.misp import Attribute
@@ -61,6 +62,22 @@ def changes(ledger: Ledger, store: Store, settled: Settled, base_url: str) -> di
         return found
 
     return ledger.read(work)
+
+
+def settle_alike(ledger: Ledger, store: Store, settled: Settled) -> None:
+    """Settle in a rehearsal what the destination would show as it does already: nothing would be sent for it.
+
+    Args:
+        ledger: where nothing of the rehearsal was kept.
+        store: the destination.
+        settled: what the rehearsal came to; changed.
+    """
+    digest = create(store.settings).digest
+    rows = ledger.read(lambda connection: holdings.read(connection, store, settled.ready))
+    for number, row in rows.items():
+        if row.shown_hash is not None and row.shows(digest(settled.ready[number].indicator)):
+            ready = settled.ready.pop(number)
+            settled.standings[number] = Standing(schema.SETTLED, None, "", ready.indicator.valid_until, row.generation)
 
 
 def _change(row: Holding | None, stored: Merged | None, ready: Ready, store: Store) -> Change:

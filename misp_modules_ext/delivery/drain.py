@@ -20,7 +20,7 @@ from misp_modules_ext.delivery.stopping import Stopping
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.destinations.limits import limiter_for
 from misp_modules_ext.errors import DestinationError, LedgerError
-from misp_modules_ext.ledger import brakes, evictions, flight, holdings, holds, lease, manner, repairs, schema
+from misp_modules_ext.ledger import brakes, evictions, flight, holdings, holds, lease, manner, schema
 from misp_modules_ext.ledger.bulk import chunks
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import now_ms
@@ -50,7 +50,7 @@ class Drained:
 
     Attributes:
         message: a sentence, `""` when all is well.
-        sent: how many rows got an answer.
+        sent: how many rows got an answer, or needed none.
     """
 
     state: State = State.OK
@@ -72,6 +72,7 @@ class Work:
         leaving: the dues of what is to be withdrawn.
         returning: those of them that are wanted again.
         outdated: rows whose stored evidence says otherwise than their digest.
+        alike: rows whose newer content would look as what is there does: nothing is sent for them.
     """
 
     adding: dict[int, bytes] = field(default_factory=dict)
@@ -79,6 +80,14 @@ class Work:
     leaving: list[Due] = field(default_factory=list)
     returning: set[int] = field(default_factory=set)
     outdated: set[int] = field(default_factory=set)
+    alike: dict[int, flight.Alike] = field(default_factory=dict)
+
+    def also(self, more: Work) -> None:
+        """Add what else may be sent."""
+        self.adding.update(more.adding)
+        self.dues.extend(more.dues)
+        self.leaving.extend(more.leaving)
+        self.alike.update(more.alike)
 
 
 class Place(NamedTuple):
@@ -207,6 +216,10 @@ class _Draining:
             store, base_url = self._place.store, self._place.base_url
             self._place.ledger.write(lambda connection: refresh(connection, work.outdated, [store], base_url))
             self._add(work, work.outdated, {})
+        if work.alike:
+            self._sent += self._place.ledger.write(
+                lambda c: flight.settle_alike(c, self._place.store, self._lease, work.alike)
+            )
         drained = Drained(sent=self._sent)
         if work.leaving:
             drained = self._send(work.leaving, dict.fromkeys(map(number_of, work.leaving), WITHDRAWING), leaving=True)
@@ -221,10 +234,7 @@ class _Draining:
 
     def _add(self, work: Work, numbers: Collection[int], at_hand: Mapping[int, Ready]) -> None:
         """Add what is to be sent of these now."""
-        more = self._place.ledger.read(lambda connection: self._prepare(connection, numbers, at_hand))
-        work.adding.update(more.adding)
-        work.dues.extend(more.dues)
-        work.leaving.extend(more.leaving)
+        work.also(self._place.ledger.read(lambda connection: self._prepare(connection, numbers, at_hand)))
 
     def _within_slots(self, slots: Slots, work: Work) -> Drained:
         """Finish evictions that were interrupted, leave out what finds no slot, and evict for the rest."""
@@ -280,16 +290,27 @@ class _Draining:
                     ready = Ready(*damped(*ready, row.valid_until, store.rules))
             if ready is None or ready.digest != row.due_hash or ready.indicator.valid_until <= now:
                 work.outdated.add(number)
+            elif (shown := self._shown_again(ready.indicator, row)) is not None:
+                work.alike[number] = flight.Alike(ready.digest, shown)
             else:
                 work.adding[number] = ready.digest
                 work.dues.append(self._due(ready.indicator, row))
         return work
 
+    def _shown_again(self, indicator: Indicator, row: Holding) -> bytes | None:
+        """The digest of what the destination would show of an indicator, if that is what it shows already."""
+        if row.shown_hash is None or not row.maybe_there:
+            return None
+        shown = self._place.destination.digest(indicator)
+        return shown if row.shows(shown) else None
+
     def _send(self, dues: list[Due], digests: dict[int, bytes], *, leaving: bool, evicting: bool = False) -> Drained:
         place = self._place
         live = place.ledger.read(lambda c: brakes.live_count(c, place.store)) if leaving else None
         book = EvictionJournal if evicting else LedgerJournal
-        journal = book(place.ledger, place.store, self._lease, digests, live=live, withdrawing=leaving)
+        journal = book(
+            place.ledger, place.store, self._lease, digests, place.destination.digest, live=live, withdrawing=leaving
+        )
         limiter = limiter_for(place.store.settings, place.destination.limit) if place.destination.limit else None
         sender = Sender(
             place.destination,
@@ -336,7 +357,7 @@ class _Draining:
         another_manner = (
             self._place.store.settings.actions.acts
             or (row.modified_ms or 0) < self._since_ms
-            or row.sent_hash == repairs.CHANGED
+            or row.sent_hash == holdings.CHANGED
         )
         return Due(
             indicator,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from misp_modules_ext.destinations.interface import ItemResult
 from misp_modules_ext.ledger import flight
@@ -12,7 +12,7 @@ from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.lease import Lease, renew
 from misp_modules_ext.ledger.ledger import Ledger
 from misp_modules_ext.ledger.stores import Store
-from misp_modules_ext.model.indicator import Due, Stamp
+from misp_modules_ext.model.indicator import Due, Indicator, Stamp
 from misp_modules_ext.model.outcome import Outcome
 
 #: A request begins only with three quarters of a lease left (45 of 60 seconds), so after a quarter it is renewed.
@@ -27,6 +27,7 @@ class LedgerJournal:
         store: the destination.
         lease: under which requests are made.
         digests: what is sent by observable id, `WITHDRAWING` for what is taken back.
+        shown: digest of what the destination shows of an indicator.
         live: how many indicators the destination holds, where some are taken back.
         withdrawing: the requests take back.
     """
@@ -37,6 +38,7 @@ class LedgerJournal:
         store: Store,
         lease: Lease,
         digests: Mapping[int, bytes],
+        shown: Callable[[Indicator], bytes],
         *,
         live: int | None = None,
         withdrawing: bool = False,
@@ -45,6 +47,7 @@ class LedgerJournal:
         self._store = store
         self._lease = lease
         self._digests = digests
+        self._shown = shown
         self._live = live
         self._withdrawing = withdrawing
         self._renewed = time.monotonic()
@@ -73,10 +76,15 @@ class LedgerJournal:
 
     def record(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
         """Write the outcomes."""
-        answers = [answer_of(due, result) for due, result in zip(batch, results, strict=True)]
+        answers = [self._answer(due, result) for due, result in zip(batch, results, strict=True)]
         self._ledger.write(
             lambda connection: flight.record(connection, self._store, self._lease, answers, withdrawn=self._withdrawing)
         )
+
+    def _answer(self, due: Due, result: ItemResult) -> flight.Answer:
+        answer = answer_of(due, result)
+        there = answer.accepted and not self._withdrawing
+        return answer._replace(shown=self._shown(due.indicator)) if there else answer
 
     def refused(self, batch: Sequence[Due]) -> None:
         """Take the marks away from what was not in doubt before."""

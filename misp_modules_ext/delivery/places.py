@@ -7,7 +7,7 @@ import socket
 import uuid
 from dataclasses import replace
 
-from misp_modules_ext.config.settings import Settings
+from misp_modules_ext.config.settings import MispSettings, Settings
 from misp_modules_ext.delivery.drain import Place
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.delivery.slots import neighbours
@@ -24,6 +24,16 @@ REQUEST_PART = 2 / 3
 def base_url_of(settings: Settings) -> str:
     """Address of the MISP that reports link to, `""` when it is not configured."""
     return settings.misp.url if settings.misp else ""
+
+
+def readable(settings: Settings) -> dict[str, MispSettings]:
+    """Each MISP whose events can be read with a key of ours, by what `Event.misp` calls it."""
+    served = settings.misp
+    found = {"": served} if served is not None and served.has_key else {}
+    for misp in (settings.rh_isac, settings.misp, *settings.other_misps):
+        if misp is not None and misp.has_key:
+            found.setdefault(misp.address, misp)
+    return found
 
 
 def holder(kind: str) -> str:

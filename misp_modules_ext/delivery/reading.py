@@ -1,13 +1,14 @@
 """Our own reading of MISP: the only thing that takes away (DESIGN.md 2).
 
-Every event that a request brought is read again, by UUID, with the key of `[misp]`; also one that was found unpublished
+Every event that a request brought is read again, by UUID, with the key of its MISP; also one that was found unpublished
 or missing, when its grace is over.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
@@ -37,34 +38,43 @@ class Claim(NamedTuple):
 
     event_id: int
     uuid: str
+    misp: str
     attempts: int
     marker: int
 
 
-def claim(connection: Connection) -> Claim | None:
-    """Take up the event that is due first."""
+def claim(connection: Connection, misps: Collection[str]) -> Claim | None:
+    """Take up the event that is due first, of those that one of these MISPs shows."""
     table = schema.event
     clock = now_ms(connection)
-    columns = (table.c.event_id, table.c.uuid, table.c.read_attempts, table.c.read_due_ms)
-    due = select(*columns).where(table.c.read_due_ms <= clock).order_by(table.c.read_due_ms, table.c.event_id).limit(1)
-    found = connection.execute(due).one_or_none()
+    columns = (table.c.event_id, table.c.uuid, table.c.misp, table.c.read_attempts, table.c.read_due_ms)
+    due = select(*columns).where(table.c.read_due_ms <= clock, table.c.misp.in_(sorted(misps)))
+    first = due.order_by(table.c.read_due_ms, table.c.event_id).limit(1)
+    found = connection.execute(first).one_or_none()
     if found is None:
         return None
-    event_id, uuid, attempts, before = found
+    event_id, uuid, misp, attempts, before = found
     mine = (table.c.event_id == event_id) & (table.c.read_due_ms == before)
     taken = connection.execute(update(table).where(mine).values(read_due_ms=clock + CLAIM_MS))
-    return Claim(event_id, uuid, attempts, clock + CLAIM_MS) if taken.rowcount == 1 else None
+    return Claim(event_id, uuid, misp, attempts, clock + CLAIM_MS) if taken.rowcount == 1 else None
 
 
-def read_one(ledger: Ledger, misp: MispSettings, stores: list[Store]) -> bool:
-    """Read one event that is due and settle what it says; whether there was one."""
-    found = ledger.write(claim)
+def read_one(ledger: Ledger, misps: Mapping[str, MispSettings], stores: list[Store], base_url: str) -> bool:
+    """Read one event that is due and settle what it says; whether there was one.
+
+    Args:
+        ledger: the ledger.
+        misps: with a key each, by what `Event.misp` calls them.
+        stores: all destinations.
+        base_url: address of `[misp]` for links.
+    """
+    found = ledger.write(lambda connection: claim(connection, misps))
     if found is None:
         return False
     try:
-        event = MispClient(misp).read_event(found.uuid)
+        event = replace(MispClient(misps[found.misp]).read_event(found.uuid), misp=found.misp)
     except EventNotFound:
-        ledger.write(lambda connection: _settle_missing(connection, found, stores, misp.url))
+        ledger.write(lambda connection: _settle_missing(connection, found, stores, base_url))
     except (MispError, UsageError) as error:
         log.warning("The event %s could not be read from MISP: %s", found.uuid, error)
         message = str(error)
@@ -74,7 +84,7 @@ def read_one(ledger: Ledger, misp: MispSettings, stores: list[Store]) -> bool:
         def settle(connection: Connection) -> None:
             alone(connection)
             if _is_latest(connection, found):
-                take(connection, [event], Origin.OWN_READING, stores, misp.url)
+                take(connection, [event], Origin.OWN_READING, stores, base_url)
                 _done(connection, found, stores)
 
         ledger.write(settle)
@@ -93,7 +103,7 @@ def _settle_missing(connection: Connection, found: Claim, stores: list[Store], b
     alone(connection)
     if not _is_latest(connection, found):
         return
-    event_missing(connection, found.uuid, stores, base_url)
+    event_missing(connection, found.uuid, found.misp, stores, base_url)
     message = "MISP does not show this event to our key. It stays as it was until missingGrace is over."
     connection.execute(
         update(schema.event).where(schema.event.c.event_id == found.event_id).values(read_message=message)
@@ -140,15 +150,17 @@ def _grace_over(connection: Connection, event_id: int, stores: Sequence[Store]) 
     return again
 
 
-def read_again(connection: Connection, uuid: str, stores: Sequence[Store]) -> None:
+def read_again(connection: Connection, uuid: str, misp: str, stores: Sequence[Store]) -> None:
     """An event was read because a person asked for it: read it again when a grace is over, or as it was to be."""
     table = schema.event
-    event_id = connection.execute(select(table.c.event_id).where(table.c.uuid == uuid)).scalar_one()
+    this = (table.c.uuid == uuid) & (table.c.misp == misp)
+    event_id = connection.execute(select(table.c.event_id).where(this)).scalar_one()
     idle = (table.c.event_id == event_id) & table.c.read_due_ms.is_(None)
     connection.execute(update(table).where(idle).values(read_due_ms=_grace_over(connection, event_id, stores)))
 
 
-def read_soon(connection: Connection, uuid: str) -> None:
+def read_soon(connection: Connection, uuid: str, misp: str = "") -> None:
     """An event that the ledger knows is to be read at once."""
     table = schema.event
-    connection.execute(update(table).where(table.c.uuid == uuid).values(read_due_ms=now_ms(connection)))
+    this = (table.c.uuid == uuid) & (table.c.misp == misp)
+    connection.execute(update(table).where(this).values(read_due_ms=now_ms(connection)))

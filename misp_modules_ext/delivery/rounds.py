@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.crew import Crew
 from misp_modules_ext.delivery.drain import Drained, Place, drain
-from misp_modules_ext.delivery.places import place_of
+from misp_modules_ext.delivery.places import base_url_of, place_of, readable
 from misp_modules_ext.delivery.reading import read_one
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.delivery.stopping import Stopping
@@ -126,10 +126,8 @@ class Rounds:
         return register(connection, [(d, create(d).refuses) for d in settings.destinations])
 
     def _read(self, ledger: Ledger, settings: Settings, stores: list[Store]) -> None:
-        misp = settings.misp
-        if misp is None or not settings.reads_misp:
-            return
-        while not self._stopping.begun and read_one(ledger, misp, stores):
+        misps, base_url = readable(settings), base_url_of(settings)
+        while misps and not self._stopping.begun and read_one(ledger, misps, stores, base_url):
             self._changed()
 
     def _place(self, ledger: Ledger, store: Store, settings: Settings) -> Place:

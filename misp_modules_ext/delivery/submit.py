@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from misp_modules_ext.config.settings import DestinationSettings, Settings
 from misp_modules_ext.delivery.accounting import Accountant, Result
 from misp_modules_ext.delivery.acts import in_force, with_actions
-from misp_modules_ext.delivery.changes import changes, with_changes
+from misp_modules_ext.delivery.changes import changes, settle_alike, with_changes
 from misp_modules_ext.delivery.collector import paused
 from misp_modules_ext.delivery.courier import Courier
 from misp_modules_ext.delivery.drain import Drained, Place
@@ -54,6 +54,7 @@ class Order:
         sending: seconds to wait for Microsoft at most once all is committed, `None` for as long as `deadline` allows.
         origin: who says so.
         read_later: have our own reading of MISP settle the events.
+        send_later: take only; whoever drains the ledger sends.
     """
 
     door: str
@@ -63,6 +64,7 @@ class Order:
     sending: float | None = None
     origin: Origin = Origin.REQUEST
     read_later: bool = False
+    send_later: bool = False
 
 
 #: Called now and then while sending: name of the destination, indicators answered, indicators to send.
@@ -174,7 +176,7 @@ def _couriers(
     policy: Policy | None,
 ) -> dict[str, Courier]:
     """Begin sending, to all destinations at once."""
-    if order.preview:
+    if order.preview or order.send_later:
         return {}
     deadline = order.deadline
     if order.sending is not None:
@@ -210,6 +212,8 @@ def _account(
     if settled is None:
         never = Result(Outcome.SKIPPED, Reason.DOOR_CLOSED, "Nobody has asked for this event at this destination.")
         return _record(destination, accountant.items(plan, {}, never))
+    if order.preview:
+        settle_alike(ledger, store, settled)
     courier = couriers.pop(destination.name, None)
     if courier is not None and not courier.sends():
         # What was sent is not needed for its account, and the next one needs the room.
@@ -225,7 +229,7 @@ def _account(
     items = with_actions(items, plan, in_force(ledger, store, settled, taken.named))
     if order.preview:
         items = with_changes(items, changes(ledger, store, settled, base_url_of(settings)))
-    shown = drained or Drained(message="" if order.preview else _NOTHING)
+    shown = drained or Drained(message="" if order.preview or order.send_later else _NOTHING)
     return DestinationAccount(
         destination.name,
         destination.product,
@@ -287,7 +291,7 @@ def _section(name: str) -> str:
 
 
 def _event(event: Event, settings: Settings) -> EventAccount:
-    url = event_link(base_url_of(settings), event.uuid)
+    url = event_link(event.misp or base_url_of(settings), event.uuid)
     return EventAccount(event.uuid, event.info, url, event.complete, event.notes)
 
 

@@ -35,7 +35,7 @@ def take_read(
     attributes: dict[RuleSet, list[PlannedAttribute]] = {store.rules: [] for store in named}
     for event in events:
         taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked)
-        read_again(connection, event.uuid, stores)
+        read_again(connection, event.uuid, event.misp, stores)
         for rules, planned in attributes.items():
             planned.extend(taken.plans[rules].attributes)
         _add(whole, taken, named)

@@ -23,7 +23,7 @@ from misp_modules_ext.destinations.answers import Advice, error_text
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.defender_entries import Taken
 from misp_modules_ext.destinations.defender_list import List
-from misp_modules_ext.destinations.defender_payload import entity, refusal, unfit
+from misp_modules_ext.destinations.defender_payload import entity, refusal, shown, unfit
 from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
@@ -68,8 +68,12 @@ class Defender:
         self._list = List(settings, self._client, PATH)
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
-        """Networks, e-mail addresses and file names have no place in Defender."""
-        return refusal(indicator.observable) or unfit(indicator) or not_unicode(indicator)
+        """All but single addresses, domain names, URLs, three hashes, and certificates that are allowed or blocked."""
+        return refusal(indicator.observable, indicator.action) or unfit(indicator) or not_unicode(indicator)
+
+    def digest(self, indicator: Indicator) -> bytes:
+        """Of what an import says: no labels, one link, and the beginning of the description."""
+        return shown(indicator, self.settings)
 
     def survey(self, dues: Sequence[Due], timeout: float) -> list[Due | Refusal]:
         """Find what is there for these values, unless every id is known; someone else's entry is never touched.

@@ -18,7 +18,15 @@ from misp_modules_ext.destinations import drift, graph_entries
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, said
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.graph_answers import NAME, deletions, named, results
-from misp_modules_ext.destinations.graph_payload import ACTIONS, DEFENDER, entity, refusal, target_product, update
+from misp_modules_ext.destinations.graph_payload import (
+    ACTIONS,
+    DEFENDER,
+    entity,
+    refusal,
+    shown,
+    target_product,
+    update,
+)
 from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.listing import settled
 from misp_modules_ext.destinations.transport import Transport
@@ -64,9 +72,13 @@ class Graph:
         self._lock = threading.Lock()
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
-        """As the product behind it: Sentinel holds all kinds, Defender not."""
+        """What Graph has a field for goes to Sentinel; Defender behind it holds what Defender holds."""
         product = target_product(self.settings.product)
         return refusal(indicator.observable, product) or not_unicode(indicator)
+
+    def digest(self, indicator: Indicator) -> bytes:
+        """Of what an update says: for Defender only what may change there."""
+        return shown(indicator, self.settings)
 
     def survey(self, dues: Sequence[Due], timeout: float) -> list[Due | Refusal]:
         """Find which are there already, unless every id is known: submitting those again would double them."""

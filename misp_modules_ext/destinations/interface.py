@@ -105,6 +105,13 @@ class Destination(Protocol):
         """Whether this destination has no place for the indicator. Pure: decides from the indicator alone."""
         ...
 
+    def digest(self, indicator: Indicator) -> bytes:
+        """32 bytes that differ exactly when what an update would say of the indicator does, ids and stamps apart. Pure.
+
+        No destination shows all of an indicator: what differs elsewhere only makes no other entry there.
+        """
+        ...
+
     def survey(self, dues: Sequence[Due], timeout: float) -> list[Due | Refusal]:
         """Look at what is there before sending, where the API needs that.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,7 +13,7 @@ import orjson
 
 from misp_modules_ext.destinations.interface import Refusal
 from misp_modules_ext.errors import BatchRefused
-from misp_modules_ext.model.indicator import Due, Indicator
+from misp_modules_ext.model.indicator import Context, Due, Indicator, Reference
 from misp_modules_ext.model.outcome import Reason
 
 #: Used where an event has no title.
@@ -37,6 +39,11 @@ def encode(document: Any) -> bytes:
         return orjson.dumps(document)
     except orjson.JSONEncodeError as error:
         raise BatchRefused(f"The request cannot be written as JSON: {error}.", "NotUnicode") from error
+
+
+def digest(document: Mapping[str, Any]) -> bytes:
+    """32 bytes that differ exactly when the document does; of texts that `encode` refuses, too."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).digest()
 
 
 def repair(text: str) -> str:
@@ -79,10 +86,30 @@ def title(indicator: Indicator, limit: int) -> str:
     return shorten(indicator.title, limit) or UNTITLED
 
 
-def links(indicator: Indicator) -> list[str]:
-    """Where the indicator comes from, each event once: its address in MISP, or its UUID when that is not known."""
-    found = (reference.url or f"MISP event {reference.event}" for reference in indicator.references)
-    return list(dict.fromkeys(repair(link) for link in found))
+def event_link(reference: Reference) -> str:
+    """Where MISP shows the event; `""` when its address is not known."""
+    return reference.url
+
+
+def attribute_link(reference: Reference) -> str:
+    """Where MISP shows the attribute in its event (EventsController, `focus`); `""` when its address is not known."""
+    return f"{reference.url}/focus:{reference.attribute}" if reference.url and reference.attribute else reference.url
+
+
+def links(indicator: Indicator, link: Callable[[Reference], str] = event_link) -> list[str]:
+    """Where the indicator comes from, each place once: its address in MISP, or the event's UUID when that is not known.
+
+    Args:
+        indicator: the indicator.
+        link: what makes an address of a reference.
+    """
+    found = (link(reference) or f"MISP event {reference.event}" for reference in indicator.references)
+    return list(dict.fromkeys(map(repair, found)))
+
+
+def technique_ids(context: Context) -> list[str]:
+    """The techniques of ATT&CK, each once; the same one may have several names."""
+    return list(dict.fromkeys(technique for technique, _ in context.techniques))
 
 
 def describe(parts: Sequence[str], sources: Sequence[str], limit: int) -> str:

@@ -91,7 +91,8 @@ def _plain_fields(item: JsonObject, now: float, behaviour: Behaviour) -> Complai
     for name in _TEXTS:
         if item.get(name) is not None and not isinstance(item[name], str):
             return Complaint("InvalidRequestBody", f"{name} must be a string.")
-    for name in ("rbacGroupNames", "rbacGroupIds"):
+    # mitreTechniques is no part of the documented resource; the service was seen to take it (microsoft-365-docs 5890).
+    for name in ("rbacGroupNames", "rbacGroupIds", "mitreTechniques"):
         groups = item.get(name)
         texts = isinstance(groups, list) and all(isinstance(group, str) for group in groups)
         if groups is not None and not texts and not isinstance(groups, str):

@@ -7,6 +7,7 @@ after it. Our own reading takes away what MISP no longer says:
 
 - an attribute that is deleted, absent from a complete view, or whose value changed no longer vouches;
 - one whose flag, tags or other gates changed is written down as it is now, and fails its gates from then on;
+- one that MISP ended, by an Expiration sighting or a decay model, is written down, and what is there of it goes;
 - while the event is unpublished everything stays as it was, but for attributes that are deleted or have `to_ids` off;
 - when others are picked, one that never was keeps the evidence it had;
 - one that cannot be read keeps it as well.
@@ -31,7 +32,7 @@ from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import PlannedAttribute, RuleSet, judge
-from misp_modules_ext.translate import observe
+from misp_modules_ext.translate import ends, observe
 
 #: The columns of `Changes.rows`.
 COLUMNS = (
@@ -59,7 +60,7 @@ class Changes:
         rows: evidence to write, by observable and attribute.
         gone: evidence that no longer vouches.
         named: the observables that the view names, by id.
-        lost: observables for which some evidence passed the gates of a rule set and no longer does.
+        lost: by rule set, observables for which some evidence passed its gates and no longer does, or that MISP ended.
         lost_by: by rule set, the attributes (UUIDs) whose evidence that was; not those that are gone themselves.
         kept: by rule set, attributes (UUIDs) that a request says no longer pass: what they said stays for now.
         odd: observables whose content this view alone does not tell.
@@ -286,7 +287,7 @@ class Comparison:
         lost = [index for index in failing if self._passed(row, self._rule_sets[index])]
         header_id, as_read = self._headers.current, True
         if self._frame.origin is Origin.REQUEST and (
-            lost or self._lost_elsewhere(row, attribute) or self._decides(row)
+            lost or self._shortens(row, attribute) or self._lost_elsewhere(row, attribute) or self._decides(row)
         ):
             self.changes.odd.add(row.observable_id)
             self.changes.undecided = True
@@ -317,6 +318,25 @@ class Comparison:
             as_read=as_read,
         )
         self._note_lost(row, lost)
+        self._note_ended(row, attribute, passes)
+
+    def _shortens(self, row: Row, attribute: Attribute) -> bool:
+        """Whether MISP's own end of it would come sooner than what is stored says."""
+        end = ends(attribute)
+        if end is None:
+            return False
+        before = ends(read_attribute(attribute.uuid, row.timestamp, row.document))
+        return before is None or end < before
+
+    def _note_ended(self, row: Row, attribute: Attribute, passes: Iterable[bool]) -> None:
+        """Where nothing else vouches, what MISP itself ended goes: its end at the destination may lie far ahead."""
+        end = ends(attribute)
+        if self._frame.origin is Origin.REQUEST or self._frame.frozen or end is None or end > self._frame.now:
+            return
+        self.changes.odd.add(row.observable_id)
+        for rules, passing in zip(self._rule_sets, passes, strict=True):
+            if passing:
+                self.changes.lost[rules].add(row.observable_id)
 
     def _lost_elsewhere(self, row: Row, attribute: Attribute) -> bool:
         """Whether it would no longer pass for a destination that this request does not name."""
@@ -365,7 +385,7 @@ class Comparison:
     def _stored_header(self, row: Row) -> tuple[Event, tuple[str, ...]]:
         if row.header_id not in self._read_headers:
             document = self._known.headers[row.header_id]
-            self._read_headers[row.header_id] = read_header(self._view.event.uuid, document)
+            self._read_headers[row.header_id] = read_header(self._view.event.uuid, document, self._view.event.misp)
         return self._read_headers[row.header_id]
 
     def _vanish(self, row: Row, *, absent: bool = False) -> None:

@@ -63,6 +63,7 @@ def witnesses(connection: Connection, observable_ids: Iterable[int]) -> Iterator
         observable.c.value,
         event.c.event_id,
         event.c.uuid,
+        event.c.misp,
         header.c.header_id,
         header.c.document,
         found.c.attribute,
@@ -75,10 +76,10 @@ def witnesses(connection: Connection, observable_ids: Iterable[int]) -> Iterator
     headers: dict[int, tuple[Event, tuple[str, ...]]] = {}
     for chunk in chunks(sorted(observable_ids)):
         for row in connection.execute(wanted.where(found.c.observable_id.in_(chunk))):
-            number, kind, value, event_id, event_uuid, header_id, document, uuid, timestamp, said, taken, *rest = row
-            vouches, origins = rest
+            number, kind, value, event_id, event_uuid, misp, header_id, document, *rest = row
+            uuid, timestamp, said, taken, vouches, origins = rest
             if header_id not in headers:
-                headers[header_id] = read_header(event_uuid, document)
+                headers[header_id] = read_header(event_uuid, document, misp)
             attribute = read_attribute(uuid_text(uuid), timestamp, said)
             seen, picked = headers[header_id]
             named = Observable(Kind(kind), value)

@@ -7,6 +7,7 @@ may have arrived or not: it is sent once more, with the same `modified`, and cou
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from sqlalchemy import Connection, case, select, update
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, case, select, update
 from misp_modules_ext.ledger import brakes, bulk, farewells, schema
 from misp_modules_ext.ledger.brakes import DAY_MS, HOUR_MS
 from misp_modules_ext.ledger.engine import now_ms
-from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding, change, held, over
+from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding, change, held, over, read
 from misp_modules_ext.ledger.lease import Lease, renew
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.model.outcome import Reason
@@ -58,6 +59,7 @@ class Answer(NamedTuple):
         accepted: `None` when it is not known.
         remote_id: Microsoft's id, `""` when it gave none.
         in_doubt: an earlier request for it may have arrived, whatever became of this one.
+        shown: digest of what the destination shows of it now; `None` when it is not known.
     """
 
     observable_id: int
@@ -66,6 +68,19 @@ class Answer(NamedTuple):
     message: str = ""
     remote_id: str = ""
     in_doubt: bool = False
+    shown: bytes | None = None
+
+
+class Alike(NamedTuple):
+    """Content that would look the same as what is there.
+
+    Attributes:
+        digest: the content's.
+        shown: of what the destination shows of it.
+    """
+
+    digest: bytes
+    shown: bytes
 
 
 def due_rows(connection: Connection, store: Store, clock: int, most: int) -> list[DueRow]:
@@ -192,6 +207,29 @@ def _within_brakes(
     return [row for row in rows if row.observable_id not in back]
 
 
+def settle_alike(connection: Connection, store: Store, lease: Lease, alike: Mapping[int, Alike]) -> int:
+    """Settle rows of which the destination would show what it shows already; how many. Nothing is sent for them.
+
+    Rows that are not as they were when that was found are left alone.
+
+    Args:
+        connection: in a transaction.
+        store: the destination.
+        lease: under which they would have been sent.
+        alike: by observable id.
+
+    Raises:
+        LeaseLostError: another drains this destination now.
+    """
+    renew(connection, lease)
+    rows = read(connection, store, alike, locked=True)
+    same = [n for n, row in sorted(rows.items()) if _still_so(row, alike[n].digest) and row.shows(alike[n].shown)]
+    columns = ["state", "sent_hash", "attempts", "reason", "message"]
+    values = [(store.destination_id, n, schema.SETTLED, alike[n].digest, 0, None, None) for n in same]
+    bulk.update(connection, schema.holding, ["destination_id", "observable_id"], columns, values)
+    return len(same)
+
+
 def _hold_back(
     connection: Connection, store: Store, rows: Iterable[Holding], reason: Reason, message: str, clock: int
 ) -> None:
@@ -248,8 +286,11 @@ def _record_there(connection: Connection, store: Store, answers: Sequence[Answer
         "message": None,
     }
     _ordered(connection, store, answers, values)
+    key = ["destination_id", "observable_id"]
+    shown = [(store.destination_id, a.observable_id, a.shown) for a in answers]
+    bulk.update(connection, table, key, ["shown_hash"], sorted(shown, key=itemgetter(1)))
     named = [(store.destination_id, a.observable_id, a.remote_id) for a in answers if a.remote_id]
-    bulk.update(connection, table, ["destination_id", "observable_id"], ["remote_id"], sorted(named))
+    bulk.update(connection, table, key, ["remote_id"], sorted(named))
 
 
 def _record_gone(connection: Connection, store: Store, answers: Sequence[Answer], clock: int) -> None:

@@ -18,6 +18,8 @@ from misp_modules_ext.ledger.stores import Store
 
 #: `flight_hash` of a withdrawal.
 WITHDRAWING = bytes(32)
+#: `sent_hash` of what is there and says something else than we do: it equals no content's hash, so that it goes again.
+CHANGED = b"\xff" * 32
 
 
 class Holding(NamedTuple):
@@ -37,12 +39,18 @@ class Holding(NamedTuple):
     remote_id: str | None
     reason: str | None
     message: str | None
+    shown_hash: bytes | None = None
     grade: int = 0
 
     @property
     def maybe_there(self) -> bool:
         """Whether the destination holds it, or may."""
         return self.sent_hash is not None or self.flight_hash is not None
+
+    def shows(self, digest: bytes) -> bool:
+        """Whether what is there is known, and shows what has this digest (see `destinations.interface`)."""
+        known = self.flight_hash is None and self.sent_hash not in (None, CHANGED)
+        return known and self.shown_hash == digest
 
 
 _COLUMNS = [schema.holding.c[name] for name in Holding._fields]

@@ -82,20 +82,21 @@ def _meant(text: str) -> Iterable[Observable]:
 def of_event(connection: Connection, uuid: str, store: Store, base_url: str) -> Vouched | None:
     """What an event vouches for at a destination; `None` when the ledger has never seen the event.
 
-    Evidence of others counts as it does for content: where it was asked for, and where it passes the gates.
+    An event that several MISPs show is meant with all that they show. Evidence of others counts as it does for content:
+    where it was asked for, and where it passes the gates.
     """
     event = schema.event
-    event_id = connection.execute(select(event.c.event_id).where(event.c.uuid == uuid)).scalar_one_or_none()
-    if event_id is None:
+    event_ids = set(connection.execute(select(event.c.event_id).where(event.c.uuid == uuid)).scalars())
+    if not event_ids:
         return None
     table = schema.evidence
-    vouching = select(table.c.observable_id).where(table.c.event_id == event_id, table.c.vouches == 1).distinct()
+    vouching = select(table.c.observable_id).where(table.c.event_id.in_(event_ids), table.c.vouches == 1).distinct()
     numbers = set(connection.execute(vouching).scalars())
     said = by_observable(connection, numbers)
     audience = audiences(connection, said).get(store.destination_id, frozenset())
-    if event_id not in audience:
+    if not event_ids & audience:
         return Vouched(frozenset(), frozenset())
-    shared = content(said, store.rules, base_url, audience - {event_id}).keys()
+    shared = content(said, store.rules, base_url, audience - event_ids).keys()
     return Vouched(frozenset(numbers - shared), frozenset(shared))
 
 

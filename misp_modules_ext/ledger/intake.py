@@ -72,7 +72,7 @@ def take(
 
     Args:
         connection: in a transaction.
-        events: the views, each of one event.
+        events: the views, each of one event, all of one MISP.
         origin: who says so.
         stores: the destinations. A request asks for them; our own reading changes only those that were asked for the
             event before.
@@ -84,7 +84,8 @@ def take(
     alone(connection)
     clock = now_ms(connection)
     views = [prepared(event, clock // 1000) for event in events]
-    known = {uuid: find_event(connection, uuid) for uuid in sorted({v.event.uuid for v in views})}
+    names = sorted({(view.event.uuid, view.event.misp) for view in views})
+    known = {uuid: find_event(connection, uuid, misp) for uuid, misp in names}
     stores = _asked_for(connection, stores, [event.event_id for event in known.values()], origin, asked)
     taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere))
     if taking.repeats(views, known, stores):
@@ -93,8 +94,7 @@ def take(
     for event in known.values():
         read_evidence(connection, event)
     views = [dated(view, known[view.event.uuid]) for view in views]
-    if origin is Origin.REQUEST:
-        views = [carried(view, known[view.event.uuid]) for view in views]
+    views = [carried(view, known[view.event.uuid], origin) for view in views]
     taking.plan(views, known, stores)
     taking.compare()
     taking.remember()
@@ -375,7 +375,7 @@ def refresh(
     return found
 
 
-def event_missing(connection: Connection, uuid: str, stores: Sequence[Store], base_url: str) -> bool:
+def event_missing(connection: Connection, uuid: str, misp: str, stores: Sequence[Store], base_url: str) -> bool:
     """Our own reading did not find an event: it stays as it was until the grace is over, then nothing vouches for it.
 
     Returns:
@@ -383,7 +383,7 @@ def event_missing(connection: Connection, uuid: str, stores: Sequence[Store], ba
     """
     alone(connection)
     clock = now_ms(connection)
-    known = open_event(connection, uuid)
+    known = open_event(connection, uuid, misp)
     table = schema.event
     here = table.c.event_id == known.event_id
     connection.execute(update(table).where(here & table.c.missing_since_ms.is_(None)).values(missing_since_ms=clock))

@@ -29,6 +29,8 @@ class Standing(NamedTuple):
     Attributes:
         state: one of the states of `schema`.
         fresh: this made it due, or it was due already.
+        modified_ms: of one that is due where an older version of it is there: as long as its row says so, nothing has
+            been sent since.
     """
 
     state: int
@@ -37,6 +39,7 @@ class Standing(NamedTuple):
     valid_until: int | None = None
     generation: int = 0
     fresh: bool = False
+    modified_ms: int | None = None
 
 
 class Ready(NamedTuple):
@@ -335,7 +338,9 @@ class Placing:
 
     def _due(self, number: int, row: Holding, indicator: Indicator, digest: bytes) -> None:
         self.settled.ready[number] = Ready(indicator, digest)
-        self._stand(number, Standing(schema.DUE, None, "", indicator.valid_until, row.generation, fresh=True))
+        # A request without an answer is repeated as it was, also with the time that it said.
+        modified = row.modified_ms if row.flight_hash is None and row.sent_hash is not None else None
+        self._stand(number, Standing(schema.DUE, None, "", indicator.valid_until, row.generation, True, modified))
 
     def _stand(self, number: int, standing: Standing) -> None:
         self.settled.standings[number] = standing
@@ -358,10 +363,18 @@ def _standing(row: Holding, state: int, *, fresh: bool) -> Standing:
 def damped(indicator: Indicator, digest: bytes, before: int, rules: RuleSet) -> tuple[Indicator, bytes]:
     """The content with the expiry that stands, where the new one would move it by less than a tenth of the window.
 
-    An event that is published every day would otherwise bring all its indicators again every day.
+    An event that is published every day would otherwise bring all its indicators again every day. A tenth of the whole
+    lifetime counts where that is shorter, as a decay model may make it.
     """
     later = indicator.valid_until - before
-    if 0 < later < tenth_of_window(rules.indicator, indicator.observable.kind, indicator.tlp):
+    if (
+        0
+        < later
+        < min(
+            tenth_of_window(rules.indicator, indicator.observable.kind, indicator.tlp),
+            (indicator.valid_until - indicator.valid_from) // 10,
+        )
+    ):
         indicator = replace(indicator, valid_until=before)
         return indicator, indicator.content_hash()
     return indicator, digest

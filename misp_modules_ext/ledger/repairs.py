@@ -13,15 +13,13 @@ from sqlalchemy import Connection, select
 from misp_modules_ext.ledger import bulk, schema
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.flight import CAP_LIFTED
-from misp_modules_ext.ledger.holdings import Holding, read
+from misp_modules_ext.ledger.holdings import CHANGED, Holding, read
 from misp_modules_ext.ledger.holds import Hold, put
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.model.indicator import Kind, Observable
 
 #: Who deletes and edits at Microsoft's side, as far as its list tells.
 SOMEONE = "someone at Microsoft"
-#: `sent_hash` of what is there and says something else than we do: it equals no content's hash, so that it goes again.
-CHANGED = b"\xff" * 32
 #: Rows that are read at once.
 PAGE = 2_000
 _KEY = ("destination_id", "observable_id")

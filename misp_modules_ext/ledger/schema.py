@@ -63,6 +63,7 @@ event = Table(
     metadata,
     Column("event_id", Id, primary_key=True, autoincrement=True),
     Column("uuid", String(36), nullable=False),
+    Column("misp", String(255), nullable=False, server_default=""),
     Column("timestamp", BigInteger, nullable=False),
     Column("own_timestamp", BigInteger),
     Column("read_due_ms", BigInteger),
@@ -71,7 +72,7 @@ event = Table(
     Column("read_message", LongText),
     Column("unpublished_since_ms", BigInteger),
     Column("missing_since_ms", BigInteger),
-    UniqueConstraint("uuid"),
+    UniqueConstraint("uuid", "misp"),
     Index(None, "read_due_ms"),
     comment="events that vouch for something, and when we must read them from MISP ourselves",
     **_TABLE,
@@ -175,6 +176,8 @@ holding = Table(
     Column("remote_id", String(255)),
     Column("reason", String(32)),
     Column("message", LongText),
+    # What the destination shows of `sent_hash`: where newer content differs elsewhere only, nothing is to be sent.
+    Column("shown_hash", Digest),
     Index(None, "destination_id", "state", "due_ms", "observable_id"),
     Index(None, "destination_id", "valid_until"),
     CheckConstraint("state BETWEEN 0 AND 5", name="state_is_known"),
@@ -231,6 +234,20 @@ submission = Table(
     Column("document", LongBinary, nullable=False),
     Index(None, "started_ms"),
     comment="the account of each submission as one compressed document",
+    **_TABLE,
+)
+
+#: `sync`: one row for each MISP that it reads. Only one runs at a time.
+sync = Table(
+    "sync",
+    metadata,
+    Column("misp", String(255), primary_key=True),
+    Column("holder", String(64)),
+    Column("lease_until_ms", BigInteger, nullable=False, server_default="0"),
+    Column("since", BigInteger),
+    Column("began_ms", BigInteger),
+    Column("checkpoint", BigInteger),
+    comment="how far each MISP was read, and who reads it now",
     **_TABLE,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -42,9 +43,11 @@ def compressed(document: Iterable[bytes]) -> bytes:
     Args:
         document: the account as JSON, in pieces.
     """
-    compressor = zlib.compressobj(_LEVEL)
-    parts = [compressor.compress(piece) for piece in document]
-    return b"".join(parts) + compressor.flush()
+    compressor, made = zlib.compressobj(_LEVEL), io.BytesIO()
+    for piece in document:
+        made.write(compressor.compress(piece))
+    made.write(compressor.flush())
+    return made.getvalue()
 
 
 def finish(connection: Connection, submission_id: str, document: bytes) -> None:
@@ -52,6 +55,11 @@ def finish(connection: Connection, submission_id: str, document: bytes) -> None:
     table = schema.submission
     values = {"finished_ms": now_ms(connection), "document": document}
     connection.execute(update(table).where(table.c.submission_id == submission_id).values(**values))
+
+
+def drop(connection: Connection, submission_id: str) -> None:
+    """Forget one that changed nothing."""
+    connection.execute(delete(schema.submission).where(schema.submission.c.submission_id == submission_id))
 
 
 def find(connection: Connection, beginning: str) -> list[Submission]:

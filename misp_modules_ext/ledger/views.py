@@ -13,7 +13,7 @@ from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.bulk import rows_by
 from misp_modules_ext.ledger.documents import read_attribute, read_header, write_attribute
 from misp_modules_ext.ledger.keys import uuid_bytes, uuid_text
-from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tag
+from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Sightings, Tag
 
 #: A date may lie so many seconds ahead, since clocks differ; what lies further ahead is a wrong clock or a typing error
 #: and counts as not said: believed, it would keep an indicator for centuries.
@@ -115,31 +115,65 @@ def _dated(attribute: Attribute, known: Known) -> Attribute:
     return replace(attribute, timestamp=latest) if latest else attribute
 
 
-def carried(view: View, known: Known) -> View:
-    """A request's view with the facts that only our own reading saw, which it must not make forgotten (rule 4).
+def carried(view: View, known: Known, origin: Origin) -> View:
+    """The view with the facts that one door brings and another does not (rule 4): these keep their stored value.
 
-    These are tags that MISP does not give to everybody (local ones, and those that may not be exported), and the hits
-    of warninglists, which workflows and files do not bring. What no longer vouches is no fact any more. That there was
-    no hit stays known whoever said so: else doors that ask and doors that do not would change it by turns.
+    They are tags that MISP does not give to everybody (local ones, and those that may not be exported), the hits of
+    warninglists, sightings and decay. What no longer vouches is no fact any more.
+
+    - Our own reading: what MISP did not say this time. It says all tags. That there was no hit of a warninglist counts
+      only if an earlier reading saw that: a request may not vouch for what may block.
+    - A request: what our own reading saw, or confirmed. Before that, what a request says of sightings counts as far as
+      it adds to what was said before; it never ends anything. That there was no hit stays known whoever said so: else
+      doors that ask and doors that do not would change it by turns.
     """
-    used = {row.header_id for rows in known.rows.values() for row in rows if _is_seen(row)}
-    headers = (read_header(view.event.uuid, known.headers[number])[0] for number in sorted(used))
-    hidden = {tag for header in headers for tag in header.tags if _is_hidden(tag)}
-    event = replace(view.event, tags=_with(view.event.tags, hidden))
+    if not known.rows:
+        return view
+    event = view.event
+    if origin is Origin.REQUEST:
+        used = {row.header_id for rows in known.rows.values() for row in rows if _is_seen(row)}
+        headers = (read_header(event.uuid, known.headers[number])[0] for number in sorted(used))
+        hidden = {tag for header in headers for tag in header.tags if _is_hidden(tag)}
+        event = replace(event, tags=_with(event.tags, hidden))
     attributes, documents = list(event.attributes), list(view.documents)
     for index, attribute in enumerate(attributes):
         for row in known.rows.get(uuid_bytes(attribute.uuid), ()):
-            if _is_seen(row) and row.document != documents[index]:
+            if row.vouches and row.document != documents[index]:
                 stored = read_attribute(attribute.uuid, row.timestamp, row.document)
-                lists = attribute.warninglists if attribute.warninglists is not None else stored.warninglists
-                tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
-                attributes[index] = replace(attribute, warninglists=lists, tags=tags)
+                if origin is Origin.OWN_READING and not row.origins & Origin.AS_READ.value:
+                    stored = replace(stored, warninglists=stored.warninglists or None)
+                attributes[index] = _carried(attributes[index], stored, origin, seen=_is_seen(row))
                 documents[index] = write_attribute(attributes[index])
-            elif attribute.warninglists is None and row.document != documents[index]:
-                unlisted = replace(attribute, warninglists=())
-                if write_attribute(unlisted) == row.document:
-                    attributes[index], documents[index] = unlisted, row.document
     return View(replace(event, attributes=tuple(attributes)), tuple(documents))
+
+
+def _carried(attribute: Attribute, stored: Attribute, origin: Origin, *, seen: bool) -> Attribute:
+    """An attribute with the facts of what is stored of it; `seen` is what `_is_seen` says of that."""
+    sightings, decay = attribute.sightings, attribute.decay
+    if origin is Origin.REQUEST:
+        sightings = stored.sightings if seen else _added(stored.sightings, sightings)
+        decay = stored.decay
+        if not seen:
+            unlisted = attribute.warninglists is None and stored.warninglists == ()
+            lists = () if unlisted else attribute.warninglists
+            return replace(attribute, warninglists=lists, sightings=sightings, decay=decay)
+        tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
+        attribute = replace(attribute, tags=tags)
+    else:
+        sightings = stored.sightings if sightings is None else sightings
+        decay = stored.decay if decay is None else decay
+    lists = attribute.warninglists if attribute.warninglists is not None else stored.warninglists
+    return replace(attribute, warninglists=lists, sightings=sightings, decay=decay)
+
+
+def _added(before: Sightings | None, said: Sightings | None) -> Sightings | None:
+    """What a request's sightings add: more of them, a later one, and with it a later end or none; not an end."""
+    if before is None or said is None:
+        return said._replace(expires=None) if said is not None else before
+    counts = (max(before.seen, said.seen), max(before.false_positives, said.false_positives))
+    last = max(before.last or 0, said.last or 0)
+    expires = before.expires and max(before.expires, said.expires or 0)
+    return Sightings(*counts, expires if expires and last <= expires else None, last or None)
 
 
 def _is_seen(row: Row) -> bool:
@@ -159,6 +193,9 @@ def _with(tags: tuple[Tag, ...], more: set[Tag]) -> tuple[Tag, ...]:
 
 def _believable(attribute: Attribute, now: int) -> Attribute:
     latest = now + AHEAD
+    sightings = attribute.sightings
+    if sightings is not None and sightings.last is not None and sightings.last > latest:
+        attribute = replace(attribute, sightings=sightings._replace(last=None))
     if attribute.timestamp <= latest and (attribute.last_seen is None or attribute.last_seen <= latest):
         return attribute
     last_seen = attribute.last_seen if attribute.last_seen is not None and attribute.last_seen <= latest else None
@@ -208,8 +245,10 @@ def _unicode(attribute: Attribute) -> Attribute:
         value=storable(attribute.value),
         category=storable(attribute.category),
         comment=storable(attribute.comment),
+        relation=storable(attribute.relation),
         tags=_tags(attribute.tags),
         warninglists=attribute.warninglists and tuple(map(storable, attribute.warninglists)),
+        decay=attribute.decay and attribute.decay._replace(model=storable(attribute.decay.model)),
         object=attribute.object and _object(attribute.object),
         problem=storable(attribute.problem),
     )
@@ -220,20 +259,21 @@ def _object(holder: ObjectContext) -> ObjectContext:
     return replace(holder, name=storable(holder.name), comment=storable(holder.comment), siblings=siblings)
 
 
-def open_event(connection: Connection, uuid: str) -> Known:
+def open_event(connection: Connection, uuid: str, misp: str) -> Known:
     """What the ledger holds of an event; its row is made when there is none."""
-    known = find_event(connection, uuid)
+    known = find_event(connection, uuid, misp)
     read_evidence(connection, known)
     return known
 
 
-def find_event(connection: Connection, uuid: str) -> Known:
-    """The event's row, made when there is none; its evidence is not read."""
+def find_event(connection: Connection, uuid: str, misp: str) -> Known:
+    """The event's row, made when there is none; its evidence is not read. `misp` as in `Event.misp`."""
     table = schema.event
     columns = (table.c.event_id, table.c.timestamp, table.c.own_timestamp, table.c.unpublished_since_ms)
-    found = connection.execute(select(*columns).where(table.c.uuid == uuid)).one_or_none()
+    here = (table.c.uuid == uuid) & (table.c.misp == misp)
+    found = connection.execute(select(*columns).where(here)).one_or_none()
     if found is None:
-        made = connection.execute(insert(table).values(uuid=uuid, timestamp=-1))
+        made = connection.execute(insert(table).values(uuid=uuid, misp=misp, timestamp=-1))
         return Known(int(made.inserted_primary_key[0]), -1, -1, None)  # type: ignore[index] # of one row
     event_id, timestamp, own_timestamp, since = found
     return Known(event_id, timestamp, -1 if own_timestamp is None else own_timestamp, since)

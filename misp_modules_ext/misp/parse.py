@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from sys import intern
+from typing import NamedTuple
 
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.misp.coerce import date, flag, identity, integer, seconds, text, uuid_or_none
+from misp_modules_ext.misp.decay import read_decay
 from misp_modules_ext.misp.shapes import Raw, listed, mapping, shape
+from misp_modules_ext.misp.sightings import Beside, beside, read_sightings
 from misp_modules_ext.misp.tags import ATTRIBUTE_TAGS, EVENT_TAGS, read_tags
-from misp_modules_ext.model.misp import INHERIT, Attribute, Event, ObjectContext, Sharing
+from misp_modules_ext.model.misp import INHERIT, Attribute, Event, ObjectContext, Sharing, decays_from
 
 #: So many different siblings are kept as an attribute's context: every attribute looks at all of them.
 MOST_SIBLINGS = 20
@@ -41,8 +44,9 @@ def parse_event(raw: object, *, only: object = None) -> Event:
     sources = (header, outer) if outer is not header and "Event" in outer else (header,)
     event_uuid = identity(header.get("uuid"), text(header.get("info")), text(header.get("date")))
     notes = [] if uuid_or_none(header.get("uuid")) else ["The event has no valid UUID; one was derived from its title."]
-    every = tuple(attribute for source in sources for attribute in _attributes(source, event_uuid))
-    shown = every if only is None else tuple(_filtered(only, every, event_uuid))
+    place = _Place(event_uuid, beside(*sources))
+    every = tuple(attribute for source in sources for attribute in _attributes(source, place))
+    shown = every if only is None else tuple(_filtered(only, every, place))
     count = integer(header.get("attribute_count"))
     creator = _first_mapping(sources, "Orgc")
     published = flag(header.get("published"))
@@ -103,52 +107,64 @@ def _looks_like_event(header: Raw) -> bool:
     return any(key in header for key in ("info", "uuid", "Attribute", "Object"))
 
 
-def _attributes(body: Raw, event_uuid: str) -> Iterator[Attribute]:
+class _Place(NamedTuple):
+    """What an attribute's reader needs of its event: its UUID, and the sightings beside it."""
+
+    event_uuid: str
+    sightings: Beside
+
+
+def _attributes(body: Raw, place: _Place) -> Iterator[Attribute]:
     for raw in listed(body.get("Attribute")):
-        yield _attribute(raw, event_uuid, None)
+        yield _attribute(raw, place, None)
     for raw_object in listed(body.get("Object")):
         holder = mapping(raw_object)
         if not holder:
             # No object at all: as a malformed attribute it is accounted for.
-            yield _attribute(raw_object, event_uuid, None)
+            yield _attribute(raw_object, place, None)
             continue
-        context, problem = _object(holder, event_uuid)
+        context, problem = _object(holder, place.event_uuid)
         for raw in listed(holder.get("Attribute")):
-            yield _attribute(raw, event_uuid, context, problem)
+            yield _attribute(raw, place, context, problem)
 
 
-def _filtered(only: object, every: Iterable[Attribute], event_uuid: str) -> Iterator[Attribute]:
+def _filtered(only: object, every: Iterable[Attribute], place: _Place) -> Iterator[Attribute]:
     """The attributes a workflow let through, with the object context that only the unfiltered part has."""
     known = {attribute.uuid: attribute for attribute in every}
     for raw in listed(only):
-        attribute = _attribute(raw, event_uuid, None)
+        attribute = _attribute(raw, place, None)
         twin = known.get(attribute.uuid)
-        yield _attribute(raw, event_uuid, twin.object, twin.problem) if twin else attribute
+        yield _attribute(raw, place, twin.object, twin.problem) if twin else attribute
 
 
-def _attribute(raw: object, event_uuid: str, context: ObjectContext | None, problem: str = "") -> Attribute:
+def _attribute(raw: object, place: _Place, context: ObjectContext | None, problem: str = "") -> Attribute:
     """One attribute; `problem` is what is wrong with the object that holds it."""
     source = mapping(raw)
     kind, value = text(source.get("type")), text(source.get("value"))
     tags, tag_problem = read_tags((source, ATTRIBUTE_TAGS))
     sharing, sharing_problem = _sharing(source)
+    timestamp, last_seen = seconds(source.get("timestamp")) or 0, seconds(source.get("last_seen"))
+    sightings = read_sightings(source, place.sightings)
     # Types, categories and comments are the same again and again: one text for all of them is a fifth of the memory.
     return Attribute(
-        uuid=identity(source.get("uuid"), event_uuid, kind, value),
+        uuid=identity(source.get("uuid"), place.event_uuid, kind, value),
         type=intern(kind),
         value=value if source else text(raw)[:200],
         category=intern(text(source.get("category"))),
         comment=intern(text(source.get("comment"))),
         to_ids=flag(source.get("to_ids")),
         deleted=flag(source.get("deleted")) is True,
-        timestamp=seconds(source.get("timestamp")) or 0,
+        timestamp=timestamp,
         first_seen=seconds(source.get("first_seen")),
-        last_seen=seconds(source.get("last_seen")),
+        last_seen=last_seen,
         sharing=sharing,
         tags=tags,
         warninglists=_warninglists(source),
+        sightings=sightings,
+        decay=read_decay(source, timestamp, decays_from(timestamp, last_seen, sightings)),
         object=context,
         problem=_problem(raw, source) or tag_problem or sharing_problem or problem,
+        relation=intern(text(source.get("object_relation"))) if context else "",
     )
 
 

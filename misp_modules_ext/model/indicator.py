@@ -34,6 +34,44 @@ class Kind(str, Enum):
     FILE_SHA1 = "file-sha1"
     FILE_SHA256 = "file-sha256"
     FILE_NAME = "file-name"
+    FILE_PATH = "file-path"
+    FILE_SHA224 = "file-sha224"
+    FILE_SHA384 = "file-sha384"
+    FILE_SHA512 = "file-sha512"
+    FILE_SHA512_224 = "file-sha512-224"
+    FILE_SHA512_256 = "file-sha512-256"
+    FILE_SHA3_224 = "file-sha3-224"
+    FILE_SHA3_256 = "file-sha3-256"
+    FILE_SHA3_384 = "file-sha3-384"
+    FILE_SHA3_512 = "file-sha3-512"
+    FILE_AUTHENTIHASH = "file-authentihash"
+    FILE_IMPHASH = "file-imphash"
+    FILE_SSDEEP = "file-ssdeep"
+    FILE_TLSH = "file-tlsh"
+    X509_MD5 = "x509-fingerprint-md5"
+    X509_SHA1 = "x509-fingerprint-sha1"
+    X509_SHA256 = "x509-fingerprint-sha256"
+    JA3 = "ja3"
+    JA3S = "ja3s"
+    URI = "uri"
+    USER_AGENT = "user-agent"
+    AUTONOMOUS_SYSTEM = "autonomous-system"
+    EMAIL_SUBJECT = "email-subject"
+    EMAIL_SENDER_NAME = "email-sender-name"
+    EMAIL_MESSAGE_ID = "email-message-id"
+    EMAIL_X_MAILER = "email-x-mailer"
+    MUTEX = "mutex"
+    PROCESS_NAME = "process-name"
+    WINDOWS_REGISTRY_KEY = "windows-registry-key"
+    BTC = "btc"
+    DASH = "dash"
+    XMR = "xmr"
+    IBAN = "iban"
+    BIC = "bic"
+    BANK_ACCOUNT_NR = "bank-account-nr"
+    ABA_RTN = "aba-rtn"
+    BIN = "bin"
+    PHONE_NUMBER = "phone-number"
 
     def __str__(self) -> str:
         return self.value
@@ -221,6 +259,10 @@ class Stamp(NamedTuple):
     stix_id: str
     created_ms: int
     modified_ms: int
+
+
+#: Of content alone.
+UNSTAMPED = Stamp("", 0, 0)
 
 
 class Due(NamedTuple):

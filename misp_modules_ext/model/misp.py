@@ -71,6 +71,61 @@ class Sharing(NamedTuple):
 #: The source says nothing about who may see it.
 UNSAID = Sharing()
 
+#: How the `source` of every sighting begins that this product itself reports to MISP: these never count.
+OWN_SIGHTINGS = "misp-microsoft"
+
+
+class Sightings(NamedTuple):
+    """What an attribute's sightings say, our own left out.
+
+    Attributes:
+        seen: how many say that it was seen.
+        false_positives: how many say that it was a false positive.
+        expires: date of the latest Expiration sighting, seconds since 1970 UTC; `None` when there is none, or when
+            somebody saw it after that date.
+        last: when it was last seen, seconds since 1970 UTC, or `None`.
+    """
+
+    seen: int = 0
+    false_positives: int = 0
+    expires: int | None = None
+    last: int | None = None
+
+
+#: The source says that there are none.
+NO_SIGHTINGS = Sightings()
+
+
+class Decay(NamedTuple):
+    """How long MISP's decay models let an attribute count (see `decays_from`).
+
+    Attributes:
+        lasts: seconds until its score is below the threshold of all its models; `None` when that never happens, or
+            MISP has no model for it.
+        model: the name of the model in which it counts longest.
+    """
+
+    lasts: int | None = None
+    model: str = ""
+
+
+#: The source says that no decay model ends it.
+NO_DECAY = Decay()
+
+
+def decays_from(timestamp: int, last_seen: int | None, sightings: Sightings | None) -> int:
+    """From when MISP's decay models count (MISP 2.5.1, `DecayingModelBase::computeCurrentScore`).
+
+    The last time it was seen, unless the attribute was changed after that: then its `last_seen`, else its timestamp.
+
+    Returns:
+        Seconds since 1970 UTC; 0 when no date is known.
+    """
+    last = None if sightings is None else sightings.last
+    if last is not None and last >= timestamp:
+        return last
+    return timestamp if last_seen is None else last_seen
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectContext:
@@ -108,7 +163,10 @@ class Attribute:
         last_seen: seconds since 1970 UTC, or `None`.
         tags: the attribute's own tags, not the inherited ones.
         warninglists: names of MISP's warninglists that hold the value; `None` when MISP was not asked.
+        sightings: `None` when the source did not say.
+        decay: `None` when MISP was not asked.
         problem: why this part cannot be read as an attribute; `""` for a good one.
+        relation: what it is in its object (`object_relation`), for example `filename`; `""` outside of objects.
     """
 
     uuid: str
@@ -124,8 +182,11 @@ class Attribute:
     sharing: Sharing = UNSAID
     tags: tuple[Tag, ...] = ()
     warninglists: tuple[str, ...] | None = None
+    sightings: Sightings | None = None
+    decay: Decay | None = None
     object: ObjectContext | None = None
     problem: str = ""
+    relation: str = ""
 
     @property
     def gone(self) -> bool:
@@ -139,6 +200,9 @@ class Event:
 
     Attributes:
         uuid: lower case; derived from the content when the source had none.
+        misp: address of the MISP that `sync` read it from; `""` for what analysts and workflows of the MISP that these
+            modules serve asked for. One event that comes in both ways, or from two MISPs, is two: each of them vouches
+            for what it shows.
         info: the event's title.
         date: `YYYY-MM-DD`, `""` when unknown.
         published: the event's own flag, `None` when the source did not say. See `counts_as_published`.
@@ -159,6 +223,7 @@ class Event:
     """
 
     uuid: str
+    misp: str = ""
     id: str = ""
     info: str = ""
     date: str = ""

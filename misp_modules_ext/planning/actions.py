@@ -160,7 +160,25 @@ _NETWORK = frozenset(
         Kind.EMAIL_ADDR,
     }
 )
-_FILE = frozenset({Kind.FILE_MD5, Kind.FILE_SHA1, Kind.FILE_SHA256})
+#: Those that name one file exactly: not imphash, ssdeep and TLSH, which files have in common.
+_FILE = frozenset(
+    {
+        Kind.FILE_MD5,
+        Kind.FILE_SHA1,
+        Kind.FILE_SHA224,
+        Kind.FILE_SHA256,
+        Kind.FILE_SHA384,
+        Kind.FILE_SHA512,
+        Kind.FILE_SHA512_224,
+        Kind.FILE_SHA512_256,
+        Kind.FILE_SHA3_224,
+        Kind.FILE_SHA3_256,
+        Kind.FILE_SHA3_384,
+        Kind.FILE_SHA3_512,
+        Kind.FILE_AUTHENTIHASH,
+    }
+)
+_CERTIFICATE = frozenset({Kind.X509_MD5, Kind.X509_SHA1, Kind.X509_SHA256})
 #: Defender for Endpoint: "Create indicators for IPs and URLs/domains", "… for files", "… for certificates".
 _DEFENDER = {
     _Family.NETWORK: frozenset(Action) - {Action.BLOCK_AND_REMEDIATE},
@@ -178,7 +196,7 @@ def _family(kind: Kind) -> _Family:
         return _Family.NETWORK
     if kind in _FILE:
         return _Family.FILE
-    return _Family.CERTIFICATE if kind.value.startswith("x509-") else _Family.OTHER
+    return _Family.CERTIFICATE if kind in _CERTIFICATE else _Family.OTHER
 
 
 @cache
@@ -325,7 +343,7 @@ def _covered(observable: Observable, entries: frozenset[str]) -> str:
     if not entries:
         return ""
     never = _never(entries)
-    if observable.kind in _FILE:
+    if observable.kind in _FILE or observable.kind in _CERTIFICATE:
         return _by(observable.value.lower()) if observable.value.lower() in never.names else ""
     target = _target(observable)
     if target.span is not None:

@@ -98,7 +98,7 @@ class Judge:
         """
         self._event = event
         self._gates = Gates(event, rules.selection, some_picked)
-        self._context = EventContext(event, rules.indicator, base_url)
+        self._context = EventContext(event, rules.indicator, event.misp or base_url)
         self._allow_documentation = rules.selection.allow_documentation_ranges
         self._by_tags: dict[tuple[Tag, ...], _Tagged] = {}
         self._acting = Acting(event, rules.actions) if rules.actions.acts else None
@@ -139,8 +139,7 @@ class Judge:
     def _read(self, tags: tuple[Tag, ...]) -> _Tagged:
         marks = self._context.marks(tags)
         closed = self._gates.of_tags(tags, marks.tlp, marks.pap)
-        notes = tuple(f"The marking {tag} is not known and was left aside." for tag in marks.unknown)
-        tagged = self._by_tags[tags] = _Tagged(marks, closed, notes)
+        tagged = self._by_tags[tags] = _Tagged(marks, closed, marks.notes())
         return tagged
 
     def _stays(self, attribute: Attribute, reason: Reason, message: str) -> PlannedAttribute:

@@ -20,6 +20,8 @@ from misp_modules_ext.report.verdict import verdict
 
 #: With more destinations than this there is no filter by destination: it would be longer than what it filters.
 FILTERED_DESTINATIONS = 40
+#: Characters of one piece: few enough to be small beside the page, and so many that pieces are few.
+PIECE = 65_536
 _DOORS = {
     "export": "Download as…",
     "action": "workflow",
@@ -51,7 +53,7 @@ def html_pieces(account: Account) -> Iterator[str]:
         version=__version__,
         schema=SCHEMA,
     )
-    return view.batched(content, 2_000)
+    return view.batched(content, PIECE)
 
 
 def content_policy(style: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -175,7 +174,17 @@ def web_link(url: str) -> str:
 
 
 def batched(pieces: Iterable[str], size: int) -> Iterator[str]:
-    """The same text in fewer, larger pieces."""
-    source = iter(pieces)
-    while chunk := "".join(islice(source, size)):
-        yield chunk
+    """The same text in fewer pieces, each of at least `size` characters; the last may be shorter.
+
+    By characters, not by pieces: those of a template are words, and tables of a thousand rows.
+    """
+    batch: list[str] = []
+    length = 0
+    for piece in pieces:
+        batch.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield "".join(batch)
+            batch, length = [], 0
+    if batch:
+        yield "".join(batch)

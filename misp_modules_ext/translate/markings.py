@@ -1,17 +1,24 @@
-"""What tags say: TLP, PAP, labels.
+"""What tags say: TLP, PAP, labels, confidence, and the context of a threat.
 
-A tag is read once per name and remembered.
+A tag is read once per name and remembered. What leaves MISP comes from tags that may leave it: one that is local or
+not exportable binds the gates, and says nothing else.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import chain
+from typing import NamedTuple, TypeVar
 
+from misp_modules_ext.model.indicator import NO_CONTEXT, Context
 from misp_modules_ext.model.misp import Pap, Tag, Tlp
+from misp_modules_ext.translate.confidence import DEFAULT_CONFIDENCE, Assessed, Assessment, assessed, together
+from misp_modules_ext.translate.galaxies import context_of
+from misp_modules_ext.translate.machine_tags import machine_tag, seen
 from misp_modules_ext.translate.text import readable
+from misp_modules_ext.translate.threats import NO_THREAT, Hint, Threat, decided, hints
 
 _TLP = {
     "white": Tlp.CLEAR,
@@ -28,6 +35,16 @@ _PAP = {"white": Pap.CLEAR, "clear": Pap.CLEAR, "green": Pap.GREEN, "amber": Pap
 _MARKING = re.compile(r'(?P<family>tlp|pap)\s*(?::|=(?="))(?P<word>.*)', re.DOTALL)
 #: Our own tags: what we write back, and what picks attributes. They never become labels (DESIGN.md 4, rule 4).
 _OWN = ("misp-microsoft:", "microsoft:push")
+#: How the label begins that ties the indicators of one MISP object; its UUID follows.
+OBJECT_LABEL = "misp:object="
+#: What the tags of MISP's tlp taxonomy mean that are no level, for the report.
+_NO_LEVEL = {
+    "ex:chr": "is the Chatham House Rule (do not tell who said it) and no level; it opens and closes nothing.",
+    "unclear": "is no level; what other tags say counts, or the configured level.",
+}
+_UNKNOWN = "is not known and was left aside."
+
+T = TypeVar("T", str, tuple[str, str])
 
 
 class Reading(NamedTuple):
@@ -37,25 +54,38 @@ class Reading(NamedTuple):
         unknown: it claims to be a TLP or PAP marking and is none that we know.
         label: the name as a label; `""` for our own tags, and for TLP tags: the strictest of them is the indicator's
             marking, and a milder one beside it would mislead.
+        why: of an unknown one, what to tell of it, as the rest of a sentence; else `""`.
+        context: what it says about the threat.
+        assessed: what it says about confidence, `None` for nothing.
+        hints: what it says about the type of threat.
     """
 
     tlp: Tlp | None
     pap: Pap | None
     unknown: bool
     label: str
+    why: str = ""
+    context: Context = NO_CONTEXT
+    assessed: Assessed | None = None
+    hints: tuple[Hint, ...] = ()
 
 
 @lru_cache(maxsize=4096)
 def read_tag(name: str) -> Reading:
     """Read a tag name, in any case; characters that nobody sees do not make a marking another one."""
-    lowered = "".join(c for c in name.lower() if unicodedata.category(c) != "Cf").strip()
+    lowered = seen(name.lower())
     found = _MARKING.fullmatch(lowered)
     family, word = (found["family"], found["word"].strip().strip('"').strip()) if found else ("", "")
     tlp = _TLP.get(word, _stricter(word)) if family == "tlp" else None
     pap = _PAP.get(word, Pap.RED if word.startswith("red") else None) if family == "pap" else None
     unknown = bool(family) and word not in (_TLP if family == "tlp" else _PAP)
-    label = "" if tlp is not None or lowered.startswith(_OWN) else readable(name)
-    return Reading(tlp, pap, unknown, label)
+    own = lowered.startswith(_OWN)
+    label = "" if tlp is not None or own else readable(name)
+    if family or own:
+        return Reading(tlp, pap, unknown, label, _NO_LEVEL.get(word, _UNKNOWN) if unknown else "")
+    tag = machine_tag(name)
+    context = context_of(tag)
+    return Reading(None, None, False, label, "", context, assessed(tag), hints(tag, context))
 
 
 def _stricter(word: str) -> Tlp | None:
@@ -74,12 +104,24 @@ class Marks(NamedTuple):
         pap: `None` when no tag says anything that we know.
         labels: names of exportable tags that are not local and not ours, with the configured ones; sorted, each once.
         unknown: names that claim to be a marking and are none that we know, as written, each once.
+        assessment: what they say about confidence.
+        confidence: what that is, 0 to 100, for an attribute of whose sightings nothing is known.
+        threat: what they say about the type of threat.
+        context: what they say about the threat otherwise.
     """
 
     tlp: Tlp
     pap: Pap | None
     labels: tuple[str, ...]
     unknown: tuple[str, ...]
+    assessment: Assessment = Assessment()
+    confidence: int = DEFAULT_CONFIDENCE
+    threat: Threat = NO_THREAT
+    context: Context = NO_CONTEXT
+
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each marking that is none that we know."""
+        return tuple(f"The marking {name} {read_tag(name).why}" for name in self.unknown)
 
 
 class EventMarks:
@@ -88,29 +130,78 @@ class EventMarks:
     An event may have hundreds of tags and tens of thousands of attributes: its own are read once.
     """
 
-    def __init__(self, tags: tuple[Tag, ...], default: Tlp, configured: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        tags: tuple[Tag, ...],
+        default: Tlp,
+        configured: tuple[str, ...] = (),
+        confidence: int = DEFAULT_CONFIDENCE,
+    ) -> None:
         """Read the event's tags.
 
         Args:
             tags: the event's; they count for every attribute.
             default: what counts without a TLP.
             configured: labels for all indicators.
+            confidence: what counts where no tag says anything, 0 to 100.
         """
         self._readings = _readings(tags)
+        self._leaving = _leaving(self._readings)
         self._default = default
         self._configured = configured
+        self._confidence = confidence
 
     def of(self, tags: tuple[Tag, ...]) -> Marks:
         """The marks of an attribute with these tags of its own."""
-        readings = [*self._readings, *_readings(tags)]
+        own = _readings(tags)
+        readings = [*self._readings, *own]
         tlp = max((reading.tlp for _, reading in readings if reading.tlp is not None), default=self._default)
         pap = max((reading.pap for _, reading in readings if reading.pap is not None), default=None)
-        labels = {reading.label for tag, reading in readings if tag.exportable and not tag.local}
+        unknown = dict.fromkeys(tag.name for tag, reading in readings if reading.unknown)
+        said, events = _leaving(own), self._leaving
+        labels = {reading.label for reading in (*said, *events)}
         labels.update(self._configured)
         labels.discard("")
-        unknown = dict.fromkeys(tag.name for tag, reading in readings if reading.unknown)
-        return Marks(tlp, pap, tuple(sorted(labels)), tuple(unknown))
+        assessment = together(_assessed(said), _assessed(events))
+        return Marks(
+            tlp,
+            pap,
+            tuple(sorted(labels)),
+            tuple(unknown),
+            assessment,
+            assessment.confidence(self._confidence, None),
+            decided(_hints(said), _hints(events)),
+            joined(reading.context for reading in (*said, *events)),
+        )
+
+
+def joined(contexts: Iterable[Context]) -> Context:
+    """All that any of them tells; in whatever order they come, the same."""
+    told = set(contexts) - {NO_CONTEXT}
+    if not told:
+        return NO_CONTEXT
+    if len(told) == 1:
+        return told.pop()
+    phases, techniques, actors, malware = zip(*told, strict=True)
+    return Context(_union(phases), _union(techniques), _union(actors), _union(malware))
+
+
+def _union(lists: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(sorted(set(chain.from_iterable(lists))))
 
 
 def _readings(tags: tuple[Tag, ...]) -> list[tuple[Tag, Reading]]:
     return [(tag, read_tag(tag.name)) for tag in tags]
+
+
+def _leaving(readings: Iterable[tuple[Tag, Reading]]) -> list[Reading]:
+    """The readings of the tags that may leave this MISP."""
+    return [reading for tag, reading in readings if tag.exportable and not tag.local]
+
+
+def _assessed(readings: Iterable[Reading]) -> list[Assessed]:
+    return [reading.assessed for reading in readings if reading.assessed is not None]
+
+
+def _hints(readings: Iterable[Reading]) -> list[Hint]:
+    return [hint for reading in readings for hint in reading.hints]

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from misp_modules_ext.model.indicator import NO_CONTEXT, Action, Context, Evidence, Indicator, Observable, Reference
+from misp_modules_ext.model.indicator import Action, Evidence, Indicator, Observable, Reference
+from misp_modules_ext.translate.markings import OBJECT_LABEL, joined
 
 MOST_REFERENCES = 10
+MOST_OBJECTS = 10
 
 # Python 3.11 takes 0.2 µs to find a member of an enumeration, and this is asked for every indicator.
 _AUDIT = Action.AUDIT
-
-T = TypeVar("T", str, tuple[str, str])
 
 
 class Merged(NamedTuple):
@@ -100,26 +100,20 @@ def _of_several(evidence: Sequence[Evidence]) -> Indicator:
         first.threat_type,
         next((item.action for item in evidence if item.action is not None), _AUDIT),
         max(item.tlp for item in evidence),
-        tuple(sorted(set(chain.from_iterable(item.labels for item in evidence)))),
+        _labels(evidence),
         tuple(dict.fromkeys(chain.from_iterable(item.facts for item in evidence))),
         _references(evidence),
         min(item.valid_from for item in evidence),
         max(item.valid_until for item in evidence),
-        _context(evidence),
+        joined(item.context for item in evidence),
     )
 
 
-def _context(evidence: Sequence[Evidence]) -> Context:
-    """All that any of them tells."""
-    told = {item.context for item in evidence}
-    if told == {NO_CONTEXT}:
-        return NO_CONTEXT
-    phases, techniques, actors, malware = zip(*told, strict=True)
-    return Context(_union(phases), _union(techniques), _union(actors), _union(malware))
-
-
-def _union(lists: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
-    return tuple(sorted(set(chain.from_iterable(lists))))
+def _labels(evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    """Those of all; of labels that tie the indicators of an object, the first ten, for objects are without end."""
+    labels = dict.fromkeys(chain.from_iterable(item.labels for item in evidence))
+    objects = [label for label in labels if label.startswith(OBJECT_LABEL)]
+    return tuple(sorted(labels.keys() - set(objects[MOST_OBJECTS:])))
 
 
 def _references(evidence: Sequence[Evidence]) -> tuple[Reference, ...]:

@@ -58,36 +58,23 @@ def overlaps(carried: Sequence[Carried], killed: Sequence[float], patience: floa
 
 
 def needless(carried: Sequence[Carried], killed: Sequence[float]) -> list[str]:
-    """Repetitions of what was accepted by Microsoft, and whose acceptance was known to a process that lived.
-
-    Where only a part of the content shows, `too_often` looks for them.
-    """
+    """Repetitions of what was accepted by Microsoft, and whose acceptance was known to a process that lived."""
     deaths = Deaths(carried, killed)
     return [
         f"{key}: {one} and {two}"
         for key, items in by_value(carried).items()
         for one, two in pairwise(items)
-        if _says_again(one, two, deaths) and not one.partial
+        if one.content == two.content
+        and one.accepted
+        and not deaths.between(one.who, one.began, min(two.began, one.ended + WRITING))
     ]
 
 
-def _says_again(one: Carried, two: Carried, deaths: Deaths) -> bool:
-    same = one.content == two.content and one.accepted
-    return same and not deaths.between(one.who, one.began, min(two.began, one.ended + WRITING))
-
-
-def too_often(carried: Sequence[Carried], killed: Sequence[float], changes: Mapping[tuple[str, str], int]) -> list[str]:
-    """Values whose content changed more often than anybody touched them.
-
-    Where only a part of the content shows, what was sent again may have changed in another part.
-    """
-    deaths = Deaths(carried, killed)
+def too_often(carried: Sequence[Carried], changes: Mapping[tuple[str, str], int]) -> list[str]:
+    """Values whose content changed more often than anybody touched them."""
     found = []
     for key, items in by_value(carried).items():
-        turns = 1 + sum(
-            one.content != two.content or (one.partial and _says_again(one, two, deaths))
-            for one, two in pairwise(items)
-        )
+        turns = 1 + sum(one.content != two.content for one, two in pairwise(items))
         if turns > changes[key]:
             found.append(f"{key}: {turns} contents for {changes[key]} changes: {[i.content for i in items]}")
     return found

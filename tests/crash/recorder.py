@@ -45,11 +45,6 @@ class Carried:
     who: str
     accepted: bool
 
-    @property
-    def partial(self) -> bool:
-        """Whether the destination shows less than what the ledger compares: no labels, one link, few facts."""
-        return self.api == "defender"
-
 
 class Recorder:
     """Listens between the emulator's HTTP layer and its core.

@@ -114,7 +114,7 @@ def test_killed_again_and_again(kind: str, number: int, nursery: Nursery, tmp_pa
             "what is there, with events left unpublished": stage.differences(analysts.model()),
             "overlapping": checks.overlaps(recorder.carried, killed, LEASE_MS / 1000 * REQUEST_PART),
             "needless": checks.needless(recorder.carried, killed),
-            "too often": checks.too_often(recorder.carried, killed, analysts.changes),
+            "too often": checks.too_often(recorder.carried, analysts.changes),
             "stamps": checks.disorder(recorder.carried),
             "the emulator's remarks": checks.remarks(stage.emulator.requests()),
             "answers": [str(answer) for answer in answers if not _is_understood(answer)],

@@ -119,6 +119,37 @@ def test_a_request_names_its_destinations(world: World) -> None:
     assert len(world.defender()) == 5
 
 
+def test_what_defender_does_not_show_is_not_sent_to_it(world: World) -> None:
+    """Its descriptions are cut: more at their end makes no other entry, and another one is sent as soon as it shows."""
+    world.configure(only=("microsoft", "microsoft defender"))
+
+    def push(minute: int, comment: str) -> list[set[Outcome]]:
+        seen = attribute("domain", "host0.evil.example", timestamp=BEFORE + 60 * minute, comment=comment)
+        given = event(seen, timestamp=NOW + minute)
+        foretold = _outcomes(_push(world, given, preview=True))
+        assert foretold == _outcomes(_push(world, given))
+        return foretold
+
+    long = "seen in a campaign " * 10
+    assert push(0, long) == [{Outcome.ACCEPTED}, {Outcome.ACCEPTED}]
+    for minute, end in enumerate(("against banks", "against retail", ""), 1):
+        assert push(minute, long + end) == [{Outcome.ACCEPTED}, {Outcome.UNCHANGED}]
+    imports = [r for r in world.uploads() if r["api"] == "defender"]
+    assert len(imports) == 1
+    assert push(4, "seen in another campaign") == [{Outcome.ACCEPTED}, {Outcome.ACCEPTED}]
+
+
+def test_a_second_attribute_with_the_same_value_is_not_sent(world: World) -> None:
+    """Sentinel shows the event, not its attributes: its tables are billed, and the object would be the same."""
+    world.configure(only=("microsoft", "microsoft defender"))
+    first = attribute("domain", "c2.evil.example", timestamp=BEFORE)
+    second = attribute("hostname", "c2.evil.example", timestamp=BEFORE)
+    assert _outcomes(_push(world, event(first, timestamp=NOW))) == [{Outcome.ACCEPTED}] * 2
+    before = len(world.uploads())
+    assert _outcomes(_push(world, event(first, second, timestamp=NOW + 1))) == [{Outcome.UNCHANGED}] * 2
+    assert len(world.uploads()) == before
+
+
 def test_a_preview_keeps_nothing(world: World) -> None:
     """It says what would go; afterwards nothing is due."""
     assert _outcomes(_push(world, _event(), preview=True)) == [{Outcome.ACCEPTED}] * 3

@@ -68,7 +68,7 @@ class House:
 
     def missing(self, uuid: str) -> bool:
         """Our own reading does not find an event."""
-        return self.ledger.write(lambda c: event_missing(c, uuid, self.stores(c), "https://misp.example"))
+        return self.ledger.write(lambda c: event_missing(c, uuid, "", self.stores(c), "https://misp.example"))
 
     def row(self, observable: Observable, store: int = 0) -> holdings.Holding | None:
         """A row at the first or another destination."""

@@ -138,6 +138,22 @@ def test_an_interrupted_first_migration_is_no_obstacle(engine: Engine) -> None:
     assert run(engine, lambda c: c.execute(text("SELECT count(*) FROM audience")).scalar_one()) == 0
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_is_there_survives_later_migrations(engine: Engine, *, interrupted: bool) -> None:
+    """A ledger of the first version, and one of which MariaDB has kept a migration that was not finished."""
+    upgrade(engine)
+    rows = "INSERT INTO holding (destination_id, observable_id, state, due_ms) VALUES (1, 2, 1, 3)"
+    run(engine, lambda c: c.execute(text(rows)))
+    run(engine, lambda c: c.execute(text("UPDATE alembic_version SET version_num = '0001'")))
+    if not interrupted:
+        run(engine, lambda c: c.execute(text("ALTER TABLE holding DROP COLUMN shown_hash")))
+    upgrade(engine)
+    wanted = text("SELECT destination_id, observable_id, state, due_ms, shown_hash FROM holding")
+    assert [tuple(row) for row in run(engine, lambda c: c.execute(wanted).all())] == [(1, 2, 1, 3, None)]
+    version = text("SELECT version_num FROM alembic_version")
+    assert run(engine, lambda c: c.execute(version).scalar_one()) == "0002"
+
+
 def test_tables_of_somebody_else_are_left_alone(engine: Engine) -> None:
     """A table of our name that holds something, in a database without a version."""
     run(engine, metadata.tables["audience"].create)

@@ -43,7 +43,7 @@ def test_an_event_that_was_pushed_again_meanwhile_is_not_missing(
 
     monkeypatch.setattr(MispClient, "read_event", read_event)
     stores = house.ledger.write(house.stores)
-    assert reading.read_one(house.ledger, MISP, stores)
+    assert reading.read_one(house.ledger, {"": MISP}, stores, MISP.url)
     found = _event(house)
     assert (found.missing_since_ms is None) is asked_again
     assert (found.read_message is None) is asked_again

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from misp_modules_ext.errors import EventNotFound
+from misp_modules_ext.errors import EventNotFound, MispError, MispRefused
 from misp_modules_ext.misp.requests import read_action, read_export
-from misp_modules_ext.model.misp import Attribute, Event, Sharing, Tag
+from misp_modules_ext.model.misp import NO_DECAY, NO_SIGHTINGS, Attribute, Decay, Event, Sharing, Sightings, Tag
 from tests.support import misp_views as views
-from tests.support.misp_server import MispServer
+from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import Org, User, World
 
 from .conftest import Clock, Connect
@@ -27,8 +27,13 @@ def _exported(world: World, uuid: str, user: User) -> Event:
 
 
 def _as_exported(attribute: Attribute) -> Attribute:
-    """An attribute as an export request would show it: without non-exportable tags and MISP's warninglists."""
-    return replace(attribute, tags=tuple(tag for tag in attribute.tags if tag.exportable), warninglists=None)
+    """An attribute as an export request would show it: without non-exportable tags, MISP's warninglists and decay.
+
+    Where there are no sightings, the core format does not say so.
+    """
+    sightings = None if attribute.sightings == NO_SIGHTINGS else attribute.sightings
+    tags = tuple(tag for tag in attribute.tags if tag.exportable)
+    return replace(attribute, tags=tags, warninglists=None, sightings=sightings, decay=None)
 
 
 def test_the_event(connect: Connect, event: str, world: World, ours: Org) -> None:
@@ -194,3 +199,76 @@ def test_an_ordinary_event_takes_few_requests(connect: Connect, server: MispServ
     begun = len(server.requests)
     client.read_event(uuid)
     assert (begun, len(server.requests) - begun) == (3 + 5, 5)
+
+
+DAY = 86_400
+
+
+def test_sightings_and_decay_are_read(connect: Connect, event: str, world: World, clock: Clock) -> None:
+    """Of every attribute, with the parameters of its type's models: the day on which its score is too low is known."""
+    seen, quiet = (a.uuid for a in world.events[event].attributes[:2])
+    world.add_model("NIDS", "domain", lifetime=120, decay_speed=2, threshold=30)
+    world.sight(seen, date=clock.now - 5)
+    world.sight(seen, 1)
+    world.sight(seen, 2, date=clock.now + DAY)
+    world.sight(seen, source="misp-microsoft: Sentinel")
+    world.sight(quiet, 1)
+    read = _by_value(connect(page=3).read_event(event))
+    told = read["c2.evil.example"]
+    assert told.sightings == Sightings(1, 1, clock.now + DAY, clock.now - 5)
+    assert told.decay == Decay(int(46.875 * DAY), "NIDS")
+    assert (read["198.51.100.7"].sightings, read["198.51.100.7"].decay) == (Sightings(0, 1), NO_DECAY)
+    assert (read["a.dll"].sightings, read["a.dll"].decay) == (NO_SIGHTINGS, NO_DECAY)
+
+
+def test_the_events_tags_beside_scores_are_not_the_attributes(connect: Connect, event: str, world: World) -> None:
+    """MISP shows them with decay scores, marked as inherited."""
+    plain = _by_value(connect().read_event(event))
+    world.add_model("NIDS", "domain", "text")
+    read = _by_value(connect().read_event(event))
+    assert {value: a.tags for value, a in read.items()} == {value: a.tags for value, a in plain.items()}
+
+
+@pytest.mark.parametrize("page", [3, 2000])
+def test_a_misp_that_knows_neither_is_read_all_the_same(connect: Connect, event: str, world: World, page: int) -> None:
+    """An old one ignores what it does not know, and so says nothing of it."""
+    world.scores = False
+    read = connect(page=page).read_event(event)
+    assert read.complete
+    assert {(a.sightings, a.decay) for a in read.attributes} == {(None, None)}
+
+
+@pytest.mark.parametrize(
+    ("asking", "said"),
+    [(("includeDecayScore",), (NO_SIGHTINGS, None)), (("includeDecayScore", "includeSightings"), (None, None))],
+)
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=404), Fault(drop=True)], ids=["500", "404", "drop"])
+def test_where_scores_or_sightings_fail_the_event_is_read_without(
+    connect: Connect,
+    server: MispServer,
+    event: str,
+    world: World,
+    fault: Fault,
+    asking: tuple[str, ...],
+    said: tuple[Any, Any],
+) -> None:
+    """In 2.5.1 a score fails where sightings are for reporters only, or where a formula is missing."""
+    world.add_model("NIDS", "domain")
+    server.faults = [replace(fault, path="attributes/restSearch", asking=key) for key in asking]
+    client = connect(page=3)
+    read = client.read_event(event)
+    assert (read.complete, len(read.attributes)) == (True, 8)
+    assert {(a.sightings, a.decay) for a in read.attributes} == {said}
+    # The next event is asked for in full.
+    assert _by_value(client.read_event(event))["c2.evil.example"].decay is not None
+
+
+def test_a_misp_that_is_away_is_no_misp_without_scores(connect: Connect, server: MispServer, event: str) -> None:
+    """Without what else is asked for it does not answer either, and the reading fails."""
+    server.faults = [Fault(path="attributes/restSearch", status=500)] * 3
+    with pytest.raises(MispError):
+        connect().read_event(event)
+    server.faults = [Fault(path="attributes/restSearch", status=403)]
+    with pytest.raises(MispRefused):
+        connect().read_event(event)
+    assert server.faults == []

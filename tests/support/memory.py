@@ -22,6 +22,7 @@ class MemoryDestination:
         before: called before each request with its number, starting at 1; may raise.
         foreign: values (host names) that someone else has put there.
         cannot_list: why it cannot be read back.
+        shows: makes a digest of what it shows of an indicator.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class MemoryDestination:
         foreign: Iterable[str] = (),
         cannot_list: str = "",
         settings: DestinationSettings | None = None,
+        shows: Callable[[Indicator], bytes] = Indicator.content_hash,
     ) -> None:
         self.settings = settings or destination()
         self.in_flight = in_flight
@@ -44,6 +46,7 @@ class MemoryDestination:
         self._stix_ids: dict[str, str] = {}
         self._size = size
         self._guilty = guilty or {}
+        self._shows = shows
         self._before = before or (lambda number: None)
         self._foreign = frozenset(foreign)
         self._lock = threading.Lock()
@@ -95,6 +98,10 @@ class MemoryDestination:
             for value in sorted(self._foreign)
         ]
         return ours + theirs
+
+    def digest(self, indicator: Indicator) -> bytes:
+        """As it was told."""
+        return self._shows(indicator)
 
     def differs(self, entry: Entry, due: Due) -> str:
         """Whether the content is another one."""

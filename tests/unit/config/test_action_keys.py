@@ -110,7 +110,7 @@ def test_without_a_key_of_misp_every_action_stays_audit_and_that_is_told(tmp_pat
     """Only an event that was read again may block."""
     for misp in ("", section("misp", {"url": "https://misp.example.org"})):
         (warning,) = read(tmp_path, misp, section("microsoft", DEFENDER, blockTags="b", blockOrgs=ORG)).warnings
-        assert warning.startswith("[microsoft] action: never goes beyond Audit: [misp] has no key")
+        assert warning.startswith("[microsoft] action: never goes beyond Audit: no section of a MISP has a key")
 
 
 def test_keys_that_protect_from_nothing_are_told(tmp_path: Path) -> None:

@@ -56,10 +56,11 @@ def test_the_file_of_rh_isacs_members(tmp_path: Path) -> None:
     assert settings.rh_isac is not None
     assert settings.rh_isac.url == "https://misp.rhisac.org"
     assert settings.rh_isac.key is not None
+    assert settings.rh_isac.sync_tags == ("rhisac: vetted",)
     (only,) = settings.destinations
     assert only.product == "Microsoft Defender ATP"
     assert only.api is Api.DEFENDER
-    assert only.selection == Selection()
+    assert only.selection == Selection(sync_tags=(("https://misp.rhisac.org", frozenset({"rhisac: vetted"})),))
     assert only.indicator == IndicatorRules()
     assert only.store == ("defender", TENANT, "", "MISP-modules-ext")
 

@@ -22,9 +22,9 @@ from misp_modules_ext.errors import (
     Unavailable,
 )
 from misp_modules_ext.ledger import lease, schema
-from misp_modules_ext.ledger.holdings import WITHDRAWING
+from misp_modules_ext.ledger.holdings import CHANGED, WITHDRAWING
 from misp_modules_ext.model.indicator import Due
-from misp_modules_ext.model.misp import Tlp
+from misp_modules_ext.model.misp import Tag, Tlp
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from tests.unit.delivery.shelf import Shelf, Shelved, domain, nothing, shelf_in
 
@@ -278,6 +278,96 @@ def test_new_content_moves_modified_and_keeps_created(shelf: Shelf) -> None:
     assert second.modified_ms is not None
     assert second.modified_ms > first.modified_ms
     assert second.sent_hash != first.sent_hash
+
+
+@pytest.fixture
+def terse(tmp_path: Path) -> Iterator[Shelf]:
+    """A destination that shows nothing of an indicator but its marking."""
+    made = shelf_in(tmp_path, shows=lambda indicator: indicator.tlp.tag.encode())
+    yield made
+    made.ledger.close()
+
+
+def _say(shelf: Shelf, comment: str, **fields: object) -> None:
+    shelf.take(*shelf.attributes(0, comment=comment, timestamp=shelf.moment, **fields))
+
+
+def test_what_would_look_as_before_is_not_sent(terse: Shelf) -> None:
+    """Rule 7: the row follows the content, and nothing goes, neither now nor when the content is what it was."""
+    _say(terse, "first")
+    terse.drain()
+    there = terse.row(0)
+    for comment in ("second", "third", "first"):
+        _say(terse, comment)
+        assert terse.row(0).state == schema.DUE
+        assert terse.drain() == Drained(sent=1)
+        row = terse.row(0)
+        assert (row.state, row.due_hash, row.attempts) == (schema.SETTLED, row.sent_hash, 0)
+        assert (row.modified_ms, row.shown_hash) == (there.modified_ms, there.shown_hash)
+    assert terse.drain() == Drained()
+    assert terse.destination.requests == [1]
+
+
+def test_what_shows_is_sent(terse: Shelf) -> None:
+    """Also when it is what was shown before the last time."""
+    for tags in ((), (Tag("tlp:green"),), ()):
+        _say(terse, "", tags=tags)
+        terse.drain()
+    assert terse.destination.requests == [1, 1, 1]
+
+
+def test_what_looks_like_what_is_under_way_is_not_sent_after_it(terse: Shelf) -> None:
+    """It changes while the request for the older version waits for its answer."""
+
+    def change(_: int) -> None:
+        terse.before = nothing
+        _say(terse, "second")
+
+    terse.before = change
+    _say(terse, "first")
+    terse.drain()
+    assert terse.destination.requests == [1]
+    row = terse.row(0)
+    assert (row.state, row.due_hash) == (schema.SETTLED, row.sent_hash)
+
+
+def test_what_looks_like_a_request_without_an_answer_goes(terse: Shelf) -> None:
+    """It may not have arrived; what was answered before is no longer known to be there."""
+    _say(terse, "first")
+    terse.drain()
+    _say(terse, "", tags=(Tag("tlp:green"),))
+    terse.fail_with(Unavailable("no answer"))
+    terse.drain()
+    terse.before = nothing
+    terse.end_pause()
+    terse.change(0, due_ms=0)
+    _say(terse, "second")
+    assert terse.drain() == Drained(sent=1)
+    assert terse.destination.requests == [1, 1, 1]
+
+
+@pytest.mark.parametrize("values", [{"sent_hash": CHANGED}, {"shown_hash": None}])
+def test_what_is_not_known_to_look_so_goes(terse: Shelf, values: dict[str, object]) -> None:
+    """People edited it there, or an older version of this program sent it."""
+    _say(terse, "first")
+    terse.drain()
+    terse.change(0, **values)
+    _say(terse, "second")
+    assert terse.drain() == Drained(sent=1)
+    assert terse.destination.requests == [1, 1]
+
+
+def test_what_was_taken_back_comes_again_although_it_looks_as_before(terse: Shelf) -> None:
+    """Nothing is there that could show it."""
+    _say(terse, "first")
+    terse.drain()
+    terse.take(*terse.attributes(0, to_ids=False, timestamp=terse.moment), own=True)
+    terse.drain()
+    assert terse.destination.held == {}
+    _say(terse, "second")
+    terse.drain()
+    assert terse.destination.requests == [1, 1]
+    assert set(terse.destination.held) == {domain(0).value}
 
 
 def test_what_our_own_reading_sees_gone_is_taken_back(shelf: Shelf) -> None:

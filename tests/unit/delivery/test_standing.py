@@ -49,6 +49,13 @@ def test_what_was_due_and_is_settled_was_accepted() -> None:
     assert _result(FRESH, row, FINE) == Result(Outcome.ACCEPTED, None, "", LATE, 2)
 
 
+@pytest.mark.parametrize(("modified", "outcome"), [(1, Outcome.UNCHANGED), (2, Outcome.ACCEPTED)])
+def test_what_was_due_and_settled_without_a_request_is_unchanged(modified: int, outcome: Outcome) -> None:
+    """Each request for new content moves `modified`."""
+    row = _row(schema.SETTLED, modified_ms=modified)
+    assert _result(FRESH._replace(modified_ms=1), row, FINE).outcome is outcome
+
+
 def test_an_answer_counts_although_the_destination_failed_later() -> None:
     """What arrived before the trouble stays accepted."""
     assert _result(FRESH, _row(schema.SETTLED), DOWN).outcome is Outcome.ACCEPTED
@@ -57,6 +64,29 @@ def test_an_answer_counts_although_the_destination_failed_later() -> None:
 def test_in_a_preview_what_is_due_would_go() -> None:
     """Nothing was sent, so there is nothing to wait for."""
     assert _result(FRESH, None, None) == Result(Outcome.ACCEPTED, None, "", NOW + 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "drained", "expected"),
+    [
+        (_row(schema.SETTLED, due_hash=None, sent_hash=None), FINE, Result(Outcome.WITHDRAWN, Reason.EXPIRED)),
+        (None, None, Result(Outcome.WITHDRAWN, Reason.EXPIRED)),
+        (None, DOWN, Result(Outcome.PENDING, Reason.UNREACHABLE, "Nobody answers.")),
+        (_row(schema.DUE, due_hash=None), DOWN, Result(Outcome.PENDING, Reason.UNREACHABLE, "Nobody answers.")),
+        (
+            _row(schema.DUE, due_hash=None, reason="withdrawal-cap", message="is 5."),
+            FINE,
+            Result(Outcome.PENDING, Reason.WITHDRAWAL_CAP, "is 5."),
+        ),
+    ],
+)
+def test_what_misp_ended_is_withdrawn_and_not_accepted(
+    row: Holding | None, drained: Drained | None, expected: Result
+) -> None:
+    """Its attribute passes every gate, and it goes all the same."""
+    rows = {} if row is None else {NUMBER: row}
+    settled = Settled({NUMBER: FRESH}, withdrawing={NUMBER})
+    assert results(settled, lambda _: rows, {NUMBER: DOMAIN}, drained) == {DOMAIN: expected}
 
 
 @pytest.mark.parametrize("drained", [FINE, DOWN, BUSY])

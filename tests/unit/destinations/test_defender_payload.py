@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from misp_modules_ext.config.settings import Api
 from misp_modules_ext.destinations import defender_payload as payload
-from misp_modules_ext.model.indicator import Kind, Observable, Severity
+from misp_modules_ext.emulator.behaviour import Behaviour
+from misp_modules_ext.emulator.defender_rules import complaint
+from misp_modules_ext.model.indicator import Context, Kind, Observable, Severity
 from misp_modules_ext.model.outcome import Reason
-from tests.support.build import destination, due
+from tests.support.build import NOW, destination, due
 from tests.support.shared import shared
 
 from .values import HELD_BY_DEFENDER, VALUES
@@ -102,6 +105,16 @@ def test_only_http_is_matched(url: str, held: bool) -> None:
     assert (payload.refusal(Observable(Kind.URL, url)) is None) is held
 
 
+@pytest.mark.parametrize("action", ["Allowed", "Audit", "Warn", "Block", "BlockAndRemediate"])
+def test_certificates_are_never_only_audited(action: str) -> None:
+    """Defender documents two actions for them; the default, Audit, is not one of the two."""
+    named = SimpleNamespace(value=action)
+    observable = Observable(Kind.X509_SHA1, VALUES[Kind.X509_SHA1])
+    refusal = payload.refusal(observable, named)  # type: ignore[arg-type]
+    assert (refusal is None) is (action in ("Allowed", "BlockAndRemediate"))
+    assert payload.TYPES[Kind.X509_SHA1] == "CertificateThumbprint"
+
+
 def test_every_kind_is_decided() -> None:
     """A kind is held or refused."""
     assert {kind for kind in Kind if payload.refusal(Observable(kind, VALUES[kind])) is None} == HELD_BY_DEFENDER
@@ -123,3 +136,23 @@ def test_every_kind_is_decided() -> None:
 def test_spellings_of_one_value_are_recognised(one: str, other: str, same: bool) -> None:
     """Hosts and hashes without case, IPv6 in any notation; the path of a URL keeps its case."""
     assert (payload.folded(one) == payload.folded(other)) is same
+
+
+def test_techniques_go_where_there_are_some() -> None:
+    """Each once, whatever names it has; the member is not documented, so it is not sent for nothing."""
+    techniques = (("T1566", "Phishing"), ("T1566", "Spearphishing"), ("T1566.001", ""))
+    document = _entity(context=Context(techniques=techniques))
+    assert document["mitreTechniques"] == ["T1566", "T1566.001"]
+    assert complaint(document, NOW, Behaviour()) is None
+    assert "mitreTechniques" not in _entity()
+
+
+def test_who_is_behind_it_comes_first_in_the_description() -> None:
+    """Defender has no labels; the way back to MISP stays whole."""
+    context = Context(actors=("APT28", "Sofacy"), malware=("CHOPSTICK", "X-Agent", "X-Tunnel", "XAgentOSX"))
+    described = _entity(context=context, references=())["description"]
+    assert described == "threat actor: APT28, Sofacy; malware: CHOPSTICK, X-Agent, X-Tunnel; C2 server"
+    linked = _entity(context=context)["description"]
+    assert linked.startswith("threat actor:")
+    assert linked.endswith(due().indicator.references[0].url)
+    assert len(linked) <= payload.MAX_DESCRIPTION

@@ -9,14 +9,23 @@ import pytest
 
 from misp_modules_ext.config.settings import Api
 from misp_modules_ext.destinations import graph_payload as payload
-from misp_modules_ext.model.indicator import Kind, Observable, Severity
+from misp_modules_ext.emulator.graph_rules import check_body, problem
+from misp_modules_ext.model.indicator import Context, Kind, Observable, Severity
 from misp_modules_ext.model.misp import Tlp
 from tests.support.build import destination, due
 from tests.support.shared import shared
 
-from .values import HELD_BY_DEFENDER, VALUES
+from .values import HELD_BY_DEFENDER, HELD_BY_GRAPH, VALUES
 
-PRODUCTS = {"Azure Sentinel": frozenset(Kind), "Microsoft Defender ATP": HELD_BY_DEFENDER}
+PRODUCTS = {"Azure Sentinel": HELD_BY_GRAPH, "Microsoft Defender ATP": HELD_BY_DEFENDER}
+HASH_TYPES = {
+    Kind.FILE_MD5: "md5",
+    Kind.FILE_SHA1: "sha1",
+    Kind.FILE_SHA256: "sha256",
+    Kind.FILE_AUTHENTIHASH: "authenticodeHash256",
+    Kind.FILE_SSDEEP: "ctph",
+    Kind.FILE_TLSH: "lsHash",
+}
 READ_BY_DEFENDER = {"domainName", "url", "networkDestinationIPv4", "networkDestinationIPv6", "fileHashValue"}
 HELD = [(product, kind) for product, kinds in PRODUCTS.items() for kind in sorted(kinds)]
 
@@ -49,8 +58,8 @@ def test_each_indicator_has_exactly_one_observable(product: str, kind: Kind) -> 
     known = {name for names in _facts()["observable_properties"].values() for name in names}
     fields = {name: given for name, given in _entity(product, kind).items() if name in known}
     hash_type = fields.pop("fileHashType", None)
-    assert list(fields.values()) == [VALUES[kind]]
-    assert hash_type == {Kind.FILE_MD5: "md5", Kind.FILE_SHA1: "sha1", Kind.FILE_SHA256: "sha256"}.get(kind)
+    assert list(map(str, fields.values())) == [VALUES[kind]]
+    assert hash_type == HASH_TYPES.get(kind)
     if product == payload.DEFENDER:
         assert set(fields) <= READ_BY_DEFENDER
 
@@ -71,11 +80,21 @@ def test_products_have_graphs_old_names(product: str, name: str) -> None:
 
 
 def test_defender_behind_graph_holds_what_defender_holds() -> None:
-    """Sentinel takes all kinds."""
+    """Sentinel takes what Graph has a field for; the rest is refused with a sentence of its own."""
     assert {
         kind for kind in Kind if payload.refusal(Observable(kind, VALUES[kind]), payload.DEFENDER) is None
     } == HELD_BY_DEFENDER
-    assert {payload.refusal(Observable(kind, VALUES[kind]), payload.SENTINEL) for kind in Kind} == {None}
+    refusals = {kind: payload.refusal(Observable(kind, VALUES[kind]), payload.SENTINEL) for kind in Kind}
+    assert {kind for kind, refusal in refusals.items() if refusal is None} == HELD_BY_GRAPH
+    assert all(refusal.message.startswith("Graph's") for refusal in refusals.values() if refusal is not None)
+
+
+@pytest.mark.parametrize(("number", "held"), [("2147483647", True), ("2147483648", False), ("4199999999", False)])
+def test_numbers_are_numbers_and_end_where_graphs_end(number: str, held: bool) -> None:
+    """`networkDestinationAsn` is an Edm.Int32: half of all AS numbers does not fit."""
+    observable = Observable(Kind.AUTONOMOUS_SYSTEM, number)
+    assert (payload.refusal(observable, payload.SENTINEL) is None) is held
+    assert payload.observable_fields(observable, payload.SENTINEL) == {"networkDestinationAsn": int(number)}
 
 
 def test_every_tlp_and_severity_has_its_word() -> None:
@@ -117,3 +136,29 @@ def test_updates_for_defender_name_only_what_may_change_there() -> None:
     assert set(changed) == {"id", "targetProduct", "expirationDateTime", "severity", "description"}
     whole = payload.update(known, destination(api=Api.GRAPH, product="Azure Sentinel"))
     assert whole == {"id": "42"} | payload.entity(known, destination(api=Api.GRAPH, product="Azure Sentinel"))
+
+
+def test_context_fills_the_fields_that_graph_has_for_it() -> None:
+    """In Graph's words; a tactic of ATT&CK only where it means the same."""
+    context = Context(
+        phases=(
+            ("lockheed-martin-cyber-kill-chain", "actions-on-objectives"),
+            ("lockheed-martin-cyber-kill-chain", "delivery"),
+            ("mitre-attack", "command-and-control"),
+            ("mitre-attack", "initial-access"),
+            ("unified-kill-chain", "exploitation"),
+        ),
+        actors=("Sofacy",),
+        malware=("X-Tunnel",),
+    )
+    facts, labels = ("sighted as a false positive", "C2 server"), ('false-positive:risk="low"', "type:OSINT")
+    document = _entity("Azure Sentinel", context=context, facts=facts, labels=labels)
+    assert document["killChain"] == ["Actions", "C2", "Delivery"]
+    assert document["activityGroupNames"] == ["Sofacy"]
+    assert document["malwareFamilyNames"] == ["X-Tunnel"]
+    assert document["knownFalsePositives"] == 'sighted as a false positive; false-positive:risk="low"'
+    assert document["diamondModel"] == "infrastructure"
+    assert problem(check_body(document)) is None
+    bare = _entity("Azure Sentinel", Kind.FILE_MD5)
+    assert bare["diamondModel"] == "capability"
+    assert not {"killChain", "activityGroupNames", "malwareFamilyNames", "knownFalsePositives"} & set(bare)

@@ -8,7 +8,7 @@ from misp_modules_ext.delivery.submit import LEAST
 from misp_modules_ext.doors import action, export
 from misp_modules_ext.doors.common import answer, names, preview, time_to_answer
 from misp_modules_ext.errors import UsageError
-from misp_modules_ext.misp.requests import Body, ModuleRequest
+from misp_modules_ext.misp.requests import Body, ModuleRequest, read_export
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,22 @@ def test_a_defect_is_an_account_and_not_an_exception() -> None:
     assert account.problem_code == "internal"
     assert "KeyError" in account.problem
     assert "secret detail" not in account.problem
+
+
+def test_the_events_of_a_decoded_body_are_dropped_once_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """misp-modules holds the dictionary until the answer is written, and asks only for the module's name in it."""
+    monkeypatch.setenv("RH_ISAC_CONF", "/nonexistent/rh-isac.conf")
+    body = {"module": "export_to_microsoft", "timeout": 300, "data": [{"Event": {"info": "x"}}]}
+    seen = []
+
+    def read(body: Body) -> ModuleRequest:
+        seen.append(read_export(body))
+        return seen[0]
+
+    account = answer("export", body, read, lambda made: made)
+    assert account.problem_code == "configuration"
+    assert seen[0].events[0].info == "x"
+    assert body == {"module": "export_to_microsoft", "timeout": 300}
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff", b'{"data": [{"Event": {"info": "x"}}]}'])

@@ -268,3 +268,70 @@ def test_any_json_gives_an_event_or_a_clear_refusal(raw: Any) -> None:
         return
     assert all(a.uuid for a in event.attributes)
     assert all(a.problem or (a.type and a.value) for a in event.attributes)
+
+
+def _galaxy(**cluster: Any) -> list[dict[str, Any]]:
+    return [{"type": "threat-actor", "GalaxyCluster": [{"type": "threat-actor", "value": "Sofacy", **cluster}]}]
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [{"tag_name": 'misp-galaxy:threat-actor="Sofacy"'}, {}, {"default": True}, {"tag_name": ""}, {"local": False}],
+)
+def test_a_cluster_without_its_tag_is_read_as_that_tag(cluster: dict[str, Any]) -> None:
+    """Of attribute and event, in both formats, once, and the same as where the tag stands."""
+    wanted = (Tag('misp-galaxy:threat-actor="Sofacy"'),)
+    galaxy = _galaxy(**cluster)
+    core = parse_event({"Event": {"info": "x", "Galaxy": galaxy, "Attribute": [{**_PLAIN, "Galaxy": galaxy}]}})
+    internal = parse_event({"Event": {"info": "x"}, "Galaxy": galaxy, "Attribute": [{**_PLAIN, "Galaxy": galaxy}]})
+    tagged = parse_event({"Event": {"info": "x", "Galaxy": galaxy, "Tag": [{"name": wanted[0].name}]}})
+    assert core.tags == internal.tags == tagged.tags == wanted
+    assert core.attributes[0].tags == internal.attributes[0].tags == wanted
+
+
+def test_a_cluster_is_as_local_as_it_says() -> None:
+    """So that the name of a local one does not leave; the tag itself counts where it stands."""
+    name = 'misp-galaxy:threat-actor="Sofacy"'
+    (attribute,) = parse_event(
+        {"info": "x", "Attribute": [{**_PLAIN, "Galaxy": _galaxy(tag_name=name, local=True)}]}
+    ).attributes
+    assert attribute.tags == (Tag(name, local=True),)
+    both = {**_PLAIN, "Tag": [{"name": name, "exportable": False}], "Galaxy": _galaxy(tag_name=name)}
+    assert parse_event({"info": "x", "Attribute": [both]}).attributes[0].tags == (Tag(name, exportable=False),)
+
+
+def test_a_cluster_of_somebodys_own_is_not_named() -> None:
+    """It may be for few; its tag has a UUID, which says nothing."""
+    own = _galaxy(default=False, distribution="0")
+    assert parse_event({"info": "x", "Attribute": [{**_PLAIN, "Galaxy": own}]}).attributes[0].tags == ()
+
+
+@pytest.mark.parametrize("galaxy", [7, "x", [7], [{"GalaxyCluster": 7}], [{"GalaxyCluster": [{"tag_name": {}}]}], {}])
+def test_a_cluster_that_cannot_be_read_closes_nothing(galaxy: object) -> None:
+    """The attribute is good, and has the tags it shows."""
+    (attribute,) = parse_event(
+        {"info": "x", "Attribute": [{**_PLAIN, "Tag": [{"name": "a"}], "Galaxy": galaxy}]}
+    ).attributes
+    assert (attribute.problem, attribute.tags) == ("", (Tag("a"),))
+
+
+def test_a_sibling_with_a_cluster_of_its_own_is_not_told() -> None:
+    """As one with a tag of its own."""
+    members = [{**_PLAIN, "object_relation": "domain"}, {**_PLAIN, "value": "b.example", "Galaxy": _galaxy()}]
+    event = parse_event({"info": "x", "Object": [{"name": "domain-ip", "Attribute": members}]})
+    assert event.attributes[0].object is not None
+    assert event.attributes[0].object.siblings == (("domain", _PLAIN["value"]),)
+
+
+def test_proposals_are_no_attributes() -> None:
+    """Of the event, of an attribute, of an object: nobody has accepted them."""
+    proposal = {**_PLAIN, "value": "proposed.example", "old_id": "1"}
+    proposals = {"ShadowAttribute": [proposal]}
+    members = [{**_PLAIN, "value": "b.example", **proposals}]
+    core = {"info": "x", "Attribute": [{**_PLAIN, **proposals}], "Object": [{"Attribute": members, **proposals}]}
+    for raw in ({"Event": {**core, **proposals}}, {"Event": {"info": "x"}, **core, **proposals}):
+        event = parse_event(raw)
+        assert [attribute.value for attribute in event.attributes] == [_PLAIN["value"], "b.example"]
+
+
+_PLAIN = {"type": "domain", "value": "evil.example", "to_ids": True}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from misp_modules_ext.config.settings import DAY, IndicatorRules, Selection
 from misp_modules_ext.misp.selection import picks
+from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Attribute, Event, Sharing, Tlp
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import Plan, RuleSet, judge, make_plan, parts_evidence
@@ -177,3 +180,62 @@ def test_peers_05_one_odd_tag_stops_nothing() -> None:
     plan = _plan(attribute(tags=["tlp:rainbow"]), attribute("domain", "b.evil.example"))
     assert _reasons(plan) == [None, None]
     assert any("tlp:rainbow" in note for note in plan.attributes[0].notes)
+
+
+def test_markings_without_a_level_are_told_in_words() -> None:
+    """Each says what it is, and that it opens and closes nothing."""
+    plan = _plan(attribute(tags=["tlp:ex:chr", "TLP:UNCLEAR", "tlp:rainbow"]))
+    assert plan.attributes[0].notes == (
+        "The marking tlp:ex:chr is the Chatham House Rule (do not tell who said it) and no level; it opens and closes "
+        "nothing.",
+        "The marking TLP:UNCLEAR is no level; what other tags say counts, or the configured level.",
+        "The marking tlp:rainbow is not known and was left aside.",
+    )
+    assert plan.merged[0].indicator.tlp is Tlp.AMBER
+
+
+_SAYING = (
+    "tlp:green",
+    "tlp:amber+strict",
+    "tlp:ex:chr",
+    'misp:confidence-level="rarely-confident"',
+    'admiralty-scale:source-reliability="b"',
+    'admiralty-scale:information-credibility="3"',
+    'false-positive:risk="low"',
+    "sentinel-threattype:C2",
+    "phishing",
+    'misp-galaxy:threat-actor="Sofacy"',
+    'misp-galaxy:mitre-malware="X-Tunnel - S0117"',
+    'misp-galaxy:mitre-attack-pattern="Phishing - T1566"',
+    "T1566",
+    "kill-chain:Delivery",
+)
+
+
+@given(
+    own=st.lists(st.sampled_from(_SAYING), unique=True),
+    others=st.lists(st.sampled_from(_SAYING), unique=True),
+    of_event=st.lists(st.sampled_from(_SAYING), unique=True),
+    data=st.data(),
+)
+def test_the_order_of_tags_and_attributes_changes_nothing(
+    own: list[str], others: list[str], of_event: list[str], data: st.DataObject
+) -> None:
+    """Content is what the facts say, not how they came."""
+
+    def hashes(shuffle: Callable[[list[str]], list[str]]) -> dict[Observable, bytes]:
+        attributes = [
+            attribute("domain", "a.evil.example", tags=shuffle(own), uuid=str(uuid.UUID(int=1))),
+            attribute("hostname", "a.evil.example", tags=shuffle(others), uuid=str(uuid.UUID(int=2))),
+            attribute("sha256", "0a" * 32, tags=shuffle(own), category="Payload delivery"),
+        ]
+        if shuffle is not list:
+            attributes.reverse()
+        event_ = event(*attributes, tags=shuffle(of_event))
+        merged = make_plan([event_], RULES, "", {}, NOW).merged
+        return {one.indicator.observable: one.indicator.content_hash() for one in merged}
+
+    def shuffled(tags: list[str]) -> list[str]:
+        return data.draw(st.permutations(tags))
+
+    assert hashes(list) == hashes(shuffled)

@@ -276,6 +276,12 @@ def test_pieces_are_the_whole(account: Account) -> None:
     assert "".join(html_pieces(account)) == to_html(account)
 
 
+def test_no_piece_of_a_large_report_is_most_of_it() -> None:
+    """A page of many tables comes in many pieces; the largest holds the rows that are open at once."""
+    pieces = [len(piece) for piece in html_pieces(samples.many(6_000))]
+    assert max(pieces) < sum(pieces) / 2
+
+
 def test_small_parts_of_a_bar_can_be_seen() -> None:
     """One refused attribute among many still shows."""
     items = [*samples.many(400).destinations[0].items, samples.skipped("url", "x", Reason.REJECTED)]

@@ -98,3 +98,11 @@ def test_web_addresses_become_links() -> None:
     """MISP's own address, also inside a network without TLS."""
     for url in ("https://misp.example.org/events/view/1", "http://192.0.2.1:8080/x"):
         assert view.web_link(url) == url
+
+
+@given(st.lists(st.text(max_size=30), max_size=40), st.integers(1, 100))
+def test_pieces_are_batched_by_their_length(pieces: list[str], size: int) -> None:
+    """Nothing is lost; only the last batch is short, and none is longer than its last piece makes it."""
+    batches = list(view.batched(pieces, size))
+    assert "".join(batches) == "".join(pieces)
+    assert all(size <= len(batch) < size + 30 for batch in batches[:-1])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from misp_modules_ext.config.settings import DAY, IndicatorRules
-from misp_modules_ext.model.indicator import Evidence, Kind, Observable, Reference, Severity
-from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tlp
+from misp_modules_ext.model.indicator import NO_CONTEXT, Context, Evidence, Kind, Observable, Reference, Severity
+from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Sightings, Tag, Tlp
 from misp_modules_ext.translate import NO_DATE, evidence, observe
 from tests.support.build import NOW, attribute, event
 
@@ -38,7 +38,7 @@ def test_the_whole_of_it() -> None:
             threat_type="C2",
             tlp=Tlp.AMBER,
             labels=("rhisac", "type:OSINT"),
-            facts=("port: 8443", "comment: C2 server"),
+            facts=("port: 8443", "comment: C2 server", "first seen: 2026-11-23T08:13:21Z"),
             valid_from=NOW - 99_999,
             valid_until=given.timestamp + 30 * DAY,
         ),
@@ -47,7 +47,7 @@ def test_the_whole_of_it() -> None:
 
 def test_no_observable_no_evidence() -> None:
     """What cannot be read vouches for nothing."""
-    assert _evidence(attribute("mutex", "x")) == ()
+    assert _evidence(attribute("comment", "x")) == ()
 
 
 def test_each_observable_has_its_own_evidence_and_window() -> None:
@@ -127,10 +127,91 @@ def test_a_fact_is_said_once() -> None:
     assert _evidence(given)[0].facts == ("file name: a.exe", "object: file")
 
 
-def test_another_object_gives_its_name_only() -> None:
-    """Siblings of other objects are not names of this file, and may be marked more strictly."""
-    given = attribute(object=ObjectContext("o", "domain-ip", siblings=(("filename", "a.exe"), ("ip", "192.0.2.1"))))
+def test_an_object_tells_what_its_template_calls_context() -> None:
+    """A relation that the template does not have is not told, nor one of an object without a row."""
+    siblings = (("filename", "a.exe"), ("ip", "192.0.2.1"))
+    given = attribute(object=ObjectContext("o", "domain-ip", siblings=siblings))
+    assert _evidence(given)[0].facts == ("address: 192.0.2.1", "object: domain-ip")
+    unknown = attribute(object=ObjectContext("o", "my-own-template", siblings=siblings))
+    assert _evidence(unknown)[0].facts == ("object: my-own-template",)
+
+
+def test_a_file_object_tells_size_and_mime_type() -> None:
+    """Of the same file; what the object's comment says is told as the object's."""
+    siblings = (("size-in-bytes", "1024"), ("mimetype", "application/x-dosexec"), ("filename", "a.exe"))
+    given = attribute("md5", MD5, object=ObjectContext("o", "file", comment="stage one", siblings=siblings))
+    assert _evidence(given)[0].facts == (
+        "file size: 1024",
+        "MIME type: application/x-dosexec",
+        "file name: a.exe",
+        "object: file",
+        "object comment: stage one",
+    )
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "127.0.0.1", "192.168.1.10", "no address"])
+def test_a_sibling_that_may_go_nowhere_is_not_told(address: str) -> None:
+    """A private address of the victim's network is in many reports; what its type refuses is no fact."""
+    given = attribute("domain", "evil.example", object=ObjectContext("o", "domain-ip", siblings=(("ip", address),)))
     assert _evidence(given)[0].facts == ("object: domain-ip",)
+
+
+def test_indicators_of_one_object_carry_its_label() -> None:
+    """So they find each other; one outside of objects has none."""
+    uuid = "5f1c6a9e-3b0d-4c57-9f1e-2d8a7b6c5e40"
+    holder = ObjectContext(uuid, "file")
+    told = event(tags=["type:OSINT"])
+    labels = {_evidence(attribute(type_, "0a" * size, object=holder), told)[0].labels for type_, size in (("md5", 16),)}
+    assert labels == {(f"misp:object={uuid}", "type:OSINT")}
+    assert _evidence(attribute(), told)[0].labels == ("type:OSINT",)
+
+
+def test_first_and_last_seen_are_told_where_the_source_says_them() -> None:
+    """In UTC; a date that no calendar has is left out."""
+    given = attribute(first_seen=1_600_000_000, last_seen=1_700_000_000, comment="mine")
+    assert _evidence(given)[0].facts == (
+        "comment: mine",
+        "first seen: 2020-09-13T12:26:40Z",
+        "last seen: 2023-11-14T22:13:20Z",
+    )
+    assert _evidence(attribute(first_seen=-1, last_seen=10**15))[0].facts == ()
+
+
+def test_a_false_positive_is_told_without_a_number() -> None:
+    """The number would change the content each time."""
+    several = (attribute(sightings=Sightings(false_positives=count)) for count in (1, 2, 30))
+    assert {_evidence(one)[0].facts for one in several} == {("sighted as a false positive",)}
+    assert _evidence(attribute(sightings=Sightings(seen=4)))[0].facts == ()
+
+
+def test_tags_give_confidence_threat_type_and_context() -> None:
+    """All of it in one place: an attribute with tags in an event with others."""
+    told = event(
+        tags=[
+            'misp-galaxy:threat-actor="Sofacy"',
+            'misp-galaxy:mitre-attack-pattern="Spearphishing Attachment - T1566.001"',
+            'admiralty-scale:source-reliability="b"',
+        ]
+    )
+    given = attribute(
+        "sha256", "0a" * 32, tags=['misp-galaxy:mitre-malware="CHOPSTICK - S0023"', "kill-chain:Delivery"]
+    )
+    (made,) = _evidence(given, told)
+    assert (made.confidence, made.threat_type) == (75, "Malware")
+    assert made.context == Context(
+        phases=(("lockheed-martin-cyber-kill-chain", "delivery"), ("mitre-attack", "initial-access")),
+        techniques=(("T1566.001", "Spearphishing Attachment"),),
+        actors=("Sofacy",),
+        malware=("CHOPSTICK",),
+    )
+
+
+@pytest.mark.parametrize("unsaid", [{"local": True}, {"exportable": False}])
+def test_what_must_not_leave_misp_says_nothing_outside(unsaid: dict[str, bool]) -> None:
+    """Neither as a label nor as context, confidence or threat type."""
+    names = ('misp-galaxy:threat-actor="Sofacy"', 'misp:confidence-level="unconfident"', "sentinel-threattype:C2")
+    (made,) = _evidence(attribute(tags=[Tag(name, **unsaid) for name in names]))
+    assert (made.context, made.confidence, made.threat_type, made.labels) == (NO_CONTEXT, 50, "WatchList", ())
 
 
 def test_a_source_without_any_date_says_so() -> None:

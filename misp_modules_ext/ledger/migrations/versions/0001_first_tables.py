@@ -67,6 +67,7 @@ def upgrade() -> None:
         "event",
         sa.Column("event_id", ID, autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
+        sa.Column("misp", sa.String(length=255), server_default="", nullable=False),
         sa.Column("timestamp", sa.BigInteger(), nullable=False),
         sa.Column("own_timestamp", sa.BigInteger(), nullable=True),
         sa.Column("read_due_ms", sa.BigInteger(), nullable=True),
@@ -76,7 +77,7 @@ def upgrade() -> None:
         sa.Column("unpublished_since_ms", sa.BigInteger(), nullable=True),
         sa.Column("missing_since_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_event")),
-        sa.UniqueConstraint("uuid", name=op.f("uq_event_uuid")),
+        sa.UniqueConstraint("uuid", "misp", name=op.f("uq_event_uuid_misp")),
         comment="events that vouch for something, and when we must read them from MISP ourselves",
         **TABLE,
     )
@@ -180,6 +181,18 @@ def upgrade() -> None:
         **TABLE,
     )
     op.create_index(op.f("ix_submission_started_ms"), "submission", ["started_ms"], unique=False)
+    op.create_table(
+        "sync",
+        sa.Column("misp", sa.String(length=255), nullable=False),
+        sa.Column("holder", sa.String(length=64), nullable=True),
+        sa.Column("lease_until_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.Column("began_ms", sa.BigInteger(), nullable=True),
+        sa.Column("checkpoint", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("misp", name=op.f("pk_sync")),
+        comment="how far each MISP was read, and who reads it now",
+        **TABLE,
+    )
     op.create_table(
         "usage_by_hour",
         sa.Column("destination_id", sa.BigInteger(), autoincrement=False, nullable=False),
