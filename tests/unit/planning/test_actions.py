@@ -198,6 +198,7 @@ def test_pap_green_blocks() -> None:
         ("ip-dst", "203.0.113.128/25", "203.0.113.0/24"),
         ("ip-dst", "203.0.113.0/24", "203.0.113.7/32"),
         ("md5", MD5.upper(), MD5),
+        ("sha512", MD5 * 4, MD5 * 4),
     ],
 )
 def test_what_never_block_covers(type_: str, value: str, entry: str) -> None:
@@ -270,9 +271,19 @@ def test_a_name_under_which_everyone_can_have_one_is_refused_altogether() -> Non
         assert part.reason is not None
 
 
-def test_a_file_name_is_no_exact_value() -> None:
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("filename", "svchost.exe"),
+        ("imphash", MD5),
+        ("mutex", "Global"),
+        ("user-agent", "Mozilla/5.0"),
+        ("AS", "3356"),
+    ],
+)
+def test_what_others_may_have_too_never_blocks(type_: str, value: str) -> None:
     """Graph would block every file of that name."""
-    assert "no exact value" in _refused(_part(_given("filename", "svchost.exe"), {"graph": True}))
+    assert "no exact value" in _refused(_part(_given(type_, value), {"graph": True}))
 
 
 @pytest.mark.parametrize(
@@ -284,6 +295,11 @@ def test_a_file_name_is_no_exact_value() -> None:
         ("md5", MD5, "remediate", False, Action.BLOCK_AND_REMEDIATE, ""),
         ("sha1", MD5 + "01234567", "warn", False, Action.WARN, ""),
         ("sha256", MD5 * 2, "remediate", False, Action.BLOCK_AND_REMEDIATE, ""),
+        ("sha512", MD5 * 4, "remediate", False, Action.BLOCK_AND_REMEDIATE, ""),
+        ("x509-fingerprint-sha1", MD5 + "01234567", "remediate", False, Action.BLOCK_AND_REMEDIATE, ""),
+        ("x509-fingerprint-sha1", MD5 + "01234567", "allow", False, Action.ALLOWED, ""),
+        ("x509-fingerprint-sha1", MD5 + "01234567", "block", False, Action.AUDIT, "Block for certificates"),
+        ("x509-fingerprint-sha1", MD5 + "01234567", "warn", False, Action.AUDIT, "Warn for certificates"),
         ("md5", MD5, "remediate", True, Action.BLOCK, "Graph does not know this action."),
         ("md5", MD5, "warn", True, Action.AUDIT, "Graph does not know this action."),
         ("md5", MD5, "block", True, Action.BLOCK, ""),
