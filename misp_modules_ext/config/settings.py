@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from misp_modules_ext.config import places
 from misp_modules_ext.config import warninglists as lists
-from misp_modules_ext.model.indicator import Action, Kind, Severity
+from misp_modules_ext.model.indicator import BLOCKING, Action, Kind, Severity
 from misp_modules_ext.model.misp import Pap, Tlp
 
 DAY = 86_400
@@ -93,6 +93,38 @@ class IndicatorRules(Frozen):
     labels: tuple[str, ...] = ()
 
 
+class ActionRules(Frozen):
+    """What Defender is to do on a match, and who may ask for it (keys of a destination).
+
+    Attributes:
+        action: of attributes without one of the tags.
+        block_tags: these and the other sets of tags are in lower case.
+        block_orgs: UUIDs of the organisations whose events may ask for more than an alert.
+        never_block: host names, IP addresses and ranges, and hashes, each as `config.never_block` writes them.
+        graph: the destination knows Graph's actions only.
+    """
+
+    action: Action = Action.AUDIT
+    block_tags: frozenset[str] = frozenset()
+    block_and_remediate_tags: frozenset[str] = frozenset()
+    warn_tags: frozenset[str] = frozenset()
+    audit_tags: frozenset[str] = frozenset()
+    allow_tags: frozenset[str] = frozenset()
+    block_orgs: frozenset[str] = frozenset()
+    never_block: frozenset[str] = frozenset()
+    graph: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything but an alert may come of it."""
+        return self.blocks or self.action is not Action.AUDIT or bool(self.allow_tags)
+
+    @property
+    def blocks(self) -> bool:
+        """Whether anything may be blocked or warned of."""
+        return self.action in BLOCKING or bool(self.block_tags or self.block_and_remediate_tags or self.warn_tags)
+
+
 class MispSettings(Frozen):
     """A MISP instance (`RH-ISAC MISP`, `misp`, `misp NAME`)."""
 
@@ -154,7 +186,6 @@ class DestinationSettings(Frozen):
     workspace_name: str = ""
     hard_delete: bool = False
     context: ContextAs = ContextAs.LABELS
-    action: Action = Action.AUDIT
     severity: Severity | None = None
     generate_alert: bool = True
     rbac_group_names: tuple[str, ...] = ()
@@ -165,6 +196,7 @@ class DestinationSettings(Frozen):
     max_withdraw: int | None = None
     selection: Selection = Selection()
     indicator: IndicatorRules = IndicatorRules()
+    actions: ActionRules = ActionRules()
 
     @property
     def sends_objects(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from misp_modules_ext.config import azure_names, values
+from misp_modules_ext.config.action_keys import ACTIONS
 from misp_modules_ext.config.brake_keys import BRAKES
 from misp_modules_ext.config.clouds import CLOUDS, SENTINEL_API_VERSION
 from misp_modules_ext.config.key import DEFENDER, LIST, SENTINEL, Key
@@ -216,17 +217,7 @@ DESTINATION = (
         default="labels",
         apis=SENTINEL,
     ),
-    Key(
-        "action",
-        "action",
-        values.one_of(
-            values.words(["Audit", "Allowed", "Warn", "Block", "BlockAndRemediate"]), "an action of Defender"
-        ),
-        "`Audit`",
-        "What Defender does on a match. `Audit` raises an alert and blocks nothing.",
-        default="Audit",
-        apis=DEFENDER | {Api.GRAPH},
-    ),
+    *ACTIONS,
     Key(
         "severity",
         "severity",
@@ -260,7 +251,8 @@ DESTINATION = (
         values.each(values.one_of(values.words(DOORS), "a door")),
         f"{LIST} of " + ", ".join(f"`{door}`" for door in DOORS),
         "Who may push to this destination: the download menu, the workflow actions, the enrichment, the command line, "
-        "the sync job. `none` closes it.",
+        "the sync job. `none` closes it. A destination that may block is closed to `export`, which any reader of an "
+        "event can use, unless it is named here.",
         default="\n".join(DOORS),
     ),
     *BRAKES,

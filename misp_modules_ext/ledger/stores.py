@@ -46,12 +46,12 @@ DECIDING = frozenset(
         "api_version",
         "source_system",
         "hard_delete",
-        "action",
         "severity",
         "generate_alert",
         "rbac_group_names",
         "selection",
         "indicator",
+        "actions",
     }
 )
 #: And with `hard_delete` where the resources are that are deleted.

@@ -225,6 +225,13 @@ def test_defenders_keys_at_sentinel(tmp_path: Path, key: Key) -> None:
         "generateAlert": "yes",
         "rbacGroupNames": "Servers",
         "maxIndicators": "9000",
+        "blockTags": "block",
+        "blockAndRemediateTags": "remediate",
+        "warnTags": "warn",
+        "auditTags": "audit",
+        "allowTags": "allow",
+        "blockOrgs": TENANT,
+        "neverBlock": "example.org",
     }
     (warning,) = read(tmp_path, section("microsoft", SENTINEL, **{name: values[name]})).warnings
     assert warning == f"[microsoft] {name}: has no effect at Sentinel; it is ignored."
