@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import typer
@@ -21,6 +22,7 @@ from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispR
 from misp_modules_ext.ledger import Ledger, open_ledger, queries
 from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.model.indicator import Action
 from misp_modules_ext.report import first_code
 from misp_modules_ext.report.text import plural
 from misp_modules_ext.warninglists.asking import REMEDY, opened
@@ -59,7 +61,7 @@ def check(config: ConfigOption = None, destination: DestinationOption = None, as
     chosen = choose(settings, tuple(destination or ()))
     findings = {d.name: create(d).check() for d in chosen}
     hosts = sorted({host for d in chosen for host in create(d).hosts()})
-    ours = [*_ledger(settings, chosen), _misp(settings), *_warninglists(settings, chosen)]
+    ours = [*_ledger(settings, chosen), _misp(settings), *_warninglists(settings, chosen), *_acting(chosen)]
     with standard_output():
         if as_json:
             print_json(_document(settings, chosen, findings, ours, hosts))
@@ -154,6 +156,26 @@ _NO_INDEX = (
     "itself reports."
 )
 _STALE = "Run `misp-microsoft warninglists`."
+
+
+def _acting(chosen: tuple[DestinationSettings, ...]) -> Iterator[Checked]:
+    """Which destinations may do more than alert, so that nobody switches that on unnoticed."""
+    for destination in chosen:
+        rules = destination.actions
+        if rules.acts:
+            by_tags = {
+                Action.WARN: rules.warn_tags,
+                Action.BLOCK: rules.block_tags,
+                Action.BLOCK_AND_REMEDIATE: rules.block_and_remediate_tags,
+                Action.ALLOWED: rules.allow_tags,
+            }
+            asked = [f"{action} by {plural(len(tags), 'tag')}" for action, tags in by_tags.items() if tags]
+            told = ", ".join([f"{rules.action} without a tag", *asked])
+            trusted = f"for events of {plural(len(rules.block_orgs), 'organisation')}"
+            never = f"in neverBlock {len(rules.never_block)}"
+            yield Checked("actions", True, f"[{destination.name}] may do more than alert: {told}; {trusted}; {never}.")
+
+
 _UNREAD = "Until then events are not read, and nothing is withdrawn."
 
 

@@ -67,11 +67,16 @@ def look(ledger: Ledger, settings: Settings, places: list[Place], *, exact: bool
             settings.reads_misp,
             queries.drains(connection),
             queries.readings(connection, LATEST),
-            [At(place, _counts(connection, place, exact=exact)) for place in places],
+            [_at(connection, place, exact=exact) for place in places],
             submissions.latest(connection, LATEST),
         )
 
     return ledger.read(work)
+
+
+def _at(connection: Connection, place: Place, *, exact: bool) -> At:
+    beside = None if place.known is None else queries.beside(connection, place.known.destination_id)
+    return At(place, _counts(connection, place, exact=exact), beside=beside)
 
 
 def _counts(connection: Connection, place: Place, *, exact: bool) -> queries.Counts:

@@ -49,11 +49,12 @@ class Against(NamedTuple):
 
 
 class At(NamedTuple):
-    """A destination's part of the status; `against` only when it was asked for."""
+    """A destination's part of the status; `against` only when it was asked for, `beside` when the ledger knows it."""
 
     place: Place
     counts: queries.Counts
     against: Against | None = None
+    beside: queries.Beside | None = None
 
 
 class Status(NamedTuple):
@@ -178,8 +179,18 @@ def _remarks(at: At, at_ms: float) -> Iterator[str]:
     for (outcome, reason), count in _waits(at).items():
         about = "about " if not at.counts.whole else ""
         yield f"{name}: {outcome} {about}{number(count)}{_why(reason)}"
+    if at.beside is not None:
+        yield from _beside_remarks(name, at.beside)
     if at.against is not None:
         yield from _rule_remarks(name, at.against)
+
+
+def _beside_remarks(name: str, beside: queries.Beside) -> Iterator[str]:
+    if beside.waiting:
+        least = "at least " if beside.waiting == queries.MOST_WAITING else ""
+        yield f"{name}: the objects of context of {least}{plural(beside.waiting, 'indicator')} are to be looked at."
+    if beside.refused:
+        yield f"{name}: {plural(beside.refused, 'object')} of context refused; the first: {beside.message}"
 
 
 def _waits(at: At) -> Counter[tuple[Outcome, str]]:
@@ -276,6 +287,7 @@ def _destination(at: At) -> dict[str, Any]:
             "message": pause.message,
         },
         "holder": (known.holder if known is not None else "") or None,
+        "objectsOfContext": None if at.beside is None else at.beside._asdict(),
         "againstRules": None
         if at.against is None
         else {

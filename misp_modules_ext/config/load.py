@@ -105,7 +105,22 @@ def _settings(
     destinations.check_stores(stores, findings)
     if not _of(ours, Part.DESTINATION):
         _note_no_destination(raw_sections, findings)
+    _note_unread(misps, stores, findings)
     return None if findings.problems else _assemble(path, misps, stores, whole, findings)
+
+
+def _note_unread(misps: list[MispSettings], stores: list[DestinationSettings], findings: Findings) -> None:
+    """A destination that may block, while nobody reads the events from MISP."""
+    if any(misp.has_key for misp in misps):
+        return
+    for store in stores:
+        if store.actions.acts:
+            findings.warning(
+                store.name,
+                "action",
+                "never goes beyond Audit: no section of a MISP has a key, and only an event that was read with one may "
+                "block.",
+            )
 
 
 def _of(ours: list[OurSection], part: Part) -> list[OurSection]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from misp_modules_ext.config.clouds import ASSUMED, ENDPOINTS
-from misp_modules_ext.config.notyet import NOT_YET, NOT_YET_VALUES
+from misp_modules_ext.config.notyet import NOT_YET
 from misp_modules_ext.config.schema import ALL_APIS, KEYS, Key, Part
 
 START = "<!-- reference -->"
@@ -75,15 +75,11 @@ def _not_yet() -> str:
         (_place(row.section), ", ".join(f"`{key}`" for key in row.keys), f"this version has no {row.feature}")
         for row in NOT_YET
     ]
-    rows += [
-        (_place(Part.DESTINATION), f"`{row.key} = {row.value}`", row.message or f"this version has no {row.feature}")
-        for row in NOT_YET_VALUES
-    ]
     return "\n".join(
         [
             "### Not yet",
             "",
-            "These keys and values are reserved for later versions. Using one is an error that says so.",
+            "These keys are reserved for later versions. Using one is an error that says so.",
             "",
             *_table(("section", "key", "why"), rows),
         ]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from misp_modules_ext.config import places
 from misp_modules_ext.config import warninglists as lists
-from misp_modules_ext.model.indicator import Action, Kind, Severity
+from misp_modules_ext.model.indicator import BLOCKING, Action, Kind, Severity
 from misp_modules_ext.model.misp import Pap, Tlp
 
 DAY = 86_400
@@ -43,6 +43,16 @@ class Auth(str, Enum):
     CERTIFICATE = "certificate"
     MANAGED_IDENTITY = "managed-identity"
     WORKLOAD_IDENTITY = "workload-identity"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class ContextAs(str, Enum):
+    """How threat actors and techniques go to Sentinel."""
+
+    LABELS = "labels"
+    OBJECTS = "objects"
 
     def __str__(self) -> str:
         return self.value
@@ -81,6 +91,38 @@ class IndicatorRules(Frozen):
     threat_type: str = "WatchList"
     tlp: Tlp = Tlp.AMBER
     labels: tuple[str, ...] = ()
+
+
+class ActionRules(Frozen):
+    """What Defender is to do on a match, and who may ask for it (keys of a destination).
+
+    Attributes:
+        action: of attributes without one of the tags.
+        block_tags: these and the other sets of tags are in lower case.
+        block_orgs: UUIDs of the organisations whose events may ask for more than an alert.
+        never_block: host names, IP addresses and ranges, and hashes, each as `config.never_block` writes them.
+        graph: the destination knows Graph's actions only.
+    """
+
+    action: Action = Action.AUDIT
+    block_tags: frozenset[str] = frozenset()
+    block_and_remediate_tags: frozenset[str] = frozenset()
+    warn_tags: frozenset[str] = frozenset()
+    audit_tags: frozenset[str] = frozenset()
+    allow_tags: frozenset[str] = frozenset()
+    block_orgs: frozenset[str] = frozenset()
+    never_block: frozenset[str] = frozenset()
+    graph: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything but an alert may come of it."""
+        return self.blocks or self.action is not Action.AUDIT or bool(self.allow_tags)
+
+    @property
+    def blocks(self) -> bool:
+        """Whether anything may be blocked or warned of."""
+        return self.action in BLOCKING or bool(self.block_tags or self.block_and_remediate_tags or self.warn_tags)
 
 
 class MispSettings(Frozen):
@@ -143,7 +185,7 @@ class DestinationSettings(Frozen):
     resource_group: str = ""
     workspace_name: str = ""
     hard_delete: bool = False
-    action: Action = Action.AUDIT
+    context: ContextAs = ContextAs.LABELS
     severity: Severity | None = None
     generate_alert: bool = True
     rbac_group_names: tuple[str, ...] = ()
@@ -154,6 +196,12 @@ class DestinationSettings(Frozen):
     max_withdraw: int | None = None
     selection: Selection = Selection()
     indicator: IndicatorRules = IndicatorRules()
+    actions: ActionRules = ActionRules()
+
+    @property
+    def sends_objects(self) -> bool:
+        """Whether threat actors and techniques go as objects of their own: only Sentinel has a place for them."""
+        return self.api is Api.SENTINEL and self.context is ContextAs.OBJECTS
 
     @property
     def store(self) -> tuple[str, str, str, str]:

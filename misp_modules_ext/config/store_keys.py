@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from misp_modules_ext.config import azure_names, values
+from misp_modules_ext.config.action_keys import ACTIONS
 from misp_modules_ext.config.brake_keys import BRAKES
 from misp_modules_ext.config.clouds import CLOUDS, SENTINEL_API_VERSION
 from misp_modules_ext.config.key import DEFENDER, LIST, SENTINEL, Key
-from misp_modules_ext.config.settings import UPLOAD_PATH, Api
+from misp_modules_ext.config.settings import UPLOAD_PATH, Api, ContextAs
 from misp_modules_ext.config.sign_in_keys import SIGN_IN
 from misp_modules_ext.model.account import DOORS
 from misp_modules_ext.model.indicator import Severity
@@ -207,23 +208,16 @@ DESTINATION = (
     ),
     Key(
         "context",
-        "",
-        values.one_of(values.words(["labels", "objects"]), "a way to send context"),
-        "`labels`",
-        "How threat actors, techniques and other context go to Sentinel: as labels.",
+        "context",
+        values.one_of({way.value: way for way in ContextAs}, "a way to send context"),
+        "`labels`, `objects`",
+        "How threat actors and techniques of ATT&CK go to Sentinel. As labels they always do; `objects` sends STIX "
+        "objects (threat-actor, attack-pattern) beside them, each once, and ties them to the indicators by "
+        "relationships, one more object for each pair: see docs/context.md.",
         default="labels",
+        apis=SENTINEL,
     ),
-    Key(
-        "action",
-        "action",
-        values.one_of(
-            values.words(["Audit", "Allowed", "Warn", "Block", "BlockAndRemediate"]), "an action of Defender"
-        ),
-        "`Audit`",
-        "What Defender does on a match. `Audit` raises an alert and blocks nothing.",
-        default="Audit",
-        apis=DEFENDER | {Api.GRAPH},
-    ),
+    *ACTIONS,
     Key(
         "severity",
         "severity",
@@ -257,7 +251,8 @@ DESTINATION = (
         values.each(values.one_of(values.words(DOORS), "a door")),
         f"{LIST} of " + ", ".join(f"`{door}`" for door in DOORS),
         "Who may push to this destination: the download menu, the workflow actions, the enrichment, the command line, "
-        "the sync job. `none` closes it.",
+        "the sync job. `none` closes it. A destination that may block is closed to `export`, which any reader of an "
+        "event can use, unless it is named here.",
         default="\n".join(DOORS),
     ),
     *BRAKES,

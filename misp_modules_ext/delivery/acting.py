@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.accounting import Result
+from misp_modules_ext.delivery.companions import follow
 from misp_modules_ext.delivery.drain import BUSY, Drained, Place, drain
 from misp_modules_ext.delivery.places import holder, place_of
 from misp_modules_ext.delivery.standing import results
@@ -108,6 +109,8 @@ def _drained(place: Place, numbers: Collection[int]) -> Drained:
     deadline = time.monotonic() + PATIENCE
     while True:
         drained = drain(place, patient=False)
+        if drained.state is State.OK and not drained.message:
+            follow(place)
         if drained is not BUSY or time.monotonic() >= deadline:
             return drained
         rows = place.ledger.read(lambda connection: holdings.read(connection, place.store, numbers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -11,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from misp_modules_ext.delivery.companions import follow
 from misp_modules_ext.delivery.drain import AT_HAND, BUSY, Drained, Place, drain
 from misp_modules_ext.delivery.sender import TROUBLE
 from misp_modules_ext.delivery.stopping import Stopping
@@ -19,6 +21,8 @@ from misp_modules_ext.ledger import bulk, holdings, schema
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.placing import Settled
 from misp_modules_ext.model.outcome import Reason, State
+
+log = logging.getLogger("misp_modules_ext")
 
 #: Seconds between two looks at the ledger while another process sends.
 LOOK = 0.2
@@ -61,13 +65,20 @@ class Courier:
         self._deadline = deadline
         self._numbers = [*settled.ready, *sorted(settled.withdrawing)]
         self._drained: Drained | None = None
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="misp-microsoft-send")
         _threads.add(self._thread)
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until nothing of it is due, the sending has ended, or the deadline has come."""
-        self._thread.join(None if self._deadline is None else max(0.0, self._deadline - time.monotonic()))
+        """Wait until nothing of it is due, the sending has ended, or the deadline has come.
+
+        Without a deadline also for the objects of context that follow: the process may end then.
+        """
+        if self._deadline is None:
+            self._thread.join()
+        else:
+            self._ended.wait(max(0.0, self._deadline - time.monotonic()))
 
     def drained(self) -> Drained:
         """How it went so far."""
@@ -121,9 +132,24 @@ class Courier:
         return self._thread.is_alive()
 
     def _run(self) -> None:
+        with _stopping.telling(self._own.begin):
+            try:
+                self._carry()
+            finally:
+                self._ended.set()
+            done = self._drained
+            if done is not None and done.state is State.OK and not done.message:
+                self._follow()
+
+    def _follow(self) -> None:
         try:
-            with _stopping.telling(self._own.begin):
-                self._drained = self._send()
+            follow(self._place)
+        except LedgerError as error:
+            log.warning("Objects of context wait: %s", error)
+
+    def _carry(self) -> None:
+        try:
+            self._drained = self._send()
         except LedgerError as error:
             self._drained = Drained(State.PAUSED, Reason.NOT_IN_TIME, str(error))
         except Exception as error:

@@ -80,7 +80,8 @@ def read_one(
     if found is None:
         return False
     try:
-        event = replace(MispClient(misps[found.misp]).read_event(found.uuid), misp=found.misp)
+        event = MispClient(misps[found.misp]).read_event(found.uuid, failed=found.attempts)
+        event = replace(event, misp=found.misp)
     except EventNotFound:
         ledger.write(lambda connection: _settle_missing(connection, found, stores, base_url))
     except (MispError, UsageError) as error:

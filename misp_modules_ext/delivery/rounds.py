@@ -11,6 +11,7 @@ from functools import partial
 from sqlalchemy import Connection, delete
 
 from misp_modules_ext.config.settings import Settings
+from misp_modules_ext.delivery.companions import follow
 from misp_modules_ext.delivery.crew import Crew
 from misp_modules_ext.delivery.drain import Drained, Place, drain
 from misp_modules_ext.delivery.places import base_url_of, place_of, readable
@@ -19,7 +20,7 @@ from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.delivery.stopping import Stopping
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.ledger import Ledger, Store, bulk, flight, open_ledger, register, schema, submissions
+from misp_modules_ext.ledger import Ledger, Store, bulk, companions, flight, open_ledger, register, schema, submissions
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.model.outcome import State
@@ -77,7 +78,7 @@ class Rounds:
         if wait:
             # What our own reading makes due belongs to this round.
             self._crew.wait()
-        for store in ledger.read(lambda connection: [s for s in mine if flight.has_work(connection, s)]):
+        for store in ledger.read(lambda connection: [s for s in mine if _has_work(connection, s)]):
             self._crew.start(store.destination_id, partial(self._drain, self._place(ledger, store, settings)))
         if wait:
             self._crew.wait()
@@ -105,6 +106,9 @@ class Rounds:
     def _drain(self, place: Place) -> None:
         """Drain a destination, and log what is new about it."""
         drained = drain(place)
+        if drained.state is State.OK and not drained.message:
+            followed = follow(place)
+            drained = drained if followed.state is State.OK else followed
         number, name = place.store.destination_id, place.store.settings.name
         if drained.sent:
             log.info("[%s] %d answered by Microsoft.", name, drained.sent)
@@ -146,3 +150,8 @@ class Rounds:
             return False
         self._foreign.pop(number, None)
         return True
+
+
+def _has_work(connection: Connection, store: Store) -> bool:
+    """Whether indicators or their objects of context are due."""
+    return flight.has_work(connection, store) or companions.is_due(connection, store)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
 from misp_modules_ext.delivery.accounting import Accountant, Result
+from misp_modules_ext.delivery.acts import in_force, with_actions
 from misp_modules_ext.delivery.changes import changes, settle_alike, with_changes
 from misp_modules_ext.delivery.collector import paused
 from misp_modules_ext.delivery.courier import Courier
@@ -227,6 +228,7 @@ def _account(
     withdrawals = Withdrawals(lost_by, settled, rows, drained, kept)
     left = withdrawals.of if lost_by or kept else None
     items = accountant.items(plan, found, Result(Outcome.PENDING, Reason.NOT_IN_TIME), left)
+    items = with_actions(items, plan, in_force(ledger, store, settled, taken.named))
     if order.preview:
         items = with_changes(items, changes(ledger, store, settled, base_url_of(settings)))
     shown = drained or Drained(message="" if order.preview or order.send_later else _NOTHING)

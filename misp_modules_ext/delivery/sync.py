@@ -198,7 +198,7 @@ class _Run:
     def _read(self, uuid: str) -> bool:
         """Read and take one event; whether MISP answered."""
         try:
-            event = replace(self._client.read_event(uuid), misp=self._wish.misp.address)
+            event = replace(self._client.read_event_at_once(uuid), misp=self._wish.misp.address)
         except EventNotFound:
             self._missing(uuid)
             return True

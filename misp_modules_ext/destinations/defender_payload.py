@@ -51,6 +51,15 @@ CERTIFICATE_ACTIONS = frozenset({"Allowed", "BlockAndRemediate"})
 
 _UP_TO_PATH = re.compile(r"(?:[^/?#]*://)?[^/?#]*")
 
+_OF_FILES = frozenset(Action)
+_OF_NETWORKS = _OF_FILES - {Action.BLOCK_AND_REMEDIATE}
+#: "Create indicators for IPs and URLs/domains"; of certificates `refusal` knows.
+_ACTIONS: Mapping[str, frozenset[Action]] = {
+    "IpAddress": _OF_NETWORKS,
+    "DomainName": _OF_NETWORKS,
+    "Url": _OF_NETWORKS,
+}
+
 _OTHER_HASH = "Defender matches files by MD5, SHA-1 and SHA-256 only."
 _NOT_IN_MAILS = "Defender for Endpoint does not look into mails."
 _NOT_IN_TRAFFIC = "Defender matches addresses, domain names and URLs in traffic, nothing else."
@@ -91,6 +100,14 @@ def refusal(observable: Observable, action: Action = Action.AUDIT) -> Refusal | 
     if kind in TYPES:
         return None
     return Refusal(Reason.KIND_NOT_HELD, REFUSALS[kind])
+
+
+def unfit(indicator: Indicator) -> Refusal | None:
+    """Why Defender would not take the action for such a value, or `None` if it does."""
+    type_, action = TYPES[indicator.observable.kind], indicator.action
+    if action in _ACTIONS.get(type_, _OF_FILES):
+        return None
+    return Refusal(Reason.KIND_NOT_HELD, f"Defender does not take the action {action} for {type_}.")
 
 
 def value(observable: Observable) -> str:

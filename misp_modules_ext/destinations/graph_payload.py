@@ -66,7 +66,14 @@ _KILL_CHAINS = frozenset({"lockheed-martin-cyber-kill-chain", "mitre-attack"})
 #: What the Diamond Model calls a file (how an adversary acts) and an address, a name, a mail sender (from where).
 CAPABILITY, INFRASTRUCTURE = "capability", "infrastructure"
 _FALSE_POSITIVE = ("false-positive:", "sighted as a false positive")
-_ACTIONS: Mapping[Action, str] = {Action.AUDIT: "alert"}
+#: Graph has no word for a warning and none for remediation; the plan asks for neither. The milder one, in any case.
+ACTIONS: Mapping[Action, str] = {
+    Action.AUDIT: "alert",
+    Action.ALLOWED: "allow",
+    Action.WARN: "alert",
+    Action.BLOCK: "block",
+    Action.BLOCK_AND_REMEDIATE: "block",
+}
 #: `fileHashType`: authentihashes are SHA-256 in MISP; `ctph` is ssdeep's, `lsHash` TLSH's way of hashing.
 HASHES: Mapping[Kind, str] = {
     Kind.FILE_MD5: "md5",
@@ -148,7 +155,7 @@ def entity(due: Due, settings: DestinationSettings) -> dict[str, Any]:
     severity = indicator.severity if settings.severity is None else settings.severity
     document: dict[str, Any] = {
         "targetProduct": product,
-        "action": _ACTIONS[indicator.action],
+        "action": ACTIONS[indicator.action],
         "threatType": threat_type(indicator.threat_type),
         "tlpLevel": TLP_LEVELS[indicator.tlp],
         "expirationDateTime": from_seconds(indicator.valid_until),
@@ -186,8 +193,8 @@ def update(due: Due, settings: DestinationSettings) -> dict[str, Any]:
 
 
 def shown(indicator: Indicator, settings: DestinationSettings) -> bytes:
-    """A digest of the element for an update, without the ids."""
-    return digest(update(Due(indicator, UNSTAMPED), settings))
+    """A digest of the element for an update, without the ids; the action too, which may take a new element."""
+    return digest(update(Due(indicator, UNSTAMPED), settings) | {"action": ACTIONS[indicator.action]})
 
 
 def threat_type(name: str) -> str:

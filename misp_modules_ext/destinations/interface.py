@@ -7,7 +7,7 @@ splitting, parallel requests, retries, halving and deadlines are the delivery's 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.model.indicator import Due, Indicator, Observable
@@ -181,3 +181,45 @@ class Destination(Protocol):
     def hosts(self) -> list[str]:
         """`https://host:port` of every host this destination talks to, for a firewall rule."""
         ...
+
+
+class Beside(NamedTuple):
+    """An object that stands beside an indicator.
+
+    Attributes:
+        stix_id: `<type>--<uuid>`; follows from what it is, so it is the same in every process.
+        document: the object.
+        shared: it belongs to no indicator alone.
+        needs: STIX ids of shared objects that must be there before it.
+    """
+
+    stix_id: str
+    document: Mapping[str, Any]
+    shared: bool = False
+    needs: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class HoldsObjects(Protocol):
+    """A destination that also takes objects of context."""
+
+    def beside(self, due: Due) -> list[Beside]:
+        """What stands beside an indicator that it holds. Pure."""
+        ...
+
+    def taken_back(self, document: Mapping[str, Any], modified_ms: int) -> dict[str, Any]:
+        """An object of `beside` as it is taken back for good. Pure.
+
+        Args:
+            document: as it was sent.
+            modified_ms: milliseconds since 1970 UTC.
+        """
+        ...
+
+    def put(self, documents: Sequence[Mapping[str, Any]], timeout: float) -> list[ItemResult]:
+        """Create or update objects, at most `MAX_OBJECTS`, in one request; results and errors as `Destination.send`."""
+        ...
+
+
+#: So many objects may one request hold.
+MAX_OBJECTS = 100

@@ -7,15 +7,15 @@ again is an update, so nothing has to be looked up first.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from misp_modules_ext.config.settings import DestinationSettings
-from misp_modules_ext.destinations import drift
+from misp_modules_ext.destinations import drift, sentinel_objects
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, clean, said, unreadable
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
-from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
+from misp_modules_ext.destinations.interface import MAX_OBJECTS, Beside, Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.sentinel_entries import meant
 from misp_modules_ext.destinations.sentinel_management import Management
 from misp_modules_ext.destinations.sentinel_payload import refusal, shown, stix_object, upload_body
@@ -26,7 +26,7 @@ from misp_modules_ext.model.indicator import Due, Indicator
 from misp_modules_ext.model.outcome import Outcome, Reason
 
 API_VERSION = "2024-02-01-preview"
-MAX_BATCH = 100
+MAX_BATCH = MAX_OBJECTS
 #: Documented for the calling principal.
 RATE = Limit(100, 60.0)
 _NO_REASON = "Sentinel refused it without a reason."
@@ -96,6 +96,21 @@ class Sentinel:
     def send(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
         """Upload; see `interface.Destination.send`."""
         return self._upload(batch, timeout, revoked=False)
+
+    def beside(self, due: Due) -> list[Beside]:
+        """Threat actors, techniques and relationships where the configuration asks for them."""
+        return sentinel_objects.beside(due) if self.settings.sends_objects else []
+
+    def taken_back(self, document: Mapping[str, Any], modified_ms: int) -> dict[str, Any]:
+        """See `interface.HoldsObjects.taken_back`."""
+        return sentinel_objects.taken_back(document, modified_ms)
+
+    def put(self, documents: Sequence[Mapping[str, Any]], timeout: float) -> list[ItemResult]:
+        """Upload objects of context; see `interface.HoldsObjects.put`."""
+        if not documents:
+            return []
+        body = encode({"sourcesystem": self.settings.source_system, "stixobjects": list(documents)})
+        return self._post(body, len(documents), timeout)
 
     def withdraw(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
         """Upload once more, as revoked; with `hardDelete`, delete what the read-back shows.
@@ -177,10 +192,12 @@ class Sentinel:
     def _upload(self, batch: Sequence[Due], timeout: float, *, revoked: bool) -> list[ItemResult]:
         if not batch:
             return []
-        body = upload_body(self.settings.source_system, batch, revoked=revoked)
+        return self._post(upload_body(self.settings.source_system, batch, revoked=revoked), len(batch), timeout)
+
+    def _post(self, body: bytes, count: int, timeout: float) -> list[ItemResult]:
         answer = self._client.call("POST", self._path, timeout=timeout, body=body)
-        errors = read_errors(self._client.expect(answer, 200), len(batch))
-        return [_result(errors.get(index)) for index in range(len(batch))]
+        errors = read_errors(self._client.expect(answer, 200), count)
+        return [_result(errors.get(index)) for index in range(count)]
 
 
 def _result(messages: list[str] | None) -> ItemResult:

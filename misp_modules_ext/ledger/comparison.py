@@ -1,7 +1,9 @@
 """What a view of an event changes in the evidence (DESIGN.md 2 and 4).
 
 A request adds and updates: where its version of an attribute would no longer pass a gate that the stored one passes,
-the stored one stays until our own reading settles it. Our own reading takes away what MISP no longer says:
+the stored one stays until our own reading settles it. So does, where destinations may block, what our own reading saw
+of an event whose creator may ask for that: a request neither blocks nor ends a block, and the event is read again right
+after it. Our own reading takes away what MISP no longer says:
 
 - an attribute that is deleted, absent from a complete view, or whose value changed no longer vouches;
 - one whose flag, tags or other gates changed is written down as it is now, and fails its gates from then on;
@@ -45,6 +47,8 @@ COLUMNS = (
     "document",
 )
 KEY = COLUMNS[:3]
+#: Plain numbers: a flag's own operators take ten times as long, and databases want none.
+_AS_READ = Origin.AS_READ.value
 RowValues = tuple[int, int, bytes, int, int, int, int, int, bytes]
 
 
@@ -145,6 +149,9 @@ class Comparison:
         self._numbers = numbers
         self._known = known
         self._rule_sets = tuple(plans)
+        acting = [rules.actions for rules in (*plans, *frame.elsewhere) if rules.actions.acts]
+        self._may_block: frozenset[str] = frozenset().union(*(actions.block_orgs for actions in acting))
+        self._acts = bool(acting)
         self._planned = tuple(plans.values())
         self._headers = headers
         self._frame = frame
@@ -199,6 +206,22 @@ class Comparison:
             if not same or row.timestamp != attribute.timestamp:
                 passes = [row.observable_id in ids for ids in passing]
                 self._again(row, attribute, document, planned, passes)
+            elif self._acts:
+                self._the_same(row, attribute, document)
+
+    def _the_same(self, row: Row, attribute: Attribute, document: bytes) -> None:
+        """What stands says what is said, where it matters who has said it last."""
+        if self._frame.origin is Origin.REQUEST and self._decides(row):
+            # The view alone would say Audit.
+            self.changes.odd.add(row.observable_id)
+        elif self._frame.origin is Origin.OWN_READING and not row.origins & _AS_READ:
+            self._write(row.attribute, row.observable_id, attribute, document, row.taken, row.header_id, row.origins)
+
+    def _decides(self, row: Row) -> bool:
+        """Whether an action may hang on it: our own reading saw it so, in an event whose creator may block."""
+        if not self._may_block or not row.vouches or not row.origins & _AS_READ:
+            return False
+        return self._stored_header(row)[0].creator_uuid in self._may_block
 
     def _passing(self, planned: PlannedAttribute) -> set[int]:
         """The observables for which an attribute passes the gates of one rule set."""
@@ -219,8 +242,12 @@ class Comparison:
         taken: int,
         header_id: int,
         origins: int = 0,
+        *,
+        as_read: bool = True,
     ) -> None:
-        event_id, origin = self._known.event_id, origins | self._frame.origin.value
+        event_id, origin = self._known.event_id, origins & ~_AS_READ | self._frame.origin.value
+        if as_read and self._frame.origin is Origin.OWN_READING:
+            origin |= _AS_READ
         self.changes.rows[number, key] = (
             number,
             event_id,
@@ -258,9 +285,9 @@ class Comparison:
     ) -> None:
         failing = [index for index, ok in enumerate(passes) if not ok]
         lost = [index for index in failing if self._passed(row, self._rule_sets[index])]
-        header_id = self._headers.current
+        header_id, as_read = self._headers.current, True
         if self._frame.origin is Origin.REQUEST and (
-            lost or self._shortens(row, attribute) or self._lost_elsewhere(row, attribute)
+            lost or self._shortens(row, attribute) or self._lost_elsewhere(row, attribute) or self._decides(row)
         ):
             self.changes.odd.add(row.observable_id)
             self.changes.undecided = True
@@ -272,7 +299,7 @@ class Comparison:
             if attribute.to_ids is not False:
                 return
             # In the event as it was: only the flag counts while the event is unpublished.
-            header_id = row.header_id
+            header_id, as_read = row.header_id, bool(row.origins & _AS_READ)
             lost = [
                 i for i in lost if not self._would_pass(row, self._stored_header(row), attribute, self._rule_sets[i])
             ]
@@ -280,7 +307,16 @@ class Comparison:
             self.changes.odd.add(row.observable_id)
             header_id = self._headers.unpicked()
             lost = []
-        self._write(row.attribute, row.observable_id, attribute, document, row.taken, header_id, row.origins)
+        self._write(
+            row.attribute,
+            row.observable_id,
+            attribute,
+            document,
+            row.taken,
+            header_id,
+            row.origins,
+            as_read=as_read,
+        )
         self._note_lost(row, lost)
         self._note_ended(row, attribute, passes)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, case, select, update
 
-from misp_modules_ext.ledger import brakes, bulk, farewells, schema
+from misp_modules_ext.ledger import brakes, bulk, companions, farewells, schema
 from misp_modules_ext.ledger.brakes import DAY_MS, HOUR_MS
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding, change, held, over, read
@@ -227,6 +227,7 @@ def settle_alike(connection: Connection, store: Store, lease: Lease, alike: Mapp
     columns = ["state", "sent_hash", "attempts", "reason", "message"]
     values = [(store.destination_id, n, schema.SETTLED, alike[n].digest, 0, None, None) for n in same]
     bulk.update(connection, schema.holding, ["destination_id", "observable_id"], columns, values)
+    companions.note(connection, store, same)
     return len(same)
 
 
@@ -260,6 +261,7 @@ def record(connection: Connection, store: Store, lease: Lease, answers: Sequence
         farewells.forget(connection, store, [answer.observable_id for answer in accepted])
     else:
         _record_there(connection, store, accepted, clock)
+    companions.note(connection, store, [answer.observable_id for answer in accepted])
     for answer in answers:
         if answer.accepted is None:
             _record_unknown(connection, store, answer, clock)

@@ -146,6 +146,7 @@ class _Taking:
         self._before = Stored(connection, (), base_url)
         self._digest: bytes | None = None
         self._whole = True
+        self._reread = origin is Origin.OWN_READING
         self.result = Taken({}, {}, {})
 
     def repeats(self, views: Sequence[View], known: Mapping[str, Known], stores: Sequence[Store]) -> bool:
@@ -159,7 +160,7 @@ class _Taking:
         self._digest = repeats.digest_of(view, [*rule_sets, *self._elsewhere], self._base_url)
         if not repeats.was_said(self._connection, stored.event_id, stores, self._origin, self._digest):
             return False
-        plans = {rules: make_bare_plan([event], rules, self._base_url) for rules in rule_sets}
+        plans = {rules: make_bare_plan([event], rules, self._base_url, reread=self._reread) for rules in rule_sets}
         again = repeats.settle_again(self._connection, plans, stores, self._base_url, self._clock, self._numbers)
         if again is None:
             return False
@@ -189,7 +190,9 @@ class _Taking:
         events = [view.event for view in views]
         taken = {uuid: event.taken() for uuid, event in known.items()}
         for rules in dict.fromkeys(store.rules for store in stores):
-            self.result.plans[rules] = make_plan(events, rules, self._base_url, taken, self._clock // 1000)
+            self.result.plans[rules] = make_plan(
+                events, rules, self._base_url, taken, self._clock // 1000, reread=self._reread
+            )
 
     def compare(self) -> None:
         """Find what each view changes in the evidence."""

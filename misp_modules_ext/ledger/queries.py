@@ -99,6 +99,24 @@ class Destination(NamedTuple):
     holds: int
 
 
+class Beside(NamedTuple):
+    """How the objects of context of a destination stand.
+
+    Attributes:
+        waiting: indicators whose objects are to be looked at; counted up to `MOST_WAITING`.
+        refused: threat actors and techniques that were refused.
+        message: why the first of them was, `""` for none.
+    """
+
+    waiting: int
+    refused: int
+    message: str
+
+
+#: More are not counted one by one.
+MOST_WAITING = 10_000
+
+
 class Drain(NamedTuple):
     """Someone who drains the ledger.
 
@@ -180,6 +198,17 @@ def _next(connection: Connection, destination_id: int) -> int | None:
     due = (_ROW.c.destination_id == destination_id) & (_ROW.c.state == schema.DUE)
     first: int | None = connection.execute(select(func.min(_ROW.c.due_ms)).where(due)).scalar_one()
     return first
+
+
+def beside(connection: Connection, destination_id: int) -> Beside:
+    """How the objects of context of a destination stand."""
+    noted, there = schema.companion_due.c, schema.companion.c
+    waits = select(noted.observable_id).where(noted.destination_id == destination_id).limit(MOST_WAITING)
+    waiting = connection.execute(select(func.count()).select_from(waits.subquery())).scalar_one()
+    shared = (there.destination_id == destination_id) & (there.observable_id == schema.SHARED)
+    refused = select(there.refusal).where(shared, there.refusal.is_not(None)).order_by(there.object)
+    refusals = list(connection.execute(refused).scalars())
+    return Beside(waiting, len(refusals), refusals[0] if refusals else "")
 
 
 def counts(connection: Connection, destination_id: int, *, exact: bool = False, effort: Effort | None = None) -> Counts:

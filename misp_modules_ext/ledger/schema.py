@@ -197,6 +197,32 @@ farewell = Table(
     **_TABLE,
 )
 
+#: `observable_id` of a companion that belongs to no one indicator: a threat actor, a technique.
+SHARED = 0
+
+companion = Table(
+    "companion",
+    metadata,
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("object", Uuid16, primary_key=True),
+    Column("observable_id", BigInteger, nullable=False),
+    Column("document", LongBinary, nullable=False),
+    # Why the destination refused this very document; it is not there then.
+    Column("refusal", LongText),
+    Index(None, "destination_id", "observable_id"),
+    comment="objects of context that a destination holds beside its indicators, word for word",
+    **_TABLE,
+)
+
+companion_due = Table(
+    "companion_due",
+    metadata,
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("observable_id", BigInteger, primary_key=True, autoincrement=False),
+    comment="indicators that went, changed or left, and whose objects of context are to be looked at",
+    **_TABLE,
+)
+
 #: How much was created and withdrawn, by the hour: what the daily brakes count by.
 usage = Table(
     "usage_by_hour",

@@ -42,15 +42,16 @@ DECIDING = frozenset(
         "workspace_id",
         "cloud",
         "endpoint_api",
+        "upload_path",
         "api_version",
         "source_system",
         "hard_delete",
-        "action",
         "severity",
         "generate_alert",
         "rbac_group_names",
         "selection",
         "indicator",
+        "actions",
     }
 )
 #: And with `hard_delete` where the resources are that are deleted.

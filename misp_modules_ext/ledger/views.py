@@ -21,10 +21,15 @@ AHEAD = 86_400
 
 
 class Origin(IntFlag):
-    """Who says so: a request, that anyone could have sent, or our own reading of MISP."""
+    """Who says so: a request, that anyone could have sent, or our own reading of MISP.
+
+    `AS_READ`: it stands word for word as our own reading saw it, its event's header included. What a request changes
+    about it takes that away.
+    """
 
     REQUEST = 1
     OWN_READING = 2
+    AS_READ = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +121,10 @@ def carried(view: View, known: Known, origin: Origin) -> View:
     They are tags that MISP does not give to everybody (local ones, and those that may not be exported), the hits of
     warninglists, sightings and decay. What no longer vouches is no fact any more.
 
-    - Our own reading: what MISP did not say this time. It says all tags.
+    - Our own reading: sightings and decay, where MISP did not say this time. It says all tags and hits.
     - A request: what our own reading saw, or confirmed. Before that, what a request says of sightings counts as far as
-      it adds to what was said before; it never ends anything.
+      it adds to what was said before; it never ends anything. That there was no hit stays known whoever said so: else
+      doors that ask and doors that do not would change it by turns.
     """
     if not known.rows:
         return view
@@ -152,20 +158,18 @@ def _without_verdict(attribute: Attribute) -> Attribute:
 
 def _carried(attribute: Attribute, stored: Attribute, origin: Origin, *, seen: bool) -> Attribute:
     """An attribute with the facts of what is stored of it; `seen` is what `_is_seen` says of that."""
-    sightings, decay = attribute.sightings, attribute.decay
-    if origin is Origin.REQUEST:
-        sightings = stored.sightings if seen else _added(stored.sightings, sightings)
-        decay = stored.decay
-        if not seen:
-            return replace(attribute, sightings=sightings, decay=decay)
-        tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
-        attribute = replace(attribute, tags=tags)
-        lists = _all_lists(attribute.warninglists, stored.warninglists)
-    else:
-        sightings = stored.sightings if sightings is None else sightings
-        decay = stored.decay if decay is None else decay
-        lists = attribute.warninglists if attribute.warninglists is not None else stored.warninglists
-    return replace(attribute, warninglists=lists, sightings=sightings, decay=decay)
+    if origin is Origin.OWN_READING:
+        sightings = stored.sightings if attribute.sightings is None else attribute.sightings
+        decay = stored.decay if attribute.decay is None else attribute.decay
+        return replace(attribute, sightings=sightings, decay=decay)
+    if not seen:
+        unlisted = attribute.warninglists is None and stored.warninglists == ()
+        lists = () if unlisted else attribute.warninglists
+        sightings = _added(stored.sightings, attribute.sightings)
+        return replace(attribute, warninglists=lists, sightings=sightings, decay=stored.decay)
+    tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
+    lists = _all_lists(attribute.warninglists, stored.warninglists)
+    return replace(attribute, tags=tags, warninglists=lists, sightings=stored.sightings, decay=stored.decay)
 
 
 def _added(before: Sightings | None, said: Sightings | None) -> Sightings | None:

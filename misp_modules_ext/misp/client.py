@@ -20,8 +20,8 @@ What MISP gives, and how far that is known (2.5.1 and a file of 2026 read in sou
 * Sightings (`includeSightings`: those that the key may see, an empty list when there are none) and decay scores
   (`includeDecayScore`, with the models' parameters by `includeFullModel`) are looked up attribute by attribute. The
   scores fail the whole query where sightings are shown to their reporters only (`Sightings_policy` 1) and nobody has
-  reported any, or where a model's formula cannot be loaded: then the page is asked for without them, and what the
-  ledger holds of that stays. With scores come the event's tags, marked `inherited`.
+  reported any, or where a model's formula cannot be loaded: a reading that failed is therefore repeated with less, and
+  what the ledger holds of that stays. With scores come the event's tags, marked `inherited`.
 * Deleted attributes: 2.5.1 shows them with `deleted: [0, 1]` to whoever sees the attribute; in 2026 that works for
   roles with perm_sync only, and others need `"only"` (MISP issue 10949), which finds nothing in 2.5.1. So both are
   asked; a key that is shown none still sees a complete view, which counts the others.
@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import logging
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -61,7 +60,7 @@ if TYPE_CHECKING:
 PAGE = 2000
 #: Events in one answer of the list, each of which takes some 150 bytes.
 EVENTS_PAGE = 5000
-#: What else is asked of attributes: if that fails, less, and in the end nothing.
+#: What else is asked of attributes: when a reading has failed, less, and then nothing.
 _SIGHTINGS: Mapping[str, int] = {"includeSightings": 1}
 _SCORES: Mapping[str, int] = {"includeDecayScore": 1, "includeFullModel": 1}
 _EXTRAS: tuple[Mapping[str, int], ...] = ({**_SIGHTINGS, **_SCORES}, _SIGHTINGS, {})
@@ -71,8 +70,6 @@ EVENT_FILTERS = frozenset(
     {"attribute", "eventinfo", "org", "tags", "threatlevel", "distribution", "analysis", "sharinggroup", "date_from"}
     | {"date_to", "eventid"}
 )
-
-log = logging.getLogger("misp_modules_ext")
 
 _CHUNK = 64 * 1024
 #: What PyMISP is told instead of the key.
@@ -98,15 +95,18 @@ class MispClient:
         self._page = page
         self._adapter = _Adapter(settings, settings.key, timeout)
         self._pymisp: PyMISP | None = None
-        self._extras = _EXTRAS
+        self._extras = _EXTRAS[0]
+        #: Whether the last reading failed at what it asked of attributes: less may be answered.
+        self._asked_too_much = False
 
-    def read_event(self, uuid: str) -> Event:
+    def read_event(self, uuid: str, *, failed: int = 0) -> Event:
         """Read everything of one event that the key may see, soft-deleted attributes included.
 
         Its `complete` says that all attributes MISP counts were seen, and that the event stood still meanwhile.
 
         Args:
             uuid: the event's.
+            failed: how often this has failed before. Every second and third time less is asked of attributes.
 
         Raises:
             UsageError: that is no UUID.
@@ -117,7 +117,7 @@ class MispClient:
         wanted = uuid_or_none(uuid)
         if wanted is None:
             raise UsageError(f"{uuid[:60]!r} is no UUID of an event.{TO_DO}copy it from the event's page in MISP.")
-        self._extras = _EXTRAS
+        self._extras, self._asked_too_much = _EXTRAS[failed % len(_EXTRAS)], False
         seen = Pages(self._header(wanted))
         self._read_objects(wanted, seen)
         self._read_attributes(wanted, seen, [0, 1])
@@ -163,6 +163,18 @@ class MispClient:
             raise self._no_misp()
         return answer
 
+    def read_event_at_once(self, uuid: str) -> Event:
+        """As `read_event`, for those who do not come back: where less may be answered, less is asked at once."""
+        for failed in range(len(_EXTRAS)):
+            try:
+                return self.read_event(uuid, failed=failed)
+            except (EventNotFound, MispRefused):
+                raise
+            except MispError:
+                if not self._asked_too_much:
+                    raise
+        raise self._no_misp()
+
     def _header(self, uuid: str) -> Raw:
         query: dict[str, Any] = {"eventid": uuid, "metadata": True, "includeAllTags": 1, "excludeGalaxy": 1}
         try:
@@ -198,7 +210,7 @@ class MispClient:
                 if shown is None:
                     raise self._no_misp()
                 seen.learn_tags(unknown, shown)
-            new = seen.add_attributes(rows, deleted_only=only, scored="includeDecayScore" in self._extras[0])
+            new = seen.add_attributes(rows, deleted_only=only, scored="includeDecayScore" in self._extras)
             # Without `new`, a server that ignores `page` would give its first one for ever.
             return bool(new) and (len(rows) >= self._page or not (only or seen.all_seen))
 
@@ -221,17 +233,11 @@ class MispClient:
             number += 1
 
     def _attribute_rows(self, query: Mapping[str, Any]) -> list[object] | None:
-        """A page of attributes with as much of sightings and decay scores as this MISP can give."""
-        while True:
-            try:
-                return self._rows("attributes", {**query, **self._extras[0]})
-            except MispRefused:
-                raise
-            except MispError as error:
-                if len(self._extras) == 1:
-                    raise
-                log.info("MISP gives no page of attributes with %s: %s", ", ".join(self._extras[0]), error)
-                self._extras = self._extras[1:]
+        """A page of attributes, with sightings and decay scores as far as they are asked for."""
+        self._asked_too_much = bool(self._extras)
+        rows = self._rows("attributes", {**query, **self._extras})
+        self._asked_too_much = False
+        return rows
 
     def _rows(self, controller: str, query: Mapping[str, Any]) -> list[object] | None:
         answer = self._ask(lambda misp: misp.search(controller, **query))

@@ -166,6 +166,9 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
     sharing, sharing_problem = _sharing(source)
     timestamp, last_seen = seconds(source.get("timestamp")) or 0, seconds(source.get("last_seen"))
     sightings = read_sightings(source, place.sightings)
+    decay = None
+    if "decay_score" in source:
+        decay = read_decay(source, timestamp, decays_from(timestamp, last_seen, sightings))
     # Types, categories and comments are the same again and again: one text for all of them is a fifth of the memory.
     return Attribute(
         uuid=identity(source.get("uuid"), place.event_uuid, kind, value),
@@ -182,7 +185,7 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
         tags=tags,
         warninglists=_warninglists(source),
         sightings=sightings,
-        decay=read_decay(source, timestamp, decays_from(timestamp, last_seen, sightings)),
+        decay=decay,
         object=context,
         problem=_problem(raw, source) or tag_problem or sharing_problem or problem,
         relation=intern(text(source.get("object_relation"))) if context else "",
@@ -192,6 +195,9 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
 def _problem(raw: object, source: Raw) -> str:
     if not isinstance(raw, dict):
         return f"An attribute should be an object, this is {shape(raw)}."
+    if "proposal_to_delete" in source:
+        # What MISP's triggers on proposals bring in place of an attribute (model ShadowAttribute); no attribute has it.
+        return "It is a proposal, which nobody has accepted yet."
     if not isinstance(source.get("type"), str) or not source["type"].strip():
         return "The attribute has no type."
     if isinstance(source.get("value"), (dict, list)):

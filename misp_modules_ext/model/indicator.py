@@ -92,12 +92,23 @@ class Severity(IntEnum):
 
 
 class Action(str, Enum):
-    """What Defender does on a match. Only Audit is used so far: it alerts and blocks nothing."""
+    """What Defender does on a match, in its own words; `Alert` and `AlertAndBlock`, which it had before, are not sent.
 
-    AUDIT = "Audit"
+    Source: Defender for Endpoint API, "Indicator resource type".
+    """
+
+    AUDIT = "Audit"  # alerts, and nothing else
+    ALLOWED = "Allowed"
+    WARN = "Warn"
+    BLOCK = "Block"
+    BLOCK_AND_REMEDIATE = "BlockAndRemediate"
 
     def __str__(self) -> str:
         return self.value
+
+
+#: Those that keep people from something, the mildest first.
+BLOCKING = (Action.WARN, Action.BLOCK, Action.BLOCK_AND_REMEDIATE)
 
 
 class Observable(NamedTuple):
@@ -162,7 +173,7 @@ class Evidence(NamedTuple):
         labels: names of exportable, non-local tags, plus configured ones; sorted.
         valid_from: seconds since 1970 UTC.
         valid_until: seconds since 1970 UTC.
-        action: what it asks Defender to do on a match.
+        action: what it asks Defender to do on a match; `None` when it has no say in that.
         context: what its tags say about the threat.
     """
 
@@ -178,7 +189,7 @@ class Evidence(NamedTuple):
     facts: tuple[str, ...]
     valid_from: int
     valid_until: int
-    action: Action = Action.AUDIT
+    action: Action | None = Action.AUDIT
     context: Context = NO_CONTEXT
 
 
@@ -263,3 +274,7 @@ class Due(NamedTuple):
     remote_id: str = ""
     #: An earlier request for it may have arrived although no answer came.
     unanswered: bool = False
+    #: What is there may have another action, or be for other device groups.
+    rewritten: bool = False
+    #: Ids of entries of ours for the same value that must be gone when this one is there.
+    others: tuple[str, ...] = ()

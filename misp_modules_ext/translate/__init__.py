@@ -28,6 +28,7 @@ from __future__ import annotations
 __all__ = [
     "NO_DATE",
     "PARSERS",
+    "PLAIN",
     "EventContext",
     "Marks",
     "Merged",
@@ -36,6 +37,7 @@ __all__ = [
     "ends",
     "event_link",
     "evidence",
+    "is_public_suffix",
     "leader",
     "merge",
     "observe",
@@ -54,4 +56,5 @@ from misp_modules_ext.translate.markings import Marks
 from misp_modules_ext.translate.merging import Merged, leader, merge
 from misp_modules_ext.translate.observation import Observation, observe
 from misp_modules_ext.translate.special_use import special
-from misp_modules_ext.translate.types import PARSERS
+from misp_modules_ext.translate.suffixes import is_public_suffix
+from misp_modules_ext.translate.types import PARSERS, PLAIN

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from misp_modules_ext.errors import WarninglistError
 from misp_modules_ext.model.misp import Attribute, Event
-from misp_modules_ext.translate import observe
+from misp_modules_ext.translate import PLAIN, observe
 from misp_modules_ext.warninglists.index import Index, Question
 
 #: What to say when there is no index.
@@ -88,7 +88,7 @@ def parts(attribute: Attribute) -> tuple[str, ...]:
     """What of an attribute's value is looked for in the lists."""
     value, type_ = attribute.value, attribute.type
     composite = "|" in type_ or type_ == "malware-sample"
-    if not composite and _AS_IT_IS(value):
+    if type_ in PLAIN and _AS_IT_IS(value):
         return (value,)
     if attribute.problem:
         return ()

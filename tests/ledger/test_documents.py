@@ -79,8 +79,8 @@ def test_no_number_that_a_source_may_write_is_too_large_to_keep(number: float | 
 def test_any_attribute_comes_back(given_attribute: Attribute) -> None:
     """Every field; a field that the document forgot would fail here."""
     again = read_attribute(given_attribute.uuid, given_attribute.timestamp, write_attribute(given_attribute))
-    # That there is none of these, and that nobody was asked, are the same to every end; not so for warninglists, since
-    # nothing blocks without a verdict.
+    # That there is none of these, and that nobody was asked, are the same to every end. Not so no hit of a warninglist:
+    # what nobody has looked for does not block.
     assert again == replace(
         given_attribute,
         sightings=None if given_attribute.sightings == NO_SIGHTINGS else given_attribute.sightings,

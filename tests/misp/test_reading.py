@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from misp_modules_ext.errors import EventNotFound, MispError, MispRefused
+from misp_modules_ext.cli.sources import read_misp
+from misp_modules_ext.config.settings import Settings
+from misp_modules_ext.errors import EventNotFound, MispError
 from misp_modules_ext.misp.requests import read_action, read_export
 from misp_modules_ext.model.misp import NO_DECAY, NO_SIGHTINGS, Attribute, Decay, Event, Sharing, Sightings, Tag
 from tests.support import misp_views as views
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import Org, User, World
 
-from .conftest import Clock, Connect
+from .conftest import Clock, Connect, settings
 
 
 def _by_value(event: Event) -> dict[str, Attribute]:
@@ -239,36 +242,39 @@ def test_a_misp_that_knows_neither_is_read_all_the_same(connect: Connect, event:
 
 
 @pytest.mark.parametrize(
-    ("asking", "said"),
-    [(("includeDecayScore",), (NO_SIGHTINGS, None)), (("includeDecayScore", "includeSightings"), (None, None))],
+    ("failed", "said"), [(1, (NO_SIGHTINGS, None)), (2, (None, None)), (3, (NO_SIGHTINGS, NO_DECAY))]
 )
-@pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=404), Fault(drop=True)], ids=["500", "404", "drop"])
-def test_where_scores_or_sightings_fail_the_event_is_read_without(
-    connect: Connect,
-    server: MispServer,
-    event: str,
-    world: World,
-    fault: Fault,
-    asking: tuple[str, ...],
-    said: tuple[Any, Any],
+def test_a_reading_that_failed_asks_for_less(
+    connect: Connect, server: MispServer, event: str, failed: int, said: tuple[Any, Any]
 ) -> None:
     """In 2.5.1 a score fails where sightings are for reporters only, or where a formula is missing."""
-    world.add_model("NIDS", "domain")
-    server.faults = [replace(fault, path="attributes/restSearch", asking=key) for key in asking]
-    client = connect(page=3)
-    read = client.read_event(event)
+    read = connect(page=3).read_event(event, failed=failed)
     assert (read.complete, len(read.attributes)) == (True, 8)
     assert {(a.sightings, a.decay) for a in read.attributes} == {said}
-    # The next event is asked for in full.
-    assert _by_value(client.read_event(event))["c2.evil.example"].decay is not None
 
 
-def test_a_misp_that_is_away_is_no_misp_without_scores(connect: Connect, server: MispServer, event: str) -> None:
-    """Without what else is asked for it does not answer either, and the reading fails."""
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=404), Fault(drop=True)], ids=["500", "404", "drop"])
+def test_scores_that_fail_are_told_from_a_misp_that_is_away(
+    connect: Connect, server: MispServer, event: str, fault: Fault
+) -> None:
+    """Less is asked at once where that may help, and only there."""
+    client = connect()
+    server.faults = [replace(fault, path="attributes/restSearch", asking="includeDecayScore")]
+    assert client.read_event_at_once(event).complete
+    assert server.faults == []
+    for path, failures in (("events/restSearch", 1), ("attributes/restSearch", 3)):
+        server.faults = [replace(fault, path=path) for _ in range(failures)]
+        with pytest.raises(MispError):
+            client.read_event_at_once(event)
+        assert server.faults == []
+
+
+def test_a_persons_push_reads_without_scores_where_they_fail(server: MispServer, event: str, tmp_path: Path) -> None:
+    """At once, and no more often than there is less to ask for."""
+    config = Settings(path=tmp_path, misp=settings(server.url))
+    server.faults = [Fault(path="attributes/restSearch", status=500, asking="includeDecayScore")]
+    found = read_misp(config, [event])
+    assert ([e.complete for e in found.events], found.unread, found.codes) == ([True], [], set())
     server.faults = [Fault(path="attributes/restSearch", status=500)] * 3
-    with pytest.raises(MispError):
-        connect().read_event(event)
-    server.faults = [Fault(path="attributes/restSearch", status=403)]
-    with pytest.raises(MispRefused):
-        connect().read_event(event)
+    assert read_misp(config, [event]).codes == {5}
     assert server.faults == []

@@ -147,6 +147,19 @@ def test_the_effect_of_a_changed_rule(ledger: Ledger, capsys: pytest.CaptureFixt
     }
 
 
+def test_objects_of_context_that_wait_or_were_refused(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    """Told with Sentinel's words; where none are, nothing is said."""
+    beside = queries.Beside(3, 1, "name is too long")
+    show(_status(ledger, At(PLACE, _counts(), beside=beside)), as_json=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "the objects of context of 3 indicators are to be looked at" in shown
+    assert "1 object of context refused; the first: name is too long" in shown
+    told = document(_status(ledger, At(PLACE, _counts(), beside=beside)))["destinations"][0]
+    assert told["objectsOfContext"] == {"waiting": 3, "refused": 1, "message": "name is too long"}
+    show(_status(ledger, At(PLACE, _counts(), beside=queries.Beside(0, 0, ""))), as_json=False)
+    assert "of context" not in capsys.readouterr().out
+
+
 def test_destinations_that_are_new_or_gone(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
     """One that was never sent to, one that the configuration no longer has."""
     new, gone = At(Place(None, destination()), _counts()), At(Place(KNOWN, None), _counts())

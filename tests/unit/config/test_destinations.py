@@ -225,6 +225,13 @@ def test_defenders_keys_at_sentinel(tmp_path: Path, key: Key) -> None:
         "generateAlert": "yes",
         "rbacGroupNames": "Servers",
         "maxIndicators": "9000",
+        "blockTags": "block",
+        "blockAndRemediateTags": "remediate",
+        "warnTags": "warn",
+        "auditTags": "audit",
+        "allowTags": "allow",
+        "blockOrgs": TENANT,
+        "neverBlock": "example.org",
     }
     (warning,) = read(tmp_path, section("microsoft", SENTINEL, **{name: values[name]})).warnings
     assert warning == f"[microsoft] {name}: has no effect at Sentinel; it is ignored."
@@ -440,3 +447,12 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
         only.cloud = "gcc"  # type: ignore[misc]
     assert isinstance(hash(only), int)
     assert DestinationSettings.model_config.get("extra") == "forbid"
+
+
+def test_objects_of_context_are_for_sentinel(tmp_path: Path) -> None:
+    """In any case; elsewhere the key is ignored, and said to be."""
+    assert not destination(tmp_path, section("microsoft", SENTINEL)).sends_objects
+    assert destination(tmp_path, section("microsoft", SENTINEL, context="Objects")).sends_objects
+    settings = read(tmp_path, section("microsoft", DEFENDER, context="objects"))
+    assert settings.warnings == ("[microsoft] context: has no effect at Defender; it is ignored.",)
+    assert not settings.destinations[0].sends_objects

@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from misp_modules_ext.config import (
+    ActionRules,
     DestinationSettings,
     IndicatorRules,
     LedgerSettings,
@@ -18,6 +19,7 @@ from misp_modules_ext.config import (
     load,
     reference,
 )
+from misp_modules_ext.config.action_keys import ACTIONS
 from misp_modules_ext.config.notyet import NOT_YET
 from misp_modules_ext.config.schema import KEYS, Key, Part
 from misp_modules_ext.config.settings import Auth, Frozen
@@ -77,7 +79,8 @@ def test_every_key_that_waits_is_in_the_tables(name: str) -> None:
 )
 def test_defaults_are_those_of_the_settings(part: Part, key: Key) -> None:
     """Read as if it stood in the file, the documented default is the field's default."""
-    field = CLASSES[part].model_fields[key.field]
+    settings = ActionRules if key in ACTIONS else CLASSES[part]
+    field = settings.model_fields[key.field]
     # The version of the API is filled in for Sentinel only.
     expected = "2024-02-01-preview" if key.field == "api_version" else field.get_default()
     assert key.parse(key.default) == expected
@@ -85,11 +88,13 @@ def test_defaults_are_those_of_the_settings(part: Part, key: Key) -> None:
 
 def test_every_field_has_its_key() -> None:
     """Nothing in the settings stays out of the file's reach but what follows from the rest or waits."""
-    derived = {"name", "references", "selection", "indicator"}
+    derived = {"name", "references", "selection", "indicator", "actions"}
     for part, settings in CLASSES.items():
         # A selection knows the tags of each MISP from that MISP's section.
         known = derived | {"sync_tags"} if part is Part.SELECTION else derived
-        assert {key.field for key in KEYS[part] if key.field} == set(settings.model_fields) - known
+        own = {key.field for key in KEYS[part] if key.field and key not in ACTIONS}
+        assert own == set(settings.model_fields) - known
+    assert {key.field for key in ACTIONS} == set(ActionRules.model_fields) - {"graph"}
     assert {key.field for key in KEYS[Part.QUEUE]} <= set(Settings.model_fields)
 
 
@@ -108,6 +113,7 @@ def test_the_example_works_once_it_is_filled(tmp_path: Path) -> None:
     (only,) = settings.destinations
     assert only.selection == Selection()
     assert only.indicator == IndicatorRules()
+    assert only.actions == ActionRules()
 
 
 def test_the_example_works_with_every_key_in_force(tmp_path: Path) -> None:
@@ -133,6 +139,8 @@ def test_the_example_works_with_every_key_in_force(tmp_path: Path) -> None:
     assert sentinel.workspace_name
     assert sentinel.hard_delete is DestinationSettings.model_fields["hard_delete"].default
     assert settings.queue_url is not None
+    assert defender.actions.block_tags == {"microsoft:block"}
+    assert "export" not in defender.doors
 
 
 @pytest.mark.parametrize("key", [key for _, key in ROWS], ids=lambda key: key.name)

@@ -334,6 +334,12 @@ def test_proposals_are_no_attributes() -> None:
         assert [attribute.value for attribute in event.attributes] == [_PLAIN["value"], "b.example"]
 
 
+def test_a_proposal_in_the_place_of_an_attribute_stays_behind() -> None:
+    """A trigger on proposals may bring one there; it is accounted for."""
+    (attribute,) = parse_event({"info": "x", "Attribute": [{**_PLAIN, "proposal_to_delete": False}]}).attributes
+    assert attribute.problem == "It is a proposal, which nobody has accepted yet."
+
+
 _PLAIN = {"type": "domain", "value": "evil.example", "to_ids": True}
 
 

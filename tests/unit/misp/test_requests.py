@@ -120,3 +120,22 @@ def test_anything_else_is_refused_with_a_sentence(read: Any, body: bytes) -> Non
     """A body that MISP would not send is a clear error."""
     with pytest.raises(UsageError, match=r"MISP|event"):
         read(body)
+
+
+@pytest.mark.parametrize(("read", "name"), [(read_export, "export_event"), (read_action, "action_event_publish_plain")])
+def test_proposals_come_through_no_door(read: Any, name: str) -> None:
+    """Beside the attributes, in them, in objects: what nobody has accepted is not there."""
+    plain = recording(name)
+    read_before = read(_body(plain)).events[0].attributes
+
+    def propose(part: Any) -> Any:
+        if isinstance(part, list):
+            return [propose(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        proposed = {key: propose(value) for key, value in part.items()}
+        if "Attribute" in part or "value" in part:
+            proposed["ShadowAttribute"] = [{"type": "domain", "value": "proposed.example", "to_ids": True}]
+        return proposed
+
+    assert read(_body(propose(plain))).events[0].attributes == read_before
