@@ -34,7 +34,7 @@ def test_each_key_that_waits(tmp_path: Path, part: Part | str, key: str, feature
     assert found == f"[{name}] {key}: not yet: this version has no {feature}. Remove the line."
 
 
-@pytest.mark.parametrize(("key", "value"), [("auth", "secret"), ("context", "labels"), ("action", "Audit")])
+@pytest.mark.parametrize(("key", "value"), [("auth", "secret"), ("action", "Audit")])
 def test_the_values_that_are_there(tmp_path: Path, key: str, value: str) -> None:
     """The default may be written down."""
     assert read(tmp_path, section("microsoft", DEFENDER, **{key: value})).warnings == ()
