@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from misp_modules_ext.config.settings import ActionRules, Api, Auth, DestinationSettings, IndicatorRules, Selection
+from misp_modules_ext.config.settings import (
+    ActionRules,
+    Api,
+    Auth,
+    ContextAs,
+    DestinationSettings,
+    IndicatorRules,
+    Selection,
+)
 from misp_modules_ext.ledger.stores import DECIDING, RESOURCES, configuration_of
 from misp_modules_ext.model.indicator import Severity
 from misp_modules_ext.model.misp import Tlp
@@ -44,6 +52,7 @@ OUT = {
     "name": "microsoft soc",
     "app_id": "99999999-2222-4222-8222-222222222222",
     "app_secret": SecretStr("another"),
+    "context": ContextAs.OBJECTS,
     "auth": Auth.CERTIFICATE,
     "certificate": Path("/elsewhere/application.pem"),
     "certificate_password": SecretStr("another"),

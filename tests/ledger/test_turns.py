@@ -37,7 +37,8 @@ def test_an_event_that_was_pushed_again_meanwhile_is_not_missing(
     house.take(event(attribute()))
     house.ledger.write(lambda c: reading.read_soon(c, EVENT))
 
-    def read_event(_: MispClient, uuid: str) -> None:
+    def read_event(_: MispClient, uuid: str, *, failed: int) -> None:
+        assert failed == 0
         if asked_again:
             house.ledger.write(lambda c: reading.read_soon(c, uuid))
         raise EventNotFound("not there")
