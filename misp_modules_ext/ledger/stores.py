@@ -45,6 +45,7 @@ DECIDING = frozenset(
         "api_version",
         "source_system",
         "hard_delete",
+        "context",
         "action",
         "severity",
         "generate_alert",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from misp_modules_ext.config.settings import Api, DestinationSettings, IndicatorRules, Selection
+from misp_modules_ext.config.settings import Api, ContextAs, DestinationSettings, IndicatorRules, Selection
 from misp_modules_ext.ledger.stores import DECIDING, RESOURCES, configuration_of
 from misp_modules_ext.model.indicator import Action, Severity
 from misp_modules_ext.model.misp import Tlp
@@ -24,6 +24,7 @@ IN = {
     "api_version": "2030-01-01",
     "source_system": "SOC",
     "hard_delete": True,
+    "context": ContextAs.OBJECTS,
     "action": Action.AUDIT,  # there is no other one yet
     "severity": Severity.HIGH,
     "generate_alert": False,

@@ -443,8 +443,8 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
 
 def test_objects_of_context_are_for_sentinel(tmp_path: Path) -> None:
     """In any case; elsewhere the key is ignored, and said to be."""
-    assert not destination(read(tmp_path, section("microsoft", SENTINEL))).sends_objects
-    assert destination(read(tmp_path, section("microsoft", SENTINEL, context="Objects"))).sends_objects
+    assert not destination(tmp_path, section("microsoft", SENTINEL)).sends_objects
+    assert destination(tmp_path, section("microsoft", SENTINEL, context="Objects")).sends_objects
     settings = read(tmp_path, section("microsoft", DEFENDER, context="objects"))
     assert settings.warnings == ("[microsoft] context: has no effect at Defender; it is ignored.",)
-    assert not destination(settings).sends_objects
+    assert not settings.destinations[0].sends_objects
