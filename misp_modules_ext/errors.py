@@ -9,6 +9,7 @@ One class for each thing a caller does differently::
      │   ├─ EventNotFound          deleted, or not for our key's eyes: MISP answers both alike
      │   └─ MispRefused            the key is wrong, or may not do that
      ├─ LedgerError            nothing can be kept          (exit code 2)
+     ├─ WarninglistError       the index cannot be used     (exit code 2)
      └─ DestinationError       Microsoft did not take it
          ├─ CredentialsRefused     Entra gave no token              (exit code 4)
          ├─ PermissionRefused      401 or 403 after a good token    (exit code 4)
@@ -40,6 +41,7 @@ __all__ = [
     "Throttled",
     "Unavailable",
     "UsageError",
+    "WarninglistError",
 ]
 
 from collections.abc import Sequence
@@ -105,6 +107,10 @@ class MispRefused(MispError):
 
 class LedgerError(MispMicrosoftError):
     """The ledger cannot be opened, read or written; nothing was kept."""
+
+
+class WarninglistError(MispMicrosoftError):
+    """The index of warninglists is missing, or cannot be read or built. Without it values are not looked up."""
 
 
 class DestinationError(MispMicrosoftError):

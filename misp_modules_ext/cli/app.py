@@ -23,6 +23,8 @@ from misp_modules_ext.cli import (
     serve,
     show,
     status,
+    sync,
+    warninglists,
     withdraw,
     worker,
 )
@@ -36,6 +38,7 @@ from misp_modules_ext.errors import (
     MispRefused,
     PermissionRefused,
     UsageError,
+    WarninglistError,
 )
 
 app = typer.Typer(
@@ -47,6 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("push")(push.push)
+app.command("sync")(sync.sync_command)
 app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("show")(show.show)
@@ -59,6 +63,7 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("emulator")(emulator.emulator)
 app.command("demo")(demo.demo)
+app.command("warninglists")(warninglists.warninglists)
 app.command("modules-path")(modules.modules_path)
 app.command("install-modules")(modules.install_modules)
 
@@ -68,6 +73,7 @@ _EXIT_CODES: tuple[tuple[type[MispMicrosoftError], int], ...] = (
     (CredentialsRefused, 4),
     (PermissionRefused, 4),
     (LedgerError, 2),
+    (WarninglistError, 2),
     (MispRefused, 4),
     (MispError, 5),
     (DestinationError, 3),

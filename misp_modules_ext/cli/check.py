@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import typer
@@ -12,15 +13,21 @@ from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOpt
 from misp_modules_ext.cli.output import standard_output
 from misp_modules_ext.cli.tables import line
 from misp_modules_ext.config import Settings, load
+from misp_modules_ext.config.findings import closest
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.delivery.submit import choose
 from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.interface import Finding
-from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispRefused
+from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispRefused, WarninglistError
 from misp_modules_ext.ledger import Ledger, open_ledger, queries
 from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.model.indicator import Action
 from misp_modules_ext.report import first_code
+from misp_modules_ext.report.text import plural
+from misp_modules_ext.warninglists.asking import REMEDY, opened
+from misp_modules_ext.warninglists.index import Facts
+from misp_modules_ext.warninglists.package import INSTALL, installed
 
 #: No event has this UUID: that MISP says so shows that it answers our key.
 _NO_EVENT = "00000000-0000-4000-8000-000000000000"
@@ -54,7 +61,7 @@ def check(config: ConfigOption = None, destination: DestinationOption = None, as
     chosen = choose(settings, tuple(destination or ()))
     findings = {d.name: create(d).check() for d in chosen}
     hosts = sorted({host for d in chosen for host in create(d).hosts()})
-    ours = [*_ledger(settings, chosen), _misp(settings)]
+    ours = [*_ledger(settings, chosen), _misp(settings), *_warninglists(settings, chosen), *_acting(chosen)]
     with standard_output():
         if as_json:
             print_json(_document(settings, chosen, findings, ours, hosts))
@@ -115,6 +122,58 @@ def _misp(settings: Settings) -> Checked:
     except MispError as error:
         return Checked("MISP", False, str(error), _UNREAD, 5)
     return Checked("MISP", False, f"{misp.url} shows an event that nobody has: it is no MISP.", _UNREAD, 5)
+
+
+def _warninglists(settings: Settings, chosen: tuple[DestinationSettings, ...]) -> list[Checked]:
+    """Whether values are looked up in the lists of today, and whether the configuration spells their names right."""
+    path = settings.warninglist_index
+    if not path.exists():
+        return [Checked("warninglists", True, f"there is no index of them at {path}.", _NO_INDEX)]
+    try:
+        facts = opened(path).facts
+    except WarninglistError as error:
+        return [Checked("warninglists", False, str(error), REMEDY, 2)]
+    told = f"{plural(len(facts.lists), 'list')} of PyMISPWarningLists {facts.version}, {path}."
+    package = installed()
+    stale = package is not None and package.digest() != facts.digest
+    answer = f"{told} The package has changed since." if stale else told
+    index = Checked("warninglists", True, answer, _STALE if stale else "")
+    return [index, *(_unknown(name, facts) for name in _named(chosen) if name not in facts.lists)]
+
+
+def _named(chosen: tuple[DestinationSettings, ...]) -> list[str]:
+    return sorted(frozenset[str]().union(*(d.selection.warninglists for d in chosen)))
+
+
+def _unknown(name: str, facts: Facts) -> Checked:
+    near = closest(name, facts.lists)
+    meant = f"Is {near!r} meant?" if near else "`misp-microsoft warninglists --check VALUE` names lists."
+    return Checked("warninglists", True, f"the index has no list called {name!r}.", f"{meant} Only MISP may know it.")
+
+
+_NO_INDEX = (
+    f"Run `{INSTALL}` and then `misp-microsoft warninglists`. Until then `warninglists` holds back only what MISP "
+    "itself reports."
+)
+_STALE = "Run `misp-microsoft warninglists`."
+
+
+def _acting(chosen: tuple[DestinationSettings, ...]) -> Iterator[Checked]:
+    """Which destinations may do more than alert, so that nobody switches that on unnoticed."""
+    for destination in chosen:
+        rules = destination.actions
+        if rules.acts:
+            by_tags = {
+                Action.WARN: rules.warn_tags,
+                Action.BLOCK: rules.block_tags,
+                Action.BLOCK_AND_REMEDIATE: rules.block_and_remediate_tags,
+                Action.ALLOWED: rules.allow_tags,
+            }
+            asked = [f"{action} by {plural(len(tags), 'tag')}" for action, tags in by_tags.items() if tags]
+            told = ", ".join([f"{rules.action} without a tag", *asked])
+            trusted = f"for events of {plural(len(rules.block_orgs), 'organisation')}"
+            never = f"in neverBlock {len(rules.never_block)}"
+            yield Checked("actions", True, f"[{destination.name}] may do more than alert: {told}; {trusted}; {never}.")
 
 
 _UNREAD = "Until then events are not read, and nothing is withdrawn."

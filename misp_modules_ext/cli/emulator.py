@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from misp_modules_ext.cli.common import console
-from misp_modules_ext.emulator import Emulator, StateError, serve
+from misp_modules_ext.emulator import App, Credential, Emulator, StateError, read_credential, serve
 from misp_modules_ext.errors import UsageError
 
 
@@ -22,12 +22,23 @@ def emulator(
     ] = True,
     app: Annotated[
         list[str] | None,
-        typer.Option("--app", metavar="TENANT:APP:SECRET", help="Accept only these applications; may be repeated."),
+        typer.Option(
+            "--app",
+            metavar="TENANT:APP:SECRET",
+            help="Accept only these applications; may be repeated. In place of the secret, @FILE is a PEM file with "
+            "the application's certificate, or with the public key of an issuer of federated tokens.",
+        ),
+    ] = None,
+    identity_port: Annotated[
+        int | None,
+        typer.Option(
+            "--identity-port", help="Also be the identity endpoint of an Azure machine, at this port over plain HTTP."
+        ),
     ] = None,
 ) -> None:
     """Run the local emulator of Microsoft's endpoints until interrupted."""
     try:
-        serve(port, state, rates, [_application(entry) for entry in app or ()], _announce)
+        serve(port, state, rates, [_application(entry) for entry in app or ()], _announce, identity_port)
     except StateError as error:
         raise UsageError(f"The emulator cannot start: {error}.") from error
     except OSError as error:
@@ -36,11 +47,23 @@ def emulator(
         ) from error
 
 
-def _application(entry: str) -> tuple[str, str, str]:
+def _application(entry: str) -> App:
     parts = entry.split(":", 2)
     if len(parts) != 3 or not all(parts):
-        raise UsageError("--app takes TENANT:APP:SECRET.")
-    return parts[0], parts[1], parts[2]
+        raise UsageError("--app takes TENANT:APP:SECRET or TENANT:APP:@FILE.")
+    tenant, app, credential = parts
+    return tenant, app, _credential(credential[1:]) if credential.startswith("@") else credential
+
+
+def _credential(name: str) -> Credential:
+    try:
+        return read_credential(Path(name).read_bytes())
+    except OSError as error:
+        raise UsageError(f"--app: {name} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(
+            f"--app: {name} is no PEM file with a certificate or with a public key (RSA). Name such a file after the @."
+        ) from error
 
 
 def _announce(running: Emulator) -> None:
@@ -49,3 +72,6 @@ def _announce(running: Emulator) -> None:
     out.print("In rh-isac.conf:", soft_wrap=True)
     for line in (f"endpoint.login = {running.url}", f"endpoint.api = {running.url}", f"ca = {running.ca.resolve()}"):
         out.print("  " + line, soft_wrap=True)
+    if running.identity_url:
+        out.print("In the environment, for auth = managed-identity:", soft_wrap=True)
+        out.print(f"  AZURE_POD_IDENTITY_AUTHORITY_HOST={running.identity_url}", soft_wrap=True)

@@ -15,7 +15,8 @@ from misp_modules_ext.config.settings import IndicatorRules
 from misp_modules_ext.ledger import Ledger, Origin, schema
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.holds import Hold
-from misp_modules_ext.ledger.story import Closed, Said, Story, closed
+from misp_modules_ext.ledger.story import Closed, Said, Story, action_refused, closed
+from misp_modules_ext.model.indicator import Action
 from misp_modules_ext.report.as_json import explanation
 from misp_modules_ext.report.text import iso, plural, shorten, visible
 from misp_modules_ext.translate import EventContext
@@ -151,11 +152,25 @@ def _rules(told: Told, place: Place) -> Iterator[str]:
         if refused is not None:
             yield f"  today's rules: {refused[0].code}: {refused[1]}"
         else:
-            yield f"  today's rules: it goes, {indicator.tlp.tag}, valid until {iso(indicator.valid_until)}"
+            action = f", action {indicator.action}" if store.rules.actions.acts else ""
+            yield f"  today's rules: it goes, {indicator.tlp.tag}, valid until {iso(indicator.valid_until)}{action}"
+            for uuid, refusal in _actions_refused(told, place):
+                yield f"  today's rules: not {refusal[0]} by attribute {uuid}: {refusal[1]}"
         return
     for uuid, why in _why_not(told, place):
         code = f"{why.reason.code}: " if why.reason is not None else ""
         yield f"  today's rules: not by attribute {uuid}: {code}{_sentence(why)}"
+
+
+def _actions_refused(told: Told, place: Place) -> Iterator[tuple[str, tuple[Action, str]]]:
+    """Which attributes ask for an action that they do not get, and why, where more than an alert is possible."""
+    store = place.store
+    if store is None or not store.rules.actions.acts:
+        return
+    for said in told.story.said:
+        refusal = action_refused(said.witness, store, told.base_url) if said.witness.vouches else None
+        if refusal is not None:
+            yield said.witness.attribute.uuid, refusal
 
 
 def _why_not(told: Told, place: Place) -> Iterator[tuple[str, Closed]]:
@@ -237,6 +252,11 @@ def _verdict(told: Told, place: Place) -> dict[str, Any] | None:
         "tlp": merged.indicator.tlp.tag if merged is not None else None,
         "validUntil": iso(merged.indicator.valid_until) if merged is not None else None,
         "refused": {"reason": refused[0].code, "message": refused[1]} if refused is not None else None,
+        "action": merged.indicator.action.value if merged is not None else None,
+        "actionsRefused": [
+            {"attribute": uuid, "action": refusal[0].value, "message": refusal[1]}
+            for uuid, refusal in _actions_refused(told, place)
+        ],
         "closed": []
         if merged is not None
         else [

@@ -76,7 +76,7 @@ def read_misp(settings: Settings, uuids: Sequence[str]) -> Found:
     found = Found()
     for uuid in dict.fromkeys(uuid.lower() for uuid in uuids):
         try:
-            found.events.append(client.read_event(uuid))
+            found.events.append(client.read_event_at_once(uuid))
         except EventNotFound as error:
             found.missing.append(uuid)
             found.note(uuid, error)

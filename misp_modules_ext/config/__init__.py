@@ -9,6 +9,7 @@ from misp_modules_ext.config.cache import cached
 from misp_modules_ext.config.load import load
 from misp_modules_ext.config.search import Found, find
 from misp_modules_ext.config.settings import (
+    ActionRules,
     Api,
     DestinationSettings,
     IndicatorRules,
@@ -19,6 +20,7 @@ from misp_modules_ext.config.settings import (
 )
 
 __all__ = [
+    "ActionRules",
     "Api",
     "DestinationSettings",
     "Found",

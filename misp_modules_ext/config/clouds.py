@@ -66,11 +66,15 @@ ENDPOINTS: dict[tuple[str, Api], Endpoint] = {
 
 #: What of `ENDPOINTS` is not documented by Microsoft, for the reference page.
 ASSUMED: dict[tuple[str, Api], str] = {
-    ("gcc", Api.DEFENDER): "scope: seen in use, not documented",
-    ("gcc-high", Api.SENTINEL): "host and scope: from Microsoft's connector template; path of the upload unverified",
-    ("gcc-high", Api.DEFENDER): "scope: seen in use, not documented",
-    ("dod", Api.SENTINEL): "as gcc-high, unverified",
-    ("dod", Api.DEFENDER): "scope: seen in use, not documented",
+    ("gcc", Api.DEFENDER): "scope: **unverified**, seen in use, not documented",
+    (
+        "gcc-high",
+        Api.SENTINEL,
+    ): "host and scope: from Microsoft's connector template; `uploadPath`: **unverified**, the "
+    "template spells it `threatintelligence-stix-objects:upload`",
+    ("gcc-high", Api.DEFENDER): "scope: **unverified**, seen in use, not documented",
+    ("dod", Api.SENTINEL): "host, scope and `uploadPath`: **unverified**, taken to be as in `gcc-high`",
+    ("dod", Api.DEFENDER): "scope: **unverified**, seen in use, not documented",
 }
 
 

@@ -7,22 +7,16 @@ from typing import cast
 
 from pydantic import SecretStr
 
-from misp_modules_ext.config import azure_names, clouds, values
+from misp_modules_ext.config import action_keys, azure_names, clouds, sign_in, values
 from misp_modules_ext.config.findings import Findings, Invalid
 from misp_modules_ext.config.keys import Reader, fields
-from misp_modules_ext.config.notyet import NOT_YET_VALUES, sentence
 from misp_modules_ext.config.schema import DESTINATION, INDICATOR, PRODUCTS, SELECTION, Key
 from misp_modules_ext.config.sections import OurSection
-from misp_modules_ext.config.settings import Api, DestinationSettings, IndicatorRules, Selection
+from misp_modules_ext.config.settings import ActionRules, Api, DestinationSettings, IndicatorRules, Selection
+from misp_modules_ext.model.account import DOORS
 
 #: How people call what is behind each API.
 _CALLED = {Api.SENTINEL: "Sentinel", Api.DEFENDER: "Defender", Api.GRAPH: "Graph tiIndicators"}
-_WHERE = {
-    "product": f"Add for example: product = {next(iter(PRODUCTS))}",
-    "tenantId": "Add it from Azure portal > Microsoft Entra ID > Overview > Tenant ID.",
-    "appId": "Add it from Entra ID > App registrations > the application > Application (client) ID.",
-    "appSecret": "Add the value of a client secret: App registrations > the application > Certificates & secrets.",
-}
 #: The keys of reading back from Sentinel, which stand together.
 _READ_BACK = {
     "subscriptionId": azure_names.WHERE_SUBSCRIPTION,
@@ -45,8 +39,8 @@ def read(section: OurSection, rules: Mapping[str, object], reader: Reader) -> De
         return None
     before = len(findings.problems)
     found = reader.read(section)
-    _require(section, found, findings)
-    _note_not_yet(section.name, found, findings)
+    _require_product(section, findings)
+    found = sign_in.read(section, found, reader)
     _check_secret(section.name, found, findings)
     api = _api(section.name, found, findings)
     if api is None:
@@ -54,23 +48,25 @@ def read(section: OurSection, rules: Mapping[str, object], reader: Reader) -> De
     found = _with_effect(section.name, found, api, findings)
     _check_for_api(section, found, api, findings)
     endpoint = _endpoint(section.name, found, api, findings)
+    actions = action_keys.rules_of(section.name, found, api, findings)
+    _check_alert(section.name, found, actions, findings)
     if endpoint is None or len(findings.problems) > before:
         return None
-    return _settings(section.name, found, rules, api, endpoint)
+    return _settings(section, found, rules, actions, api, endpoint)
 
 
-def _require(section: OurSection, found: Mapping[str, object], findings: Findings) -> None:
-    for name, remedy in _WHERE.items():
-        if name not in found and name.lower() not in section.raw.values:
-            findings.problem(section.name, name, "is missing.", remedy)
+def _check_alert(section: str, found: Mapping[str, object], actions: ActionRules, findings: Findings) -> None:
+    """Where other actions are possible, what is Audit alerts all the same."""
+    if found.get("generateAlert") is False and not actions.acts:
+        findings.problem(
+            section, "generateAlert", "cannot be no: Microsoft requires an alert with Audit.", "Remove the line."
+        )
 
 
-def _note_not_yet(section: str, found: Mapping[str, object], findings: Findings) -> None:
-    for row in NOT_YET_VALUES:
-        if found.get(row.key) == row.value:
-            message = row.message or sentence(row.feature)
-            text = f"{row.value}: {message}" if row.feature else f"{row.value} is not yet possible. {message}"
-            findings.problem(section, row.key, text, "Remove the line.")
+def _require_product(section: OurSection, findings: Findings) -> None:
+    if "product" not in section.raw.values:
+        remedy = f"Add for example: product = {next(iter(PRODUCTS))}"
+        findings.problem(section.name, "product", "is missing.", remedy)
 
 
 def _check_secret(section: str, found: Mapping[str, object], findings: Findings) -> None:
@@ -120,10 +116,6 @@ def _check_for_api(section: OurSection, found: Mapping[str, object], api: Api, f
         )
     if api is Api.SENTINEL:
         _check_read_back(section, found, findings)
-    if found.get("generateAlert") is False and found.get("action", "Audit") == "Audit":
-        findings.problem(
-            section.name, "generateAlert", "cannot be no: Microsoft requires an alert with Audit.", "Remove the line."
-        )
 
 
 def _check_read_back(section: OurSection, found: Mapping[str, object], findings: Findings) -> None:
@@ -146,17 +138,23 @@ def _endpoint(section: str, found: Mapping[str, object], api: Api, findings: Fin
     return clouds.Endpoint(
         str(found.get("endpoint.login", cloud.login)),
         str(found.get("endpoint.api", cloud.api)),
-        cloud.scope,
+        str(found.get("endpoint.scope", cloud.scope)),
         str(management) if api is Api.SENTINEL else "",
     )
 
 
 def _settings(
-    name: str, found: Mapping[str, object], rules: Mapping[str, object], api: Api, endpoint: clouds.Endpoint
+    section: OurSection,
+    found: Mapping[str, object],
+    rules: Mapping[str, object],
+    actions: ActionRules,
+    api: Api,
+    endpoint: clouds.Endpoint,
 ) -> DestinationSettings:
     own = {**rules, **found}
     arguments = fields(_SIMPLE, found) | {
-        "name": name,
+        "name": section.name,
+        "references": sign_in.references(section),
         "api": api,
         "endpoint_login": endpoint.login,
         "endpoint_api": endpoint.api,
@@ -164,7 +162,10 @@ def _settings(
         "scope": endpoint.scope,
         "selection": Selection.model_validate(fields(SELECTION, own)),
         "indicator": IndicatorRules.model_validate(fields(INDICATOR, own)),
+        "actions": actions,
     }
+    if actions.blocks:
+        arguments.setdefault("doors", frozenset(DOORS) - {"export"})
     if api is Api.SENTINEL:
         arguments.setdefault("api_version", clouds.SENTINEL_API_VERSION)
     return DestinationSettings.model_validate(arguments)
@@ -172,7 +173,9 @@ def _settings(
 
 #: Keys whose value is the field's, as it is.
 _SIMPLE: tuple[Key, ...] = tuple(
-    key for key in DESTINATION if key.name != "api" and not key.name.startswith("endpoint.")
+    key
+    for key in DESTINATION
+    if key.name != "api" and not key.name.startswith("endpoint.") and key not in action_keys.ACTIONS
 )
 
 

@@ -131,6 +131,11 @@ def _short(section: str) -> str:
     return section if len(section) <= 40 else section[:40] + "…"
 
 
+def is_reference(text: str) -> bool:
+    """Whether a value stands elsewhere. An entry on a line of its own is an entry, whatever it begins with."""
+    return "\n" not in text and text.lower().startswith(("env:", "file:"))
+
+
 class References:
     """Follows `env:NAME` and `file:/path`, and remembers what it depended on.
 
@@ -149,13 +154,17 @@ class References:
         Raises:
             Invalid: the variable or file that it names is not there.
         """
-        # An entry on a line of its own is an entry, whatever it begins with.
-        if "\n" not in text:
-            if text[:4].lower() == "env:":
-                return Resolved(self._variable(text[4:].strip()), plain=False)
-            if text[:5].lower() == "file:":
-                return self._file(text[5:].strip())
-        return Resolved(text, plain=True)
+        if not is_reference(text):
+            return Resolved(text, plain=True)
+        if text[:4].lower() == "env:":
+            return Resolved(self._variable(text[4:].strip()), plain=False)
+        return self._file(text[5:].strip())
+
+    def look(self, name: str) -> str:
+        """The value of a variable that may be there or not, `""` when it is not."""
+        value = self._environ.get(name)
+        self.variables[name] = value
+        return value or ""
 
     def watch(self, path: Path) -> None:
         """Remember a file that a value names."""

@@ -46,6 +46,7 @@ class Key:
         instead: the default in words, where `default` is `""`.
         apis: where the key has an effect.
         secret: the value must not be shown.
+        plain_file: a path of something else than certificates of authorities, looked into with the whole section.
         member: for one row of a group, which entry of the mapping `field` it sets.
         group: the documented name of the group.
     """
@@ -59,5 +60,6 @@ class Key:
     instead: str = ""
     apis: frozenset[Api] = ALL_APIS
     secret: bool = False
+    plain_file: bool = False
     member: Kind | Tlp | None = None
     group: str = ""

@@ -66,7 +66,7 @@ class Reader:
         if key.secret:
             self._note_secret(section, key.name, plain=resolved.plain, open_to_all=resolved.world_readable)
         value = key.parse(resolved.text)
-        if isinstance(value, Path):
+        if isinstance(value, Path) and not key.plain_file:
             self.references.watch(value)
             files.check_certificates(value)
         self._note_commas(section, key, value)

@@ -21,6 +21,8 @@ from misp_modules_ext.config.values import shown
 from misp_modules_ext.errors import ConfigurationError, Problem
 
 RH_ISAC_URL = "https://misp.rhisac.org"
+#: What RH-ISAC's analysts put on what they have looked at.
+RH_ISAC_TAGS = ("rhisac: vetted",)
 #: Characters in a section's label; it stands in every report.
 LONGEST_NAME = 100
 
@@ -103,7 +105,22 @@ def _settings(
     destinations.check_stores(stores, findings)
     if not _of(ours, Part.DESTINATION):
         _note_no_destination(raw_sections, findings)
+    _note_unread(misps, stores, findings)
     return None if findings.problems else _assemble(path, misps, stores, whole, findings)
+
+
+def _note_unread(misps: list[MispSettings], stores: list[DestinationSettings], findings: Findings) -> None:
+    """A destination that may block, while nobody reads the events from MISP."""
+    if any(misp.has_key for misp in misps):
+        return
+    for store in stores:
+        if store.actions.acts:
+            findings.warning(
+                store.name,
+                "action",
+                "never goes beyond Audit: no section of a MISP has a key, and only an event that was read with one may "
+                "block.",
+            )
 
 
 def _of(ours: list[OurSection], part: Part) -> list[OurSection]:
@@ -156,6 +173,8 @@ def _misp(section: OurSection, reader: Reader) -> MispSettings | None:
     found = reader.read(section)
     if section.name == RH_ISAC and "url" not in section.raw.values:
         found["url"] = RH_ISAC_URL
+    if section.name == RH_ISAC and "synctags" not in section.raw.values:
+        found["syncTags"] = RH_ISAC_TAGS
     if "url" not in found and "url" not in section.raw.values:
         findings.problem(section.name, "url", "is missing.", "Add for example: url = https://misp.example.org")
     if len(findings.problems) > before:
@@ -164,6 +183,11 @@ def _misp(section: OurSection, reader: Reader) -> MispSettings | None:
     if misp.url.startswith("http:"):
         findings.warning(section.name, "url", "is http: keys and events travel unprotected. Use https.")
     return misp
+
+
+def _with_sync_tags(store: DestinationSettings, misps: list[MispSettings]) -> DestinationSettings:
+    tags = tuple(sorted((misp.address, frozenset(misp.sync_tags)) for misp in misps if misp.sync_tags))
+    return store.model_copy(update={"selection": store.selection.model_copy(update={"sync_tags": tags})})
 
 
 def _ledger(path: Path, ours: list[OurSection], reader: Reader, environ: Mapping[str, str]) -> dict[str, object]:
@@ -195,7 +219,7 @@ def _assemble(
                 "misp": by_name.pop("misp", None),
                 "rh_isac": by_name.pop(RH_ISAC, None),
                 "other_misps": tuple(by_name.values()),
-                "destinations": tuple(stores),
+                "destinations": tuple(_with_sync_tags(store, misps) for store in stores),
                 **whole,
             }
         )

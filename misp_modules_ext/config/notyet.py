@@ -21,56 +21,13 @@ class NotYet(NamedTuple):
     feature: str
 
 
-class NotYetValue(NamedTuple):
-    """A value of a key that waits for a feature.
-
-    Attributes:
-        key: of a destination.
-        value: as the key's parser returns it.
-        feature: completes “this version has no …”; `""` when `message` says it all.
-    """
-
-    key: str
-    value: str
-    feature: str
-    message: str = ""
-
-
 NOT_YET = (
-    NotYet(Part.MISP, ("syncTags",), "sync command"),
-    NotYet(Part.DESTINATION, ("certificate", "certificatePassword"), "sign-in by certificate"),
-    NotYet(Part.DESTINATION, ("identityClientId",), "sign-in by managed identity"),
-    NotYet(Part.DESTINATION, ("federatedTokenFile",), "sign-in by workload identity"),
-    NotYet(
-        Part.DESTINATION,
-        (
-            "blockTags",
-            "blockAndRemediateTags",
-            "warnTags",
-            "auditTags",
-            "allowTags",
-            "blockOrgs",
-            "neverBlock",
-        ),
-        "action other than Audit",
-    ),
     NotYet("destinations", ("directory",), "folder of destinations"),
     NotYet("console", ("url", "listen", "token"), "console"),
     NotYet("lookup", ("estate", "window", "cache"), "look-up"),
     NotYet("write-back", ("tags", "sightings", "detail"), "writing back to MISP"),
 )
 
-_BLOCKING = "Not yet: this version has no actions that warn or block."
-
-NOT_YET_VALUES = (
-    NotYetValue("auth", "certificate", "sign-in by certificate"),
-    NotYetValue("auth", "managed-identity", "sign-in by managed identity"),
-    NotYetValue("auth", "workload-identity", "sign-in by workload identity"),
-    NotYetValue("action", "Allowed", "allowing of values"),
-    NotYetValue("action", "Warn", "", _BLOCKING),
-    NotYetValue("action", "Block", "", _BLOCKING),
-    NotYetValue("action", "BlockAndRemediate", "", _BLOCKING),
-)
 
 #: Sections that have no key yet.
 SECTIONS = tuple(dict.fromkeys(row.section for row in NOT_YET if not isinstance(row.section, Part)))

@@ -9,6 +9,7 @@ from pathlib import Path
 #: Of a machine's service, whose configuration is below `/etc`.
 SYSTEM_STATE = Path("/var/lib/misp-modules-ext")
 LEDGER_FILE = "ledger.db"
+WARNINGLISTS_FILE = "warninglists.db"
 
 
 def ledger(configuration: Path, environ: Mapping[str, str] = os.environ) -> str:
@@ -22,6 +23,11 @@ def ledger(configuration: Path, environ: Mapping[str, str] = os.environ) -> str:
         `sqlite:///` and an absolute path: the system's when the file lies below `/etc`, else the user's.
     """
     return f"sqlite:///{state(configuration, environ) / LEDGER_FILE}"
+
+
+def warninglists(configuration: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """The index of warninglists that belongs to a configuration file; arguments as `ledger`."""
+    return state(configuration, environ) / WARNINGLISTS_FILE
 
 
 def state(configuration: Path, environ: Mapping[str, str] = os.environ) -> Path:

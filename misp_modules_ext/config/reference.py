@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from misp_modules_ext.config.clouds import ASSUMED, ENDPOINTS
-from misp_modules_ext.config.notyet import NOT_YET, NOT_YET_VALUES
+from misp_modules_ext.config.notyet import NOT_YET
 from misp_modules_ext.config.schema import ALL_APIS, KEYS, Key, Part
 
 START = "<!-- reference -->"
@@ -13,8 +13,8 @@ END = "<!-- /reference -->"
 
 _INTRODUCTION = {
     Part.MISP: "`[misp]` is the MISP that these modules serve: reports link to it, and with its `key` events are read "
-    "from it. Without the key nothing is withdrawn. `[RH-ISAC MISP]` is the one that RH-ISAC's members read from, and "
-    "further ones are `[misp NAME]`: nothing reads these in this version.",
+    "from it. Without the key nothing is withdrawn. `[RH-ISAC MISP]` is the one that `misp-microsoft sync` reads; "
+    "further ones are `[misp NAME]`, for `sync --misp`.",
     Part.DESTINATION: "One section for each store at Microsoft. At least one is required. A section may also hold any "
     "key of `[selection]` and `[indicator]`: that is then this destination's own rule, in place of the general one.",
     Part.SELECTION: "Which attributes are pushed.",
@@ -62,7 +62,8 @@ def _clouds() -> str:
             "### Clouds",
             "",
             "`china` is refused: Microsoft retired Sentinel there on 2026-08-18, and Defender has no API there. What "
-            "is not marked as documented could not be tried; `endpoint.login` and `endpoint.api` change the hosts.",
+            "is marked as unverified could not be tried: `endpoint.login`, `endpoint.api`, `endpoint.management`, "
+            "`endpoint.scope`, `uploadPath` and `apiVersion` replace it.",
             "",
             *table,
         ]
@@ -74,15 +75,11 @@ def _not_yet() -> str:
         (_place(row.section), ", ".join(f"`{key}`" for key in row.keys), f"this version has no {row.feature}")
         for row in NOT_YET
     ]
-    rows += [
-        (_place(Part.DESTINATION), f"`{row.key} = {row.value}`", row.message or f"this version has no {row.feature}")
-        for row in NOT_YET_VALUES
-    ]
     return "\n".join(
         [
             "### Not yet",
             "",
-            "These keys and values are reserved for later versions. Using one is an error that says so.",
+            "These keys are reserved for later versions. Using one is an error that says so.",
             "",
             *_table(("section", "key", "why"), rows),
         ]

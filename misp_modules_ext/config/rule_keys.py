@@ -130,7 +130,8 @@ SELECTION = (
         "warninglists",
         values.entry_set,
         f"{LIST} of names of MISP warninglists",
-        "No values that MISP finds on one of these lists. Your list replaces the default; `none` empties it.",
+        "No values that one of these lists holds, as the index of `misp-microsoft warninglists` has it and as MISP "
+        "reports. Hits of other lists are notes in the report. Your list replaces the default; `none` empties it.",
         default="\n".join(WARNINGLISTS),
     ),
     Key(
@@ -138,8 +139,8 @@ SELECTION = (
         "allow_documentation_ranges",
         values.boolean,
         "yes or no",
-        "Let addresses and names that are reserved for documentation pass, for trials. MISP's warninglists hold the "
-        "addresses too: set `warninglists` as well when MISP reports hits.",
+        "Let addresses and names that are reserved for documentation pass, for trials. Warninglists hold the addresses "
+        "too: set `warninglists` as well when there is an index of them, or MISP reports hits.",
         default="no",
     ),
 )
@@ -178,8 +179,9 @@ INDICATOR = (
         "window",
         values.duration,
         "length of time: `120 days`, `12 hours`, `30 minutes`, `2 weeks`, or a number of days",
-        "How long an indicator is valid, counted from the latest of the attribute's last change, its `last_seen`, the "
-        "event's publication, and the moment the ledger first took it.",
+        "How long an indicator is valid where neither an Expiration sighting nor a decay model of MISP says until "
+        "when: counted from the latest of the attribute's last change, its `last_seen`, the event's publication, and "
+        "the moment the ledger first took it.",
         default="120 days",
     ),
     *_WINDOWS_BY_KIND,

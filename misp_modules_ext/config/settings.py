@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from misp_modules_ext.config import places
 from misp_modules_ext.config import warninglists as lists
-from misp_modules_ext.model.indicator import Action, Kind, Severity
+from misp_modules_ext.model.indicator import BLOCKING, Action, Kind, Severity
 from misp_modules_ext.model.misp import Pap, Tlp
 
 DAY = 86_400
+#: The last part of the path of Sentinel's upload, as Microsoft's page of the API spells it.
+UPLOAD_PATH = "threat-intelligence-stix-objects:upload"
 
 
 class Frozen(BaseModel):
@@ -29,6 +31,18 @@ class Api(str, Enum):
     SENTINEL = "sentinel"
     DEFENDER = "defender"
     GRAPH = "graph"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Auth(str, Enum):
+    """How an application signs in at Entra."""
+
+    SECRET = "secret"  # noqa: S105 - the name of a kind
+    CERTIFICATE = "certificate"
+    MANAGED_IDENTITY = "managed-identity"
+    WORKLOAD_IDENTITY = "workload-identity"
 
     def __str__(self) -> str:
         return self.value
@@ -63,6 +77,8 @@ class Selection(Frozen):
     exclude_orgs: frozenset[str] = frozenset()
     warninglists: frozenset[str] = frozenset(lists.DEFAULT)
     allow_documentation_ranges: bool = False
+    #: `syncTags` of each MISP by its address: events that `sync` reads there go by them too.
+    sync_tags: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 class IndicatorRules(Frozen):
@@ -77,6 +93,38 @@ class IndicatorRules(Frozen):
     labels: tuple[str, ...] = ()
 
 
+class ActionRules(Frozen):
+    """What Defender is to do on a match, and who may ask for it (keys of a destination).
+
+    Attributes:
+        action: of attributes without one of the tags.
+        block_tags: these and the other sets of tags are in lower case.
+        block_orgs: UUIDs of the organisations whose events may ask for more than an alert.
+        never_block: host names, IP addresses and ranges, and hashes, each as `config.never_block` writes them.
+        graph: the destination knows Graph's actions only.
+    """
+
+    action: Action = Action.AUDIT
+    block_tags: frozenset[str] = frozenset()
+    block_and_remediate_tags: frozenset[str] = frozenset()
+    warn_tags: frozenset[str] = frozenset()
+    audit_tags: frozenset[str] = frozenset()
+    allow_tags: frozenset[str] = frozenset()
+    block_orgs: frozenset[str] = frozenset()
+    never_block: frozenset[str] = frozenset()
+    graph: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything but an alert may come of it."""
+        return self.blocks or self.action is not Action.AUDIT or bool(self.allow_tags)
+
+    @property
+    def blocks(self) -> bool:
+        """Whether anything may be blocked or warned of."""
+        return self.action in BLOCKING or bool(self.block_tags or self.block_and_remediate_tags or self.warn_tags)
+
+
 class MispSettings(Frozen):
     """A MISP instance (`RH-ISAC MISP`, `misp`, `misp NAME`)."""
 
@@ -85,6 +133,11 @@ class MispSettings(Frozen):
     key: SecretStr | None = None
     ca: Path | None = None
     sync_tags: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """`url` in the one spelling by which it is compared, and by which `Event.misp` calls this MISP."""
+        return self.url.rstrip("/").lower()
 
     @property
     def has_key(self) -> bool:
@@ -96,6 +149,9 @@ class DestinationSettings(Frozen):
     """A store at Microsoft (`microsoft`, `microsoft NAME`).
 
     Attributes:
+        app_id: of the application, or of a user-assigned managed identity; `""` for a system-assigned one.
+        app_secret: blank unless `auth` is SECRET.
+        references: where secrets stand that are not in the file, as (field, `env:NAME` or `file:/path`).
         endpoint_management: origin of Azure's resource manager, for Sentinel; `""` is `endpoint_api`.
         subscription_id: with `resource_group` and `workspace_name` what reading back from Sentinel needs; all or none.
         max_per_day: new indicators in 24 hours; 0 is no limit.
@@ -108,7 +164,13 @@ class DestinationSettings(Frozen):
     api: Api
     tenant_id: str
     app_id: str
-    app_secret: SecretStr
+    auth: Auth = Auth.SECRET
+    app_secret: SecretStr = SecretStr("")
+    certificate: Path | None = None
+    certificate_password: SecretStr | None = None
+    identity_client_id: str = ""
+    federated_token_file: Path | None = None
+    references: tuple[tuple[str, str], ...] = ()
     workspace_id: str = ""
     cloud: str = "global"
     endpoint_login: str
@@ -117,13 +179,13 @@ class DestinationSettings(Frozen):
     scope: str
     ca: Path | None = None
     api_version: str = ""
+    upload_path: str = UPLOAD_PATH
     source_system: str = "MISP-modules-ext"
     subscription_id: str = ""
     resource_group: str = ""
     workspace_name: str = ""
     hard_delete: bool = False
     context: ContextAs = ContextAs.LABELS
-    action: Action = Action.AUDIT
     severity: Severity | None = None
     generate_alert: bool = True
     rbac_group_names: tuple[str, ...] = ()
@@ -134,6 +196,7 @@ class DestinationSettings(Frozen):
     max_withdraw: int | None = None
     selection: Selection = Selection()
     indicator: IndicatorRules = IndicatorRules()
+    actions: ActionRules = ActionRules()
 
     @property
     def sends_objects(self) -> bool:
@@ -187,3 +250,8 @@ class Settings(Frozen):
     def reads_misp(self) -> bool:
         """Whether events can be read from the MISP that these modules serve."""
         return self.misp is not None and self.misp.has_key
+
+    @property
+    def warninglist_index(self) -> Path:
+        """Where `misp-microsoft warninglists` puts the index, and where attributes are looked up."""
+        return places.warninglists(self.path)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from misp_modules_ext.config import azure_names, values
+from misp_modules_ext.config.action_keys import ACTIONS
 from misp_modules_ext.config.brake_keys import BRAKES
 from misp_modules_ext.config.clouds import CLOUDS, SENTINEL_API_VERSION
 from misp_modules_ext.config.key import DEFENDER, LIST, SENTINEL, Key
-from misp_modules_ext.config.settings import Api, ContextAs
+from misp_modules_ext.config.settings import UPLOAD_PATH, Api, ContextAs
+from misp_modules_ext.config.sign_in_keys import SIGN_IN
 from misp_modules_ext.model.account import DOORS
 from misp_modules_ext.model.indicator import Severity
 
@@ -48,6 +50,15 @@ MISP = (
         "PEM file with the certificate authorities to trust for this MISP, when it has a certificate of a private one.",
         instead="the system's authorities",
     ),
+    Key(
+        "syncTags",
+        "sync_tags",
+        values.entries,
+        f"{LIST} of tags, or `none`",
+        "What `misp-microsoft sync` takes from this MISP: only attributes that carry one of these tags, themselves or "
+        "through their event, in any case of letters.",
+        instead="`rhisac: vetted` in `[RH-ISAC MISP]`; elsewhere all that the other rules let through",
+    ),
 )
 
 DESTINATION = (
@@ -68,39 +79,7 @@ DESTINATION = (
         "tiIndicators. Microsoft retired tiIndicators in April 2026; use `graph` only for a tenant that still answers.",
         instead="from `product`",
     ),
-    Key(
-        "tenantId",
-        "tenant_id",
-        values.tenant,
-        "GUID or domain name",
-        "The Entra tenant: Azure portal > Microsoft Entra ID > Overview > Tenant ID.",
-        instead="required",
-    ),
-    Key(
-        "appId",
-        "app_id",
-        values.guid,
-        "GUID",
-        "The registered application: Entra ID > App registrations > the application > Application (client) ID.",
-        instead="required",
-    ),
-    Key(
-        "appSecret",
-        "app_secret",
-        values.secret,
-        "secret",
-        "The value (not the ID) of a client secret of that application: Certificates & secrets > Client secrets.",
-        instead="required",
-        secret=True,
-    ),
-    Key(
-        "auth",
-        "",
-        values.one_of(values.words(["secret", "certificate", "managed-identity", "workload-identity"]), "a sign-in"),
-        "`secret`",
-        "How the application signs in.",
-        default="secret",
-    ),
+    *SIGN_IN,
     Key(
         "workspaceId",
         "workspace_id",
@@ -135,6 +114,14 @@ DESTINATION = (
         instead="from `cloud` and `api`",
     ),
     Key(
+        "endpoint.scope",
+        "scope",
+        values.scope,
+        "https address ending in `/.default`",
+        "For what a token is asked, in place of the cloud's own. Only for a cloud whose scope is not documented.",
+        instead="from `cloud` and `api`",
+    ),
+    Key(
         "endpoint.management",
         "endpoint_management",
         values.origin,
@@ -159,6 +146,16 @@ DESTINATION = (
         "version",
         "Version of Sentinel's upload API.",
         default=SENTINEL_API_VERSION,
+        apis=SENTINEL,
+    ),
+    Key(
+        "uploadPath",
+        "upload_path",
+        values.upload_path,
+        "word",
+        "The last part of the path of Sentinel's upload. For US Government clouds Microsoft's connector template "
+        "spells it `threatintelligence-stix-objects:upload`, and which spelling holds there is not documented.",
+        default=UPLOAD_PATH,
         apis=SENTINEL,
     ),
     Key(
@@ -220,17 +217,7 @@ DESTINATION = (
         default="labels",
         apis=SENTINEL,
     ),
-    Key(
-        "action",
-        "action",
-        values.one_of(
-            values.words(["Audit", "Allowed", "Warn", "Block", "BlockAndRemediate"]), "an action of Defender"
-        ),
-        "`Audit`",
-        "What Defender does on a match. `Audit` raises an alert and blocks nothing.",
-        default="Audit",
-        apis=DEFENDER | {Api.GRAPH},
-    ),
+    *ACTIONS,
     Key(
         "severity",
         "severity",
@@ -264,7 +251,8 @@ DESTINATION = (
         values.each(values.one_of(values.words(DOORS), "a door")),
         f"{LIST} of " + ", ".join(f"`{door}`" for door in DOORS),
         "Who may push to this destination: the download menu, the workflow actions, the enrichment, the command line, "
-        "the sync job. `none` closes it.",
+        "the sync job. `none` closes it. A destination that may block is closed to `export`, which any reader of an "
+        "event can use, unless it is named here.",
         default="\n".join(DOORS),
     ),
     *BRAKES,

@@ -28,6 +28,7 @@ LONGEST = 3_650 * UNITS["day"]
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII)
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?", re.ASCII)
+_PATH_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,99}", re.ASCII)
 _DURATION = re.compile(r"(\d{1,9})(?:\s*([a-z]+))?", re.ASCII)
 _PLACEHOLDER = re.compile(r"<[^<>]+>|…|\.\.\.")
 _WHOLE = re.compile(r"\d{1,12}", re.ASCII)
@@ -233,6 +234,25 @@ def api_version(text: str) -> str:
     if not _API_VERSION.fullmatch(word):
         raise Invalid(f"{shown(word)} is not an API version.", "Write for example 2024-02-01-preview.")
     return word
+
+
+def upload_path(text: str) -> str:
+    """The last part of a path, for example `threat-intelligence-stix-objects:upload`."""
+    word = line(text)
+    if not _PATH_PART.fullmatch(word):
+        raise Invalid(
+            f"{shown(word)} is no last part of a path.", "Write for example threat-intelligence-stix-objects:upload."
+        )
+    return word
+
+
+def scope(text: str) -> str:
+    """What a token is asked for with client credentials: `<https address>/.default` (Microsoft identity platform)."""
+    word = line(text)
+    resource = word.removesuffix("/.default")
+    if resource == word:
+        raise Invalid("does not end in /.default.", "Write for example https://management.azure.com/.default.")
+    return f"{origin(resource)}/.default"
 
 
 def source_system(text: str) -> str:

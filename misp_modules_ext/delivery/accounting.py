@@ -9,8 +9,10 @@ from misp_modules_ext.model.account import Item, ObservableAccount, that_count, 
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.planning import Part, Plan, PlannedAttribute
+from misp_modules_ext.translate import why_it_ended
 
 _ACCEPTED = Outcome.ACCEPTED
+_EXPIRED = Reason.EXPIRED
 _TEXTS = {kind: kind.value for kind in Kind}
 #: So many earlier destinations are looked at for an equal record.
 MOST_COMPARED = 3
@@ -177,6 +179,8 @@ def _observable(
     if reason is not None:
         return ObservableAccount(kind, value, reason.outcome, observable.stix_id(), None, reason, part.message)
     outcome, reason, message, valid_until, generation = results.get(observable, otherwise)
+    if reason is _EXPIRED:
+        message = f"{message} {why_it_ended(planned.attribute)}".strip()
     if outcome is _ACCEPTED and not leaders.claims(planned, observable):
         outcome = Outcome.MERGED
     expiry = valid_until if outcome in _THERE else None

@@ -34,7 +34,7 @@ from misp_modules_ext.model.outcome import State
 #: Seconds for one reading of a list.
 PATIENCE = 900.0
 #: What `Destination.differs` says of what a destination's own keys decide; see `ledger.manner`.
-_MANNER = ("action is ", "severity is ", "alert is ", "device groups is ")
+_MANNER = ("severity is ", "alert is ", "device groups is ")
 
 #: The names of what differs in the words of `Destination.differs`.
 _FIELD = re.compile(r"(?:^|; )([a-z ]+?) (?:is|lack) ")

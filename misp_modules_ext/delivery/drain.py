@@ -131,21 +131,21 @@ def drain(
     pause = ledger.read(lambda connection: lease.paused(connection, store.destination_id))
     if pause is not None and (patient or pause.asked or pause.reason is Reason.THROTTLED):
         return _paused(pause)
-    taken = ledger.write(lambda connection: _take(connection, place))
+    taken, since_ms = ledger.write(lambda connection: _take(connection, place))
     if taken is None:
         return BUSY
     try:
-        return _Draining(place, taken).run(first, withdrawing)
+        return _Draining(place, taken, since_ms).run(first, withdrawing)
     except lease.LeaseLostError:
         return BUSY
     finally:
         _give_back(ledger, taken)
 
 
-def _take(connection: Connection, place: Place) -> lease.Lease | None:
-    # What goes from now on goes in today's manner.
-    manner.since_ms(connection, place.store)
-    return lease.acquire(connection, place.store.destination_id, place.holder, place.lease_ms)
+def _take(connection: Connection, place: Place) -> tuple[lease.Lease | None, int]:
+    """The lease, and since when the destination sends in today's manner: what goes from now on goes in it."""
+    since_ms = manner.since_ms(connection, place.store)
+    return lease.acquire(connection, place.store.destination_id, place.holder, place.lease_ms), since_ms
 
 
 def _give_back(ledger: Ledger, taken: lease.Lease) -> None:
@@ -169,9 +169,10 @@ def _paused(pause: lease.Pause) -> Drained:
 
 
 class _Draining:
-    def __init__(self, place: Place, taken: lease.Lease) -> None:
+    def __init__(self, place: Place, taken: lease.Lease, since_ms: int) -> None:
         self._place = place
         self._lease = taken
+        self._since_ms = since_ms
         self._slots = Slots(place, taken) if place.store.settings.api is Api.DEFENDER else None
         self._sent = 0
 
@@ -259,7 +260,7 @@ class _Draining:
     def _farewells(self, connection: Connection, numbers: Collection[int]) -> list[Due]:
         rows = holdings.read(connection, self._place.store, numbers)
         said = farewells(connection, self._place.store, rows, self._place.base_url)
-        return [_due(said[number], row) for number, row in rows.items()]
+        return [self._due(said[number], row) for number, row in rows.items()]
 
     def _prepare(self, connection: Connection, numbers: Collection[int], at_hand: Mapping[int, Ready]) -> Work:
         """Find the content of rows that are due: at hand, or from the evidence."""
@@ -280,7 +281,7 @@ class _Draining:
                 if row.due_hash is not None:
                     work.returning.add(number)
                 if number in said:
-                    work.leaving.append(_due(said[number], row))
+                    work.leaving.append(self._due(said[number], row))
                 continue
             if ready is None and number in content:
                 indicator = content[number].indicator
@@ -293,7 +294,7 @@ class _Draining:
                 work.alike[number] = flight.Alike(ready.digest, shown)
             else:
                 work.adding[number] = ready.digest
-                work.dues.append(_due(ready.indicator, row))
+                work.dues.append(self._due(ready.indicator, row))
         return work
 
     def _shown_again(self, indicator: Indicator, row: Holding) -> bytes | None:
@@ -350,8 +351,18 @@ class _Draining:
 
         ledger.write(pause)
 
-
-def _due(indicator: Indicator, row: Holding) -> Due:
-    """A due as far as it is known before its request begins."""
-    stamp = Stamp(indicator.observable.stix_id(row.generation), row.created_ms or 0, row.modified_ms or 0)
-    return Due(indicator, stamp, row.remote_id or "", row.flight_hash is not None)
+    def _due(self, indicator: Indicator, row: Holding) -> Due:
+        """A due as far as it is known before its request begins."""
+        stamp = Stamp(indicator.observable.stix_id(row.generation), row.created_ms or 0, row.modified_ms or 0)
+        another_manner = (
+            self._place.store.settings.actions.acts
+            or (row.modified_ms or 0) < self._since_ms
+            or row.sent_hash == holdings.CHANGED
+        )
+        return Due(
+            indicator,
+            stamp,
+            row.remote_id or "",
+            row.flight_hash is not None,
+            rewritten=row.maybe_there and another_manner,
+        )

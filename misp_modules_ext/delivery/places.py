@@ -27,26 +27,13 @@ def base_url_of(settings: Settings) -> str:
 
 
 def readable(settings: Settings) -> dict[str, MispSettings]:
-    """Each MISP whose events can be read with a key of ours, by what `Event.misp` calls it.
-
-    Or called it before `[misp]` had its address: then one MISP is there twice.
-    """
+    """Each MISP whose events can be read with a key of ours, by what `Event.misp` calls it."""
     served = settings.misp
     found = {"": served} if served is not None and served.has_key else {}
-    for misp in (settings.rh_isac, *settings.other_misps):
+    for misp in (settings.rh_isac, settings.misp, *settings.other_misps):
         if misp is not None and misp.has_key:
-            found.setdefault(_address(misp), misp)
+            found.setdefault(misp.address, misp)
     return found
-
-
-def name_of(settings: Settings, misp: MispSettings) -> str:
-    """What `Event.misp` calls a MISP; two sections with one address are one MISP."""
-    served = settings.misp
-    return "" if served is not None and _address(served) == _address(misp) else _address(misp)
-
-
-def _address(misp: MispSettings) -> str:
-    return misp.url.rstrip("/").lower()
 
 
 def holder(kind: str) -> str:

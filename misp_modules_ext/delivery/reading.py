@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
@@ -18,6 +19,7 @@ from misp_modules_ext.errors import EventNotFound, MispError, UsageError
 from misp_modules_ext.ledger import Ledger, Origin, Store, event_missing, schema, take
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.warninglists.asking import ask
 
 log = logging.getLogger("misp_modules_ext")
 
@@ -59,20 +61,27 @@ def claim(connection: Connection, misps: Collection[str]) -> Claim | None:
     return Claim(event_id, uuid, misp, attempts, clock + CLAIM_MS) if taken.rowcount == 1 else None
 
 
-def read_one(ledger: Ledger, misps: Mapping[str, MispSettings], stores: list[Store], base_url: str) -> bool:
-    """Read one event that is due and settle what it says; whether there was one.
+def read_one(
+    ledger: Ledger, misps: Mapping[str, MispSettings], stores: list[Store], base_url: str, lists: Path
+) -> bool:
+    """Read one event that is due and settle what it says.
 
     Args:
         ledger: the ledger.
         misps: with a key each, by what `Event.misp` calls them.
         stores: all destinations.
         base_url: address of `[misp]` for links.
+        lists: the index of warninglists, if there is one.
+
+    Returns:
+        Whether there was one.
     """
     found = ledger.write(lambda connection: claim(connection, misps))
     if found is None:
         return False
     try:
-        event = replace(MispClient(misps[found.misp]).read_event(found.uuid), misp=found.misp)
+        event = MispClient(misps[found.misp]).read_event(found.uuid, failed=found.attempts)
+        event = replace(event, misp=found.misp)
     except EventNotFound:
         ledger.write(lambda connection: _settle_missing(connection, found, stores, base_url))
     except (MispError, UsageError) as error:
@@ -80,11 +89,12 @@ def read_one(ledger: Ledger, misps: Mapping[str, MispSettings], stores: list[Sto
         message = str(error)
         ledger.write(lambda connection: _repeat_later(connection, found, message))
     else:
+        events = ask([event], lists).events
 
         def settle(connection: Connection) -> None:
             alone(connection)
             if _is_latest(connection, found):
-                take(connection, [event], Origin.OWN_READING, stores, base_url)
+                take(connection, events, Origin.OWN_READING, stores, base_url)
                 _done(connection, found, stores)
 
         ledger.write(settle)

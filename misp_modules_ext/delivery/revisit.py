@@ -16,6 +16,7 @@ from misp_modules_ext.delivery.standing import day
 from misp_modules_ext.ledger import Ledger, bulk, lease, schema
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.ledger.placing import action_of
 from misp_modules_ext.ledger.stores import key_of
 from misp_modules_ext.model.account import (
     Account,
@@ -26,7 +27,7 @@ from misp_modules_ext.model.account import (
     that_count,
     worst,
 )
-from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.model.indicator import Action, Kind, Observable
 from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from misp_modules_ext.translate import observe
@@ -158,9 +159,16 @@ def _part(part: ObservableAccount, rows: Rows, leading: set[int]) -> ObservableA
         return part
     there = part.outcome in _THERE
     if row.sent_hash is not None and row.state != schema.ON_HOLD and (there or row.state == schema.SETTLED):
-        return _arrived(part, number, row, leading)
+        return _with_action(_arrived(part, number, row, leading), row)
     now = _stands(row, part)
     return replace(part, outcome=now.outcome, expires=None, reason=now.reason, message=now.message)
+
+
+def _with_action(part: ObservableAccount, row: Holding) -> ObservableAccount:
+    """What is done on a match by now: our own reading may have raised it, or taken it back."""
+    now = action_of(row.grade)
+    action = "" if now is Action.AUDIT else now.value
+    return part if action == part.action else replace(part, action=action, action_note="")
 
 
 def _arrived(part: ObservableAccount, number: int, row: Holding, leading: set[int]) -> ObservableAccount:

@@ -130,8 +130,8 @@ class Rounds:
         return register(connection, [(d, create(d).refuses) for d in settings.destinations])
 
     def _read(self, ledger: Ledger, settings: Settings, stores: list[Store]) -> None:
-        misps, base_url = readable(settings), base_url_of(settings)
-        while misps and not self._stopping.begun and read_one(ledger, misps, stores, base_url):
+        misps, base_url, lists = readable(settings), base_url_of(settings), settings.warninglist_index
+        while misps and not self._stopping.begun and read_one(ledger, misps, stores, base_url, lists):
             self._changed()
 
     def _place(self, ledger: Ledger, store: Store, settings: Settings) -> Place:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: Others' entries are counted anew after so many seconds, and whenever fewer slots than these would be left.
 MEMORY = 600.0
 PLENTY = 500
-#: Grades from here on are those of blocking actions (`ledger.holdings.grade`).
+#: Grades from here on are those of blocking actions (`ledger.placing.grade`).
 BLOCKING = 100
 
 

@@ -58,7 +58,8 @@ def results(
             if observable is None:
                 continue
             if standing.fresh:
-                result = _result(standing, there.get(number), drained)
+                tell = _leaving if number in settled.withdrawing else _result
+                result = tell(standing, there.get(number), drained)
                 found[observable] = known.setdefault(result, result)
                 continue
             if standing is not last:
@@ -100,6 +101,13 @@ def _result(standing: Standing, row: Holding | None, drained: Drained | None) ->
     if row.state == schema.DUE:
         return _waits(row, drained)
     return _stood(Standing(row.state, Reason.of(row.reason), row.message or "", row.valid_until, row.generation))
+
+
+def _leaving(standing: Standing, row: Holding | None, drained: Drained | None) -> Result:
+    """Of one that was due to go although its attributes pass the gates: MISP says that it is over."""
+    if drained is None or (row is not None and not row.maybe_there):
+        return Result(Outcome.WITHDRAWN, Reason.EXPIRED)
+    return Result(Outcome.PENDING, drained.reason, drained.message) if row is None else _waits(row, drained)
 
 
 def _waits(row: Holding, drained: Drained) -> Result:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
 from misp_modules_ext.delivery.accounting import Accountant, Result
+from misp_modules_ext.delivery.acts import in_force, with_actions
 from misp_modules_ext.delivery.changes import changes, settle_alike, with_changes
 from misp_modules_ext.delivery.collector import paused
 from misp_modules_ext.delivery.courier import Courier
@@ -32,6 +33,7 @@ from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.planning import RuleSet, make_plan
 from misp_modules_ext.translate import event_link
+from misp_modules_ext.warninglists.asking import ask
 
 log = logging.getLogger("misp_modules_ext")
 
@@ -53,6 +55,7 @@ class Order:
         sending: seconds to wait for Microsoft at most once all is committed, `None` for as long as `deadline` allows.
         origin: who says so.
         read_later: have our own reading of MISP settle the events.
+        send_later: take only; whoever drains the ledger sends.
     """
 
     door: str
@@ -62,6 +65,7 @@ class Order:
     sending: float | None = None
     origin: Origin = Origin.REQUEST
     read_later: bool = False
+    send_later: bool = False
 
 
 #: Called now and then while sending: name of the destination, indicators answered, indicators to send.
@@ -95,6 +99,7 @@ def submit(
     attributes = sum(len(event.attributes) for event in events)
     began = time.monotonic()
     with paused(attributes):
+        events, unasked = ask(events, settings.warninglist_index)
         stores, taken = _take(ledger, events, settings, order, chosen, submission)
     order = _with_time_to_write(order, time.monotonic() - began, len(chosen))
     couriers = _couriers(ledger, settings, order, stores, taken, policy)
@@ -120,7 +125,7 @@ def submit(
         preview=order.preview,
         events=tuple(_event(event, settings) for event in events),
         destinations=accounts,
-        warnings=tuple(_warnings(events, settings, chosen, order.door, taken)),
+        warnings=tuple(_warnings(settings, chosen, taken, unasked)),
     )
 
 
@@ -173,7 +178,7 @@ def _couriers(
     policy: Policy | None,
 ) -> dict[str, Courier]:
     """Begin sending, to all destinations at once."""
-    if order.preview:
+    if order.preview or order.send_later:
         return {}
     deadline = order.deadline
     if order.sending is not None:
@@ -223,9 +228,10 @@ def _account(
     withdrawals = Withdrawals(lost_by, settled, rows, drained, kept)
     left = withdrawals.of if lost_by or kept else None
     items = accountant.items(plan, found, Result(Outcome.PENDING, Reason.NOT_IN_TIME), left)
+    items = with_actions(items, plan, in_force(ledger, store, settled, taken.named))
     if order.preview:
         items = with_changes(items, changes(ledger, store, settled, base_url_of(settings)))
-    shown = drained or Drained(message="" if order.preview else _NOTHING)
+    shown = drained or Drained(message="" if order.preview or order.send_later else _NOTHING)
     return DestinationAccount(
         destination.name,
         destination.product,
@@ -291,9 +297,8 @@ def _event(event: Event, settings: Settings) -> EventAccount:
     return EventAccount(event.uuid, event.info, url, event.complete, event.notes)
 
 
-def _warnings(
-    events: Sequence[Event], settings: Settings, chosen: Iterable[DestinationSettings], door: str, taken: Taken
-) -> list[str]:
+def _warnings(settings: Settings, chosen: Iterable[DestinationSettings], taken: Taken, unasked: str) -> list[str]:
+    """What a reader should know of the submission as a whole; `unasked` is why no warninglists were looked up."""
     warnings = list(settings.warnings)
     if not settings.reads_misp:
         warnings.append(
@@ -304,10 +309,10 @@ def _warnings(
         f"The ledger has seen a later state of event {uuid}, so this one changed nothing."
         for uuid in sorted(taken.stale)
     ]
-    asked = door == "export" or any(a.warninglists is not None for event in events for a in event.attributes)
-    if not asked and any(d.selection.warninglists for d in chosen):
+    if unasked and any(d.selection.warninglists for d in chosen):
         warnings.append(
-            "MISP sends no warninglist hits with workflows and files, so `warninglists` held nothing back here."
+            f"{unasked} Until then `warninglists` holds back only what MISP itself reports, and MISP reports nothing "
+            "with workflows and files."
         )
     return warnings
 

@@ -1,7 +1,8 @@
 """What Entra's AADSTS codes mean and what to do about each.
 
 Facts from Microsoft identity platform, "Authentication and authorization error codes". Microsoft asks programs to
-decide by `error` and never by these codes: they only choose the hint.
+decide by `error` and never by these codes: they only choose the hint. Codes of federation and certificates that it
+lacks were seen in reports of users (azure-workload-identity, microsoft-identity-web).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
+
+from misp_modules_ext.config.settings import Auth
 
 _CODE = re.compile(r"AADSTS(\d{4,8})")
 
@@ -24,6 +27,10 @@ _SECRET = Hint(
     "the client secret is wrong",
     "put the secret's value (not its id) of this very application into `appSecret`, without a line end after it.",
 )
+_NO_CREDENTIAL: Mapping[Auth, str] = {
+    Auth.CERTIFICATE: "see that `certificate` holds the certificate with its key.",
+    Auth.WORKLOAD_IDENTITY: "see that `federatedTokenFile` holds a token.",
+}
 _NO_SECRET = Hint("no client secret arrived", "set `appSecret`; an `env:` or `file:` value may be empty.")
 _TENANT = Hint(
     "there is no such tenant in this cloud", "correct `tenantId`, or `cloud` if the tenant lives in another."
@@ -39,7 +46,16 @@ _CERTIFICATE = Hint(
 )
 _FEDERATION = Hint(
     "no federated credential fits the assertion",
-    "make issuer, subject and audience of the application's federated credential equal to the assertion's.",
+    "make issuer, subject and audience of the application's federated credential equal to the assertion's, in upper "
+    "and lower case, too; the usual audience is api://AzureADTokenExchange.",
+)
+_ASSERTION = Hint(
+    "the assertion is not accepted",
+    "correct this machine's clock and `tenantId`; with `workload-identity` see whose token is in `federatedTokenFile`.",
+)
+_CERTIFICATE_ENDED = Hint(
+    "the certificate is not good any more, or not yet",
+    "make a new certificate, upload it to the application's registration, and replace the file `certificate`.",
 )
 _BLOCKED = Hint(
     "a conditional access policy blocks the application",
@@ -72,7 +88,14 @@ HINTS: Mapping[str, Hint] = {
     "1002012": _SCOPE,
     "700027": _CERTIFICATE,
     "50012": _CERTIFICATE,
+    "1000502": _CERTIFICATE_ENDED,
+    "7000214": _CERTIFICATE_ENDED,
+    "50013": _ASSERTION,
+    "50027": _ASSERTION,
     "70021": _FEDERATION,
+    "700212": _FEDERATION,
+    "7002137": _FEDERATION,
+    "7002138": _FEDERATION,
     "700213": _FEDERATION,
     "700211": _FEDERATION,
     "700024": Hint("the assertion is too old or too new", "correct this machine's clock, or renew the token file."),
@@ -90,6 +113,17 @@ HINTS: Mapping[str, Hint] = {
 }
 
 UNKNOWN = Hint("Entra refused the application", "check `tenantId`, `appId`, `appSecret` and `cloud`.")
+_UNKNOWN: Mapping[Auth, Hint] = {
+    Auth.CERTIFICATE: Hint(UNKNOWN.meaning, "check `tenantId`, `appId`, `certificate` and `cloud`."),
+    Auth.WORKLOAD_IDENTITY: Hint(UNKNOWN.meaning, "check `tenantId`, `appId`, `federatedTokenFile` and `cloud`."),
+    Auth.MANAGED_IDENTITY: Hint(
+        "the machine's identity cannot be used", "check the machine's identity in the Azure portal, and `cloud`."
+    ),
+}
+_NO_IDENTITY = Hint(
+    "this machine has no such identity",
+    "assign it (Azure portal > the machine > Identity), or correct `identityClientId`.",
+)
 
 
 def code_in(description: str) -> str:
@@ -98,9 +132,26 @@ def code_in(description: str) -> str:
     return found[1] if found else ""
 
 
-def hint(code: str) -> Hint:
-    """What a code means; a general hint for one that is not known."""
-    return HINTS.get(code, UNKNOWN)
+def hint(code: str, auth: Auth = Auth.SECRET, description: str = "") -> Hint:
+    """What a refusal means; a general hint for a code that is not known.
+
+    Args:
+        code: digits, `""` when there is none.
+        auth: how the application signed in.
+        description: in Microsoft's words; identity endpoints give no codes of their own.
+    """
+    if code not in HINTS:
+        if auth is Auth.MANAGED_IDENTITY and _no_identity(description):
+            return _NO_IDENTITY
+        return _UNKNOWN.get(auth, UNKNOWN)
+    if HINTS[code] is _NO_SECRET and auth in _NO_CREDENTIAL:
+        return Hint("no credential arrived", _NO_CREDENTIAL[auth])
+    return HINTS[code]
+
+
+def _no_identity(description: str) -> bool:
+    """The words of IMDS and of App Service for an identity that the machine does not have."""
+    return any(words in description.lower() for words in ("identity not found", "no managed identity found"))
 
 
 def passes(code: str) -> bool:

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from misp_modules_ext.config.settings import DestinationSettings
+from misp_modules_ext.config.settings import Auth, DestinationSettings
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, error_for
+from misp_modules_ext.destinations.credentials import outlook
 from misp_modules_ext.destinations.interface import Finding
 from misp_modules_ext.destinations.tokens import Token, Tokens
 from misp_modules_ext.destinations.transport import Transport, transport_for
@@ -79,12 +80,22 @@ class Client:
             return False
 
     def hosts(self) -> list[str]:
-        """Login and API, each with its port."""
-        return list(dict.fromkeys(_origin(address) for address in (self._settings.endpoint_login, self._base)))
+        """Login and API, each with its port. A managed identity signs in at its own machine."""
+        near = self._settings.auth is Auth.MANAGED_IDENTITY
+        addresses = (self._base,) if near else (self._settings.endpoint_login, self._base)
+        return list(dict.fromkeys(_origin(address) for address in addresses))
 
     def check_token(self) -> Finding:
-        """Try to get a token."""
-        return attempt(f"token for {self._settings.scope}", self._try_token)
+        """Try to get a token, and say how long the credential is good."""
+        found = attempt(f"token for {self._settings.scope}", self._try_token)
+        if not found.ok:
+            return found
+        try:
+            credential = outlook(self._settings)
+        except CredentialsRefused:
+            # It ended in this very moment: the token is there all the same.
+            return found
+        return found._replace(answer=f"{found.answer} {credential.answer}", remedy=credential.remedy)
 
     def roles(self) -> frozenset[str] | None:
         """The application permissions that the token names; `None` when it does not say, or is no JWT.

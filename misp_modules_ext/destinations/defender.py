@@ -2,6 +2,11 @@
 
 Source: Defender for Endpoint API, "List indicators", "Import indicators", "Batch delete indicators". An application
 with `Ti.ReadWrite` sees its own entries only; `Ti.ReadWrite.All` is what lets `survey` find those of others.
+
+Another action or other device groups may mean another entry. Then the new one is imported first and the old one deleted
+by its id afterwards: between the two the value is there twice, and never not at all. Only where Defender does not take
+the new one beside the old one, the old one goes first. Whatever interrupts that, the whole is repeated: the import then
+changes what it made before, and what is left beside it is found by our name.
 """
 
 from __future__ import annotations
@@ -16,8 +21,9 @@ from misp_modules_ext.destinations import defender_answers as answers
 from misp_modules_ext.destinations import defender_entries, drift
 from misp_modules_ext.destinations.answers import Advice, error_text
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
+from misp_modules_ext.destinations.defender_entries import Taken
 from misp_modules_ext.destinations.defender_list import List
-from misp_modules_ext.destinations.defender_payload import entity, refusal, shown
+from misp_modules_ext.destinations.defender_payload import entity, refusal, shown, unfit
 from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
@@ -62,29 +68,48 @@ class Defender:
         self._list = List(settings, self._client, PATH)
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
-        """Networks, e-mail addresses and file names have no place in Defender."""
-        return refusal(indicator.observable) or not_unicode(indicator)
+        """All but single addresses, domain names, URLs, three hashes, and certificates that are allowed or blocked."""
+        return refusal(indicator.observable, indicator.action) or unfit(indicator) or not_unicode(indicator)
 
     def digest(self, indicator: Indicator) -> bytes:
         """Of what an import says: no labels, one link, and the beginning of the description."""
         return shown(indicator, self.settings)
 
     def survey(self, dues: Sequence[Due], timeout: float) -> list[Due | Refusal]:
-        """Find what is there for these values, unless every id is known; someone else's entry is never touched."""
-        if all(due.remote_id for due in dues):
+        """Find what is there for these values, unless every id is known; someone else's entry is never touched.
+
+        Ours with another action does not stay beside someone else's that stands where ours should go.
+        """
+        if all(due.remote_id and not due.rewritten for due in dues):
             return list(dues)
-        return self._judge(dues, time.monotonic() + timeout)
+        deadline = time.monotonic() + timeout
+        found = self._judge(dues, deadline)
+        self._delete_there([number for one in found if isinstance(one, Taken) for number in one.ours], deadline)
+        return [one.refusal if isinstance(one, Taken) else one for one in found]
 
     def batches(self, dues: Sequence[Due]) -> list[list[Due]]:
         """At most 500 each."""
         return split(dues, MAX_BATCH)
 
     def send(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
-        """Import; see `interface.Destination.send`."""
+        """Import, and delete what that has left beside the new entries; see `interface.Destination.send`."""
         if not batch:
             return []
+        deadline = time.monotonic() + timeout
+        results = dict(zip(batch, self._import(batch, deadline), strict=True))
+        stuck = [due for due, result in results.items() if due.others and answers.is_in_the_way(result)]
+        gone = {number for due in stuck for number in due.others}
+        if stuck:
+            self._delete_there(sorted(gone), deadline)
+            results |= zip(stuck, self._import(stuck, deadline), strict=True)
+        there = [(due, result.remote_id) for due, result in results.items() if result.outcome is Outcome.ACCEPTED]
+        left = [other for due, now in there for other in due.others if other != now and other not in gone]
+        self._delete_there(left, deadline)
+        return [results[due] for due in batch]
+
+    def _import(self, batch: Sequence[Due], deadline: float) -> list[ItemResult]:
         body = encode({"Indicators": [entity(due, self.settings) for due in batch]})
-        answer = self._client.call("POST", f"{PATH}/import", timeout=timeout, body=body)
+        answer = self._client.call("POST", f"{PATH}/import", timeout=deadline - time.monotonic(), body=body)
         return answers.results(batch, answers.items(self._client.expect(answer, 200)))
 
     def withdraw(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
@@ -94,14 +119,12 @@ class Defender:
         """
         deadline = time.monotonic() + timeout
         numbers = [due.remote_id for due in batch if due.remote_id]
-        doubtful = [due for due in batch if not due.remote_id and due.unanswered]
+        doubtful = [due for due in batch if due.unanswered and (due.rewritten or not due.remote_id)]
         if doubtful:
             judged = self._judge(doubtful, deadline)
             numbers += [due.remote_id for due in judged if isinstance(due, Due) and due.remote_id]
-        if not self._delete(numbers, deadline):
-            there = {answers.identifier(item) for item in self._list.read(deadline)}
-            if not self._delete([number for number in numbers if number in there], deadline):
-                raise Unavailable("Defender says that an indicator is missing which its list shows: repeat later.")
+            numbers += [number for one in judged for number in (one.others if isinstance(one, Due) else one.ours)]
+        self._delete_there(numbers, deadline)
         return [ItemResult(Outcome.ACCEPTED, remote_id=due.remote_id) for due in batch]
 
     def entries(self, timeout: float) -> list[Entry]:
@@ -142,7 +165,7 @@ class Defender:
         # 400 with the permission and 403 without it was seen by users; Microsoft's words are not documented.
         return f"the application may write indicators; nothing was changed ({words})."
 
-    def _judge(self, dues: Sequence[Due], deadline: float) -> list[Due | Refusal]:
+    def _judge(self, dues: Sequence[Due], deadline: float) -> list[Due | Taken]:
         keys = [answers.key_of(due.indicator.observable) for due in dues]
         wanted, there = set(keys), defaultdict[answers.EntryKey, list[dict[str, Any]]](list)
         ids: set[str] = set()
@@ -151,15 +174,25 @@ class Defender:
             key = answers.key_in(item)
             if key in wanted:
                 there[key].append(item)
-        source = self.settings.source_system
+        source, groups = self.settings.source_system, self.settings.rbac_group_names
         return [
-            defender_entries.judge(due, there.get(key, ()), ids, source) for due, key in zip(dues, keys, strict=True)
+            defender_entries.judge(due, there.get(key, ()), ids, source, groups)
+            for due, key in zip(dues, keys, strict=True)
         ]
 
+    def _delete_there(self, numbers: Sequence[str], deadline: float) -> None:
+        """Delete those of these ids that are there."""
+        if not self._delete(numbers, deadline):
+            there = {answers.identifier(item) for item in self._list.read(deadline)}
+            if not self._delete([number for number in numbers if number in there], deadline):
+                raise Unavailable("Defender says that an indicator is missing which its list shows: repeat later.")
+
     def _delete(self, numbers: Sequence[str], deadline: float) -> bool:
-        """Delete these ids; `False` when one was missing, so that nothing was deleted."""
-        if not numbers:
-            return True
-        body = encode({"IndicatorIds": list(dict.fromkeys(numbers))})
-        answer = self._client.call("POST", f"{PATH}/BatchDelete", timeout=deadline - time.monotonic(), body=body)
-        return self._client.expect(answer, 200, 204, 404).status != 404
+        """Delete these ids; `False` when one was missing, so that none beside it was deleted."""
+        wanted = list(dict.fromkeys(numbers))
+        for start in range(0, len(wanted), MAX_BATCH):
+            body = encode({"IndicatorIds": wanted[start : start + MAX_BATCH]})
+            answer = self._client.call("POST", f"{PATH}/BatchDelete", timeout=deadline - time.monotonic(), body=body)
+            if self._client.expect(answer, 200, 204, 404).status == 404:
+                return False
+        return True

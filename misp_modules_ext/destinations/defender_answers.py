@@ -19,6 +19,8 @@ _FULL = re.compile(
     r"\bcapacity\b|\bquota\b|(?!.*\b(?:characters?|length|long\w*)\b)(?=.*\b(?:tenant|organi[sz]ation|indicators)\b)(?=.*\b(?:max\w*|limit\w*|exceed\w*|most|full)\b)",
     re.IGNORECASE | re.DOTALL,
 )
+#: Words of a refusal because of what is there; whether Defender ever refuses for that is not documented.
+_IN_THE_WAY = re.compile(r"\b(?:already|conflict|duplicate|exist)", re.IGNORECASE)
 # Not what stands between two apostrophes inside words.
 _QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"")
 _NO_RESULT = ItemResult(
@@ -83,6 +85,13 @@ def _result(answers: Sequence[dict[str, Any]], known: str) -> ItemResult:
     if _FULL.search(_QUOTED.sub("", re.sub(value_said, "", why, flags=re.IGNORECASE))):
         return ItemResult(Outcome.SKIPPED, Reason.CAPACITY, why)
     return ItemResult(Outcome.REJECTED, Reason.REJECTED, why)
+
+
+def is_in_the_way(result: ItemResult) -> bool:
+    """Whether an entry of the same value may be why another was refused: there is no slot for two, or it says so."""
+    if result.outcome is Outcome.REJECTED:
+        return _IN_THE_WAY.search(result.message) is not None
+    return result.reason is Reason.CAPACITY
 
 
 def identifier(item: Mapping[str, Any]) -> str:

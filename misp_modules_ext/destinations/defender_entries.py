@@ -1,10 +1,15 @@
-"""Defender's entries: whose they are, what they are about, what they say. Pure."""
+"""Defender's entries: whose they are, what they are about, what they say. Pure.
+
+An import changes the entry of the same value, type and action, and makes a new one beside it for another action
+(Microsoft's words in microsoft-365-docs #4927; "Create indicators for IPs and URLs/domains": several indicators with
+different actions may exist for one value).
+"""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from misp_modules_ext.destinations import drift
 from misp_modules_ext.destinations.answers import clean
@@ -27,7 +32,21 @@ ANOTHER_LEDGER = (
 )
 
 
-def judge(due: Due, alike: Sequence[Mapping[str, Any]], ids: Collection[str], application: str) -> Due | Refusal:
+class Taken(NamedTuple):
+    """Why a due may not be sent, and what is there in its place.
+
+    Attributes:
+        refusal: somebody else's entry is where an import would go.
+        ours: ids of our own entries, which say something else and have to go.
+    """
+
+    refusal: Refusal
+    ours: tuple[str, ...] = ()
+
+
+def judge(
+    due: Due, alike: Sequence[Mapping[str, Any]], ids: Collection[str], application: str, groups: Collection[str] = ()
+) -> Due | Taken:
     """Whether a due may be sent: only what this ledger made may be updated.
 
     Args:
@@ -35,17 +54,44 @@ def judge(due: Due, alike: Sequence[Mapping[str, Any]], ids: Collection[str], ap
         alike: the entries that are there for its value.
         ids: of all entries that are there.
         application: our name.
+        groups: the device groups that it is for.
+
+    Returns:
+        The due with the id of its entry; a `rewritten` one also with those of our entries that an import would leave
+        beside it.
     """
-    if due.remote_id and due.remote_id in ids:
-        return due
+    known = due.remote_id if due.remote_id in ids else ""
     ours = [entry for entry in alike if is_ours(entry, application)]
-    if due.unanswered and (taken := _unanswered(due, ours)):
-        return due._replace(remote_id=taken)
+    if chosen := known or (due.unanswered and _unanswered(due, ours)):
+        due = due._replace(remote_id=chosen)
+        return _replacing(due, alike, ours, groups) if due.rewritten else due
     if ours:
-        return Refusal(Reason.ALREADY_THERE, ANOTHER_LEDGER)
-    if alike:
-        return Refusal(Reason.ALREADY_THERE, f"{_owner(alike[0])} has put this value into Defender; it is left alone.")
-    return due._replace(remote_id="")
+        return Taken(Refusal(Reason.ALREADY_THERE, ANOTHER_LEDGER))
+    return _left_alone(alike[0]) if alike else due._replace(remote_id="")
+
+
+def _replacing(
+    due: Due, alike: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]], groups: Collection[str]
+) -> Due | Taken:
+    """A due whose entry may be one with another action or other device groups."""
+    named = [entry for entry in alike if identifier(entry)]
+    mine = [entry for entry in named if identifier(entry) == due.remote_id or (due.unanswered and entry in ours)]
+    others = tuple(identifier(entry) for entry in mine if not _is_updated(due, entry, groups))
+    at_its_place = [entry for entry in named if entry.get("action") == due.indicator.action.value]
+    if others and at_its_place and not any(entry in mine for entry in at_its_place):
+        return _left_alone(at_its_place[0])._replace(ours=others)
+    return due._replace(others=others)
+
+
+def _is_updated(due: Due, entry: Mapping[str, Any], groups: Collection[str]) -> bool:
+    """Whether an import changes this entry."""
+    same = says(entry).get("device groups", "") == ", ".join(sorted(groups))
+    return same and entry.get("action") == due.indicator.action.value
+
+
+def _left_alone(entry: Mapping[str, Any]) -> Taken:
+    message = f"{_owner(entry)} has put this value into Defender; it is left alone."
+    return Taken(Refusal(Reason.ALREADY_THERE, message))
 
 
 def _unanswered(due: Due, ours: Sequence[Mapping[str, Any]]) -> str:

@@ -1,7 +1,8 @@
 """Indicators as Defender for Endpoint's import takes them. Pure.
 
 Sources: Defender for Endpoint API, "Indicator resource type" and "Import indicators"; "Create indicators for IPs and
-URLs/domains" (single addresses only, IPv6 with all eight segments).
+URLs/domains" (single addresses only, IPv6 with all eight segments); "Create indicators for certificates" (SHA-1
+thumbprints, which may be allowed or blocked and remediated, not audited).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations.interface import Refusal
+from misp_modules_ext.destinations.kinds import ACCOUNTS, COINS, GRAPH_HASHES, MAIL_TEXTS, RARE_HASHES, TLS_FINGERPRINTS
 from misp_modules_ext.destinations.wire import (
     describe,
     digest,
@@ -42,26 +44,70 @@ TYPES: Mapping[Kind, str] = {
     Kind.FILE_MD5: "FileMd5",
     Kind.FILE_SHA1: "FileSha1",
     Kind.FILE_SHA256: "FileSha256",
+    Kind.X509_SHA1: "CertificateThumbprint",
 }
+#: All that Defender documents for certificates; the default, Audit, is not among it.
+CERTIFICATE_ACTIONS = frozenset({"Allowed", "BlockAndRemediate"})
 
 _UP_TO_PATH = re.compile(r"(?:[^/?#]*://)?[^/?#]*")
 
-_REFUSALS: Mapping[Kind, str] = {
+_OF_FILES = frozenset(Action)
+_OF_NETWORKS = _OF_FILES - {Action.BLOCK_AND_REMEDIATE}
+#: "Create indicators for IPs and URLs/domains"; of certificates `refusal` knows.
+_ACTIONS: Mapping[str, frozenset[Action]] = {
+    "IpAddress": _OF_NETWORKS,
+    "DomainName": _OF_NETWORKS,
+    "Url": _OF_NETWORKS,
+}
+
+_OTHER_HASH = "Defender matches files by MD5, SHA-1 and SHA-256 only."
+_NOT_IN_MAILS = "Defender for Endpoint does not look into mails."
+_NOT_IN_TRAFFIC = "Defender matches addresses, domain names and URLs in traffic, nothing else."
+_NOT_ON_MACHINES = "Defender matches files by their hash only, nothing else on a machine."
+_NO_MONEY = "No product of Microsoft's looks for accounts or telephone numbers."
+#: Why a kind without a type is refused.
+REFUSALS: Mapping[Kind, str] = {
     Kind.IPV4_CIDR: "Defender takes single addresses only, no networks.",
     Kind.IPV6_CIDR: "Defender takes single addresses only, no networks.",
     Kind.EMAIL_ADDR: "Defender for Endpoint has no indicators for e-mail addresses.",
     Kind.FILE_NAME: "Defender matches files by their hash only, not by their name.",
+    Kind.FILE_PATH: "Defender matches files by their hash only, not by their path.",
+    **dict.fromkeys(
+        (*RARE_HASHES, *GRAPH_HASHES),
+        _OTHER_HASH,
+    ),
+    Kind.X509_MD5: "Defender matches certificates by their SHA-1 only.",
+    Kind.X509_SHA256: "Defender matches certificates by their SHA-1 only.",
+    **dict.fromkeys((*TLS_FINGERPRINTS, Kind.USER_AGENT, Kind.AUTONOMOUS_SYSTEM), _NOT_IN_TRAFFIC),
+    Kind.URI: "Defender matches whole URLs: write the URI with scheme and host, type `url`.",
+    **dict.fromkeys(MAIL_TEXTS, _NOT_IN_MAILS),
+    **dict.fromkeys((Kind.MUTEX, Kind.PROCESS_NAME, Kind.WINDOWS_REGISTRY_KEY), _NOT_ON_MACHINES),
+    **dict.fromkeys(COINS, _NO_MONEY),
+    **dict.fromkeys((*ACCOUNTS, Kind.PHONE_NUMBER), _NO_MONEY),
 }
+_CERTIFICATE = (
+    "Defender does not audit certificates: one can be allowed, or blocked and remediated, and this would only alert."
+)
 
 
-def refusal(observable: Observable) -> Refusal | None:
-    """Why Defender has no place for an observable, or `None` if it has."""
+def refusal(observable: Observable, action: Action = Action.AUDIT) -> Refusal | None:
+    """Why Defender has no place for an observable with an action, or `None` if it has."""
     kind = observable.kind
     if kind is Kind.URL and not observable.value.startswith(("http://", "https://")):
         return Refusal(Reason.KIND_NOT_HELD, "Defender matches URLs of http and https only.")
+    if kind is Kind.X509_SHA1 and action.value not in CERTIFICATE_ACTIONS:
+        return Refusal(Reason.KIND_NOT_HELD, _CERTIFICATE)
     if kind in TYPES:
         return None
-    return Refusal(Reason.KIND_NOT_HELD, _REFUSALS.get(kind, f"Defender holds no indicators of the kind {kind}."))
+    return Refusal(Reason.KIND_NOT_HELD, REFUSALS[kind])
+
+
+def unfit(indicator: Indicator) -> Refusal | None:
+    """Why Defender would not take the action for such a value, or `None` if it does."""
+    type_, action = TYPES[indicator.observable.kind], indicator.action
+    if action in _ACTIONS.get(type_, _OF_FILES):
+        return None
+    return Refusal(Reason.KIND_NOT_HELD, f"Defender does not take the action {action} for {type_}.")
 
 
 def value(observable: Observable) -> str:

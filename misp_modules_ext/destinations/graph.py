@@ -18,7 +18,15 @@ from misp_modules_ext.destinations import drift, graph_entries
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, said
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.graph_answers import NAME, deletions, named, results
-from misp_modules_ext.destinations.graph_payload import entity, refusal, shown, target_product, update
+from misp_modules_ext.destinations.graph_payload import (
+    ACTIONS,
+    DEFENDER,
+    entity,
+    refusal,
+    shown,
+    target_product,
+    update,
+)
 from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.listing import settled
 from misp_modules_ext.destinations.transport import Transport
@@ -64,7 +72,7 @@ class Graph:
         self._lock = threading.Lock()
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
-        """As the product behind it: Sentinel holds all kinds, Defender not."""
+        """What Graph has a field for goes to Sentinel; Defender behind it holds what Defender holds."""
         product = target_product(self.settings.product)
         return refusal(indicator.observable, product) or not_unicode(indicator)
 
@@ -74,7 +82,7 @@ class Graph:
 
     def survey(self, dues: Sequence[Due], timeout: float) -> list[Due | Refusal]:
         """Find which are there already, unless every id is known: submitting those again would double them."""
-        if all(due.remote_id for due in dues):
+        if all(due.remote_id and not due.rewritten for due in dues):
             return list(dues)
         there = self._by_external_id(time.monotonic() + timeout)
         return [graph_entries.judge(due, there) for due in dues]
@@ -89,7 +97,7 @@ class Graph:
         """Submit new ones, update those with a `remote_id`; see `interface.Destination.send`."""
         deadline = time.monotonic() + timeout
         found: dict[str, ItemResult] = {}
-        for part in self.batches(self._found_again(batch, deadline)):
+        for part in self.batches(self._without_outdated(self._found_again(batch, deadline), deadline)):
             updating = bool(part[0].remote_id)
             names = {due.stamp.stix_id for due in part}
             make = update if updating else entity
@@ -109,6 +117,20 @@ class Graph:
         there = self._by_external_id(deadline) if doubtful else {}
         ids = {name: there[name][0] for name in doubtful if name in there}
         return [due._replace(remote_id=due.remote_id or ids.get(due.stamp.stix_id, "")) for due in batch]
+
+    def _without_outdated(self, batch: Sequence[Due], deadline: float) -> list[Due]:
+        """The batch, in which those whose action has to change are new: an update for Defender cannot change it."""
+        doubtful = [due for due in batch if due.rewritten and due.remote_id]
+        if not doubtful or target_product(self.settings.product) != DEFENDER:
+            return list(batch)
+        actions = {item.get("id"): item.get("action") for page in self._pages(deadline) for item in page}
+        outdated = {
+            due.remote_id for due in doubtful if actions.get(due.remote_id) != ACTIONS[due.indicator.action]
+        } & actions.keys()
+        if outdated:
+            answer = self._post("deleteTiIndicators", sorted(outdated), deadline, may_be_empty=True)
+            deletions(answer, len(outdated))
+        return [due._replace(remote_id="") if due.remote_id in outdated else due for due in batch]
 
     @staticmethod
     def _ids(due: Due, there: Mapping[str, list[str]]) -> list[str]:

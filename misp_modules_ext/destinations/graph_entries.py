@@ -11,7 +11,7 @@ from typing import Any
 
 from misp_modules_ext.destinations import drift
 from misp_modules_ext.destinations.defender_entries import ANOTHER_LEDGER
-from misp_modules_ext.destinations.graph_payload import DEFENDER_FIELDS, FIELDS, HASHES
+from misp_modules_ext.destinations.graph_payload import DEFENDER_FIELDS, FIELDS, HASHES, NUMBERS
 from misp_modules_ext.destinations.interface import Entry, Refusal
 from misp_modules_ext.destinations.wire import to_seconds
 from misp_modules_ext.model.indicator import Due, Kind, Observable
@@ -22,7 +22,8 @@ _KINDS: Mapping[str, Kind] = {
     **{field: kind for kind, field in DEFENDER_FIELDS.items()},
     **{field: kind for kind, field in FIELDS.items() if field != "networkCidrBlock"},
 }
-_HASHES: Mapping[str, Kind] = {name: kind for kind, name in HASHES.items()}
+_HASHES: Mapping[str, Kind] = {name.lower(): kind for kind, name in HASHES.items()}
+_WITH_CASE = frozenset({Kind.FILE_SSDEEP, Kind.FILE_TLSH})
 
 
 def judge(due: Due, there: Mapping[str, list[str]]) -> Due | Refusal:
@@ -56,17 +57,20 @@ def entry_of(item: Mapping[str, Any]) -> Entry:
 
 def _observable(item: Mapping[str, Any]) -> Observable | None:
     """What it is about, `None` when it has none that we send, or several."""
-    found = [Observable(kind, item[field]) for field, kind in _KINDS.items() if _is_filled(item.get(field))]
+    found = [Observable(kind, str(item[field])) for field, kind in _KINDS.items() if _is_filled(item.get(field), kind)]
     network = item.get("networkCidrBlock")
     if isinstance(network, str) and network:
         found.append(Observable(Kind.IPV6_CIDR if ":" in network else Kind.IPV4_CIDR, network))
     value, type_ = item.get("fileHashValue"), item.get("fileHashType")
     if isinstance(value, str) and isinstance(type_, str) and type_.lower() in _HASHES:
-        found.append(Observable(_HASHES[type_.lower()], value.lower()))
+        kind = _HASHES[type_.lower()]
+        found.append(Observable(kind, value if kind in _WITH_CASE else value.lower()))
     return found[0] if len(found) == 1 else None
 
 
-def _is_filled(value: object) -> bool:
+def _is_filled(value: object, kind: Kind) -> bool:
+    if kind in NUMBERS:
+        return isinstance(value, int) and not isinstance(value, bool) and value > 0
     return isinstance(value, str) and bool(value)
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import defender_payload
 from misp_modules_ext.destinations.interface import Refusal
+from misp_modules_ext.destinations.kinds import ACCOUNTS, COINS, RARE_HASHES, TLS_FINGERPRINTS
 from misp_modules_ext.destinations.wire import describe, digest, from_seconds, links, repair, title
 from misp_modules_ext.model.indicator import UNSTAMPED, Action, Due, Indicator, Kind, Observable, Severity
 from misp_modules_ext.model.misp import Tlp
+from misp_modules_ext.model.outcome import Reason
 
 SENTINEL = "Azure Sentinel"
 DEFENDER = "Microsoft Defender ATP"
@@ -64,8 +66,23 @@ _KILL_CHAINS = frozenset({"lockheed-martin-cyber-kill-chain", "mitre-attack"})
 #: What the Diamond Model calls a file (how an adversary acts) and an address, a name, a mail sender (from where).
 CAPABILITY, INFRASTRUCTURE = "capability", "infrastructure"
 _FALSE_POSITIVE = ("false-positive:", "sighted as a false positive")
-_ACTIONS: Mapping[Action, str] = {Action.AUDIT: "alert"}
-HASHES: Mapping[Kind, str] = {Kind.FILE_MD5: "md5", Kind.FILE_SHA1: "sha1", Kind.FILE_SHA256: "sha256"}
+#: Graph has no word for a warning and none for remediation; the plan asks for neither. The milder one, in any case.
+ACTIONS: Mapping[Action, str] = {
+    Action.AUDIT: "alert",
+    Action.ALLOWED: "allow",
+    Action.WARN: "alert",
+    Action.BLOCK: "block",
+    Action.BLOCK_AND_REMEDIATE: "block",
+}
+#: `fileHashType`: authentihashes are SHA-256 in MISP; `ctph` is ssdeep's, `lsHash` TLSH's way of hashing.
+HASHES: Mapping[Kind, str] = {
+    Kind.FILE_MD5: "md5",
+    Kind.FILE_SHA1: "sha1",
+    Kind.FILE_SHA256: "sha256",
+    Kind.FILE_AUTHENTIHASH: "authenticodeHash256",
+    Kind.FILE_SSDEEP: "ctph",
+    Kind.FILE_TLSH: "lsHash",
+}
 FIELDS: Mapping[Kind, str] = {
     Kind.IPV4_ADDR: "networkIPv4",
     Kind.IPV6_ADDR: "networkIPv6",
@@ -75,7 +92,36 @@ FIELDS: Mapping[Kind, str] = {
     Kind.URL: "url",
     Kind.EMAIL_ADDR: "emailSenderAddress",
     Kind.FILE_NAME: "fileName",
+    Kind.FILE_PATH: "filePath",
+    Kind.EMAIL_SUBJECT: "emailSubject",
+    Kind.EMAIL_SENDER_NAME: "emailSenderName",
+    Kind.EMAIL_X_MAILER: "emailXMailer",
+    Kind.MUTEX: "fileMutexName",
+    Kind.USER_AGENT: "userAgent",
+    Kind.AUTONOMOUS_SYSTEM: "networkDestinationAsn",
 }
+#: Fields that hold numbers; Graph's have 32 bits, one of them for the sign.
+NUMBERS = frozenset({Kind.AUTONOMOUS_SYSTEM})
+MAX_NUMBER = (1 << 31) - 1
+_NO_FIELD = "Graph's tiIndicators have no field for {}."
+_OTHER_HASH = _NO_FIELD.format("this hash: only for MD5, SHA-1, SHA-256, authentihash, ssdeep and TLSH")
+#: Why Graph has no place for a kind, whatever the product.
+REFUSALS: Mapping[Kind, str] = {
+    **dict.fromkeys(
+        RARE_HASHES,
+        _OTHER_HASH,
+    ),
+    **dict.fromkeys((Kind.X509_MD5, Kind.X509_SHA1, Kind.X509_SHA256), _NO_FIELD.format("certificates")),
+    **dict.fromkeys(TLS_FINGERPRINTS, _NO_FIELD.format("fingerprints of TLS")),
+    Kind.URI: "Graph's tiIndicators take whole URLs: write the URI with scheme and host, type `url`.",
+    Kind.EMAIL_MESSAGE_ID: _NO_FIELD.format("message ids"),
+    Kind.PROCESS_NAME: _NO_FIELD.format("names of processes"),
+    Kind.WINDOWS_REGISTRY_KEY: _NO_FIELD.format("registry keys"),
+    **dict.fromkeys(COINS, _NO_FIELD.format("addresses of cryptocurrencies")),
+    **dict.fromkeys(ACCOUNTS, _NO_FIELD.format("banks and accounts")),
+    Kind.PHONE_NUMBER: _NO_FIELD.format("telephone numbers"),
+}
+_TOO_LARGE = "Graph's fields for autonomous systems end at 2147483647."
 #: Defender takes destination addresses only.
 DEFENDER_FIELDS: Mapping[Kind, str] = {
     Kind.IPV4_ADDR: "networkDestinationIPv4",
@@ -92,7 +138,14 @@ def target_product(product: str) -> str:
 
 def refusal(observable: Observable, product: str) -> Refusal | None:
     """Why the product has no place for a kind, or `None` if it has; `product` as `target_product` gives it."""
-    return defender_payload.refusal(observable) if product == DEFENDER else None
+    kind = observable.kind
+    if kind in REFUSALS:
+        return Refusal(Reason.KIND_NOT_HELD, REFUSALS[kind])
+    if product == DEFENDER:
+        return defender_payload.refusal(observable)
+    if kind in NUMBERS and int(observable.value) > MAX_NUMBER:
+        return Refusal(Reason.KIND_NOT_HELD, _TOO_LARGE)
+    return None
 
 
 def entity(due: Due, settings: DestinationSettings) -> dict[str, Any]:
@@ -102,7 +155,7 @@ def entity(due: Due, settings: DestinationSettings) -> dict[str, Any]:
     severity = indicator.severity if settings.severity is None else settings.severity
     document: dict[str, Any] = {
         "targetProduct": product,
-        "action": _ACTIONS[indicator.action],
+        "action": ACTIONS[indicator.action],
         "threatType": threat_type(indicator.threat_type),
         "tlpLevel": TLP_LEVELS[indicator.tlp],
         "expirationDateTime": from_seconds(indicator.valid_until),
@@ -140,8 +193,8 @@ def update(due: Due, settings: DestinationSettings) -> dict[str, Any]:
 
 
 def shown(indicator: Indicator, settings: DestinationSettings) -> bytes:
-    """A digest of the element for an update, without the ids."""
-    return digest(update(Due(indicator, UNSTAMPED), settings))
+    """A digest of the element for an update, without the ids; the action too, which may take a new element."""
+    return digest(update(Due(indicator, UNSTAMPED), settings) | {"action": ACTIONS[indicator.action]})
 
 
 def threat_type(name: str) -> str:
@@ -149,12 +202,13 @@ def threat_type(name: str) -> str:
     return next((known for known in THREAT_TYPES if known.lower() == name.strip().lower()), OTHER_THREAT)
 
 
-def observable_fields(observable: Observable, product: str) -> dict[str, str]:
+def observable_fields(observable: Observable, product: str) -> dict[str, str | int]:
     """The one observable of a tiIndicator."""
     if observable.kind in HASHES:
         return {"fileHashType": HASHES[observable.kind], "fileHashValue": observable.value}
     field = DEFENDER_FIELDS.get(observable.kind) if product == DEFENDER else None
-    return {field or FIELDS[observable.kind]: observable.value}
+    given = int(observable.value) if observable.kind in NUMBERS else observable.value
+    return {field or FIELDS[observable.kind]: given}
 
 
 def _tags(indicator: Indicator) -> list[str]:

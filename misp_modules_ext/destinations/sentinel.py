@@ -18,7 +18,7 @@ from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.interface import MAX_OBJECTS, Beside, Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.sentinel_entries import meant
 from misp_modules_ext.destinations.sentinel_management import Management
-from misp_modules_ext.destinations.sentinel_payload import shown, stix_object, upload_body
+from misp_modules_ext.destinations.sentinel_payload import refusal, shown, stix_object, upload_body
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
 from misp_modules_ext.errors import DestinationError, NotFound, Throttled
@@ -40,8 +40,15 @@ def _advice(settings: DestinationSettings) -> Advice:
         unauthorized=f"correct `cloud` of {section}: the token must be for Azure's resource manager in that cloud.",
         forbidden=f"give the application of {section} (`appId`) {role}.",
         not_found=f"correct `workspaceId` of {section}: it is the workspace's GUID (Log Analytics workspace, Overview, "
-        f"Workspace ID), not its name; the application also needs {role}.",
+        f"Workspace ID), not its name; the application also needs {role}.{_other_path(settings)}",
     )
+
+
+def _other_path(settings: DestinationSettings) -> str:
+    """For governments the path is not documented, and Microsoft's connector template has another spelling."""
+    if settings.cloud not in ("gcc-high", "dod"):
+        return ""
+    return f" If both are right, try another `uploadPath` (cloud {settings.cloud}: see docs/configuration.md)."
 
 
 class Sentinel:
@@ -62,7 +69,8 @@ class Sentinel:
         self._management = Management(settings, transport)
         workspace = quote(settings.workspace_id.strip("{} "), safe="")
         version = quote(settings.api_version or API_VERSION, safe="")
-        self._path = f"/workspaces/{workspace}/threat-intelligence-stix-objects:upload?api-version={version}"
+        upload = quote(settings.upload_path, safe=":")
+        self._path = f"/workspaces/{workspace}/{upload}?api-version={version}"
 
     @property
     def cannot_list(self) -> str:
@@ -70,8 +78,8 @@ class Sentinel:
         return self._management.missing
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
-        """Only what is no text: Sentinel holds all kinds."""
-        return not_unicode(indicator)
+        """Kinds that Sentinel could store but never match have no place there."""
+        return refusal(indicator.observable) or not_unicode(indicator)
 
     def digest(self, indicator: Indicator) -> bytes:
         """Of the object: no attributes' ids, and the beginning of the description."""

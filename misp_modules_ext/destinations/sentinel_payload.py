@@ -2,7 +2,8 @@
 
 Sources: STIX 2.1 (objects, section 9 patterning, section 7.2.1.4 TLP markings); Microsoft Sentinel, "STIX objects API".
 One comparison per pattern: Sentinel reads an observable's key and value out of those only, and what it cannot read
-never matches (Azure-Sentinel issue 12075).
+never matches (Azure-Sentinel issue 12075). For the same reason a kind that Sentinel documents no key for is refused,
+also where STIX has a property for it: it would be stored, billed, and never found.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from misp_modules_ext.destinations.interface import Refusal
+from misp_modules_ext.destinations.kinds import ACCOUNTS, COINS, GRAPH_HASHES, MAIL_TEXTS, RARE_HASHES, TLS_FINGERPRINTS
 from misp_modules_ext.destinations.wire import (
     attribute_link,
     describe,
@@ -26,6 +29,7 @@ from misp_modules_ext.destinations.wire import (
 )
 from misp_modules_ext.model.indicator import UNSTAMPED, Due, Indicator, Kind, Observable, Reference
 from misp_modules_ext.model.misp import Tlp
+from misp_modules_ext.model.outcome import Reason
 
 #: Sentinel documents no limit for names; this one keeps them readable in its grid.
 MAX_NAME = 256
@@ -33,7 +37,7 @@ MAX_NAME = 256
 MAX_DESCRIPTION = 1_000
 MAX_REFERENCES = 10
 
-#: STIX's own paths; hash names with a dash stand in quotes.
+#: STIX's own paths; hash names with a dash, and what is no word, stand in quotes.
 PATHS: Mapping[Kind, str] = {
     Kind.IPV4_ADDR: "ipv4-addr:value",
     Kind.IPV6_ADDR: "ipv6-addr:value",
@@ -46,6 +50,42 @@ PATHS: Mapping[Kind, str] = {
     Kind.FILE_SHA1: "file:hashes.'SHA-1'",
     Kind.FILE_SHA256: "file:hashes.'SHA-256'",
     Kind.FILE_NAME: "file:name",
+    Kind.X509_MD5: "x509-certificate:hashes.MD5",
+    Kind.X509_SHA1: "x509-certificate:hashes.'SHA-1'",
+    Kind.X509_SHA256: "x509-certificate:hashes.'SHA-256'",
+    Kind.USER_AGENT: "network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'",
+    Kind.WINDOWS_REGISTRY_KEY: "windows-registry-key:key",
+}
+#: Kinds that Sentinel names (in its portal, or for the import of files) without saying which key it reads them by.
+NOT_VERIFIED: Mapping[Kind, str] = {
+    Kind.IPV4_CIDR: "legal in STIX; whether rules compare ranges is not documented",
+    Kind.IPV6_CIDR: "legal in STIX; whether rules compare ranges is not documented",
+    Kind.FILE_NAME: "files are documented, the key for their names is not",
+    Kind.USER_AGENT: "user agents are documented, their key is not; this is STIX's only one",
+    Kind.WINDOWS_REGISTRY_KEY: "registry keys are documented for the import of files only",
+}
+_NO_KEY = "Sentinel documents no key for {}: it would be stored and never matched."
+_NO_PROPERTY = "STIX has no property for {}, so Sentinel has no place for them."
+_OTHER_HASH = "Sentinel matches files by MD5, SHA-1 and SHA-256 only: another hash would be stored and never matched."
+#: Why a kind without a path is refused.
+REFUSALS: Mapping[Kind, str] = {
+    **dict.fromkeys(
+        (*RARE_HASHES, *GRAPH_HASHES),
+        _OTHER_HASH,
+    ),
+    Kind.FILE_PATH: _NO_KEY.format("the folders of a file"),
+    **dict.fromkeys(
+        TLS_FINGERPRINTS,
+        "STIX has no property for JA3 and JA3S, and Sentinel does not document which key it reads them by.",
+    ),
+    Kind.URI: "Sentinel compares whole URLs: write the URI with scheme and host, type `url`.",
+    Kind.AUTONOMOUS_SYSTEM: _NO_KEY.format("autonomous systems"),
+    **dict.fromkeys(MAIL_TEXTS, _NO_KEY.format("what stands in the header of a mail")),
+    Kind.MUTEX: _NO_KEY.format("mutexes"),
+    Kind.PROCESS_NAME: _NO_KEY.format("names of processes"),
+    **dict.fromkeys(COINS, _NO_PROPERTY.format("addresses of cryptocurrencies")),
+    **dict.fromkeys(ACCOUNTS, _NO_PROPERTY.format("banks and accounts")),
+    Kind.PHONE_NUMBER: _NO_PROPERTY.format("telephone numbers"),
 }
 
 #: STIX 2.1 knows the four levels of TLP 1.0 only.
@@ -69,6 +109,13 @@ _KINDS = {path: kind for kind, path in reversed(list(PATHS.items()))}
 _NETWORKS = {Kind.IPV4_ADDR: Kind.IPV4_CIDR, Kind.IPV6_ADDR: Kind.IPV6_CIDR}
 _COMPARISON = re.compile(r"\[\s*(?P<path>[a-z0-9-]+:[\w.'-]+)\s*=\s*'(?P<value>(?:[^'\\]|\\['\\])*)'\s*\]", re.DOTALL)
 _ESCAPED = re.compile(r"\\(['\\])")
+
+
+def refusal(observable: Observable) -> Refusal | None:
+    """Why Sentinel has no place for an observable, or `None` if it has."""
+    if observable.kind in PATHS:
+        return None
+    return Refusal(Reason.KIND_NOT_HELD, REFUSALS[observable.kind])
 
 
 def pattern(observable: Observable) -> str:

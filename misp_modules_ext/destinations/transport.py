@@ -4,6 +4,9 @@ Rules that requests alone does not keep: every request ends by its deadline, wha
 that is silent, headers or a body that drip); TLS is always verified, and REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE can
 neither switch that off nor replace the configured `ca` (requests lets them beat `session.verify`); no redirect is
 followed, no `.netrc` read, no cookie kept. Proxies come from the environment, as HTTPS_PROXY and NO_PROXY say.
+
+The identity endpoint of an Azure machine speaks plain HTTP on the machine's own link: `identity_transport` alone may,
+and it goes through no proxy.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ import requests
 from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
-from urllib3 import HTTPSConnectionPool
-from urllib3.connection import HTTPSConnection
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from misp_modules_ext import __version__
@@ -49,17 +52,21 @@ class Transport:
     Args:
         ca: PEM file with the only authorities to trust; `None` for those of the system and of certifi.
         max_answer: bytes of the largest answer that is read.
+        near: for addresses of this machine and its link alone: plain HTTP is allowed, and no proxy is used.
     """
 
-    def __init__(self, ca: Path | None = None, max_answer: int = MAX_ANSWER) -> None:
+    def __init__(self, ca: Path | None = None, max_answer: int = MAX_ANSWER, *, near: bool = False) -> None:
         self.ca = ca
         self._max_answer = max_answer
+        self._near = near
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = USER_AGENT
         # Only https: an address with another scheme finds no adapter and is refused.
         self._session.adapters.clear()
         self._session.mount("https://", _Adapter(ca))
+        if near:
+            self._session.mount("http://", _Adapter(ca))
 
     def request(
         self,
@@ -87,22 +94,25 @@ class Transport:
         if self.ca is not None and not self.ca.is_file():
             raise Unavailable(f"The file {self.ca} named by `ca` is not there.{TO_DO}correct `ca` of this destination.")
         authorities = str(self.ca or DEFAULT_CA_BUNDLE_PATH)
-        exchange = _Exchange(self._session, authorities, timeout, self._max_answer)
+        exchange = _Exchange(self._session, authorities, timeout, self._max_answer, proxied=not self._near)
         return exchange.run(requests.Request(method, url, headers=dict(headers or {}), data=body), bearer)
 
 
 class _Exchange:
     """One request in a thread of its own, so that its caller gets on at the deadline even if the thread does not."""
 
-    def __init__(self, session: requests.Session, authorities: str, timeout: float, max_answer: int) -> None:
+    def __init__(
+        self, session: requests.Session, authorities: str, timeout: float, max_answer: int, *, proxied: bool
+    ) -> None:
         self._session = session
+        self._proxied = proxied
         self._authorities = authorities
         self._timeout = timeout
         self._max_answer = max_answer
         self._done = threading.Event()
         self._answer: Answer | None = None
         self._failure: Unavailable | None = None
-        self._connection: HTTPSConnection | None = None
+        self._connection: HTTPConnection | None = None
         self._abandoned = False
 
     def run(self, request: requests.Request, bearer: SecretStr | None) -> Answer:
@@ -121,7 +131,7 @@ class _Exchange:
         # What the thread says after it was cut off is the cut, not the cause.
         raise (self._failure if finished else None) or _too_slow(url, self._timeout)
 
-    def attach(self, connection: HTTPSConnection) -> None:
+    def attach(self, connection: HTTPConnection) -> None:
         """Note which connection to cut at the deadline."""
         self._connection = connection
         if self._abandoned:
@@ -141,7 +151,7 @@ class _Exchange:
         began = time.monotonic()
         url, proxy = str(request.url), None
         try:
-            proxies = get_environ_proxies(url)
+            proxies = get_environ_proxies(url) if self._proxied else {}
             proxy = select_proxy(url, proxies)
             self._answer = self._send(request, bearer, proxies)
         except Exception as error:  # noqa: BLE001 - a thread that dies silently would look like a time-out
@@ -198,7 +208,19 @@ class _Connection(HTTPSConnection):
         super().request(*args, **kwargs)
 
 
-def _attach(connection: HTTPSConnection) -> None:
+class _PlainConnection(HTTPConnection):
+    """The same for plain HTTP."""
+
+    def connect(self) -> None:
+        _attach(self)
+        super().connect()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _attach(self)
+        super().request(*args, **kwargs)
+
+
+def _attach(connection: HTTPConnection) -> None:
     exchange: _Exchange | None = getattr(_here, "exchange", None)
     if exchange is not None:
         exchange.attach(connection)
@@ -206,6 +228,10 @@ def _attach(connection: HTTPSConnection) -> None:
 
 class _Pool(HTTPSConnectionPool):
     ConnectionCls = _Connection
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
 
 
 class _Adapter(HTTPAdapter):
@@ -229,7 +255,7 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"https": _Pool}
+        self.poolmanager.pool_classes_by_scheme = {"https": _Pool, "http": _PlainPool}
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, ssl_context=self._context, **proxy_kwargs)
@@ -240,6 +266,7 @@ class _Adapter(HTTPAdapter):
 
 
 _transports: dict[tuple[int, Path | None, int], Transport] = {}
+_identity: dict[int, Transport] = {}
 _lock = threading.Lock()
 
 
@@ -260,3 +287,13 @@ def transport_for(ca: Path | None) -> Transport:
                 del _transports[old]
             _transports[key] = Transport(ca)
         return _transports[key]
+
+
+def identity_transport() -> Transport:
+    """The transport of this process to the identity endpoint of the Azure machine that it runs on."""
+    pid = os.getpid()
+    with _lock:
+        if pid not in _identity:
+            _identity.clear()
+            _identity[pid] = Transport(near=True)
+        return _identity[pid]

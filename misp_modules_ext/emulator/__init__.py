@@ -6,9 +6,21 @@ It imports nothing else of this package: it is the independent judge of the requ
 
 from __future__ import annotations
 
+from .assertions import App, Credential, Federation, ManagedIdentity, read_credential
 from .behaviour import Behaviour
 from .faults import FaultError
 from .server import Emulator, serve
 from .storage import StateError
 
-__all__ = ["Behaviour", "Emulator", "FaultError", "StateError", "serve"]
+__all__ = [
+    "App",
+    "Behaviour",
+    "Credential",
+    "Emulator",
+    "FaultError",
+    "Federation",
+    "ManagedIdentity",
+    "StateError",
+    "read_credential",
+    "serve",
+]

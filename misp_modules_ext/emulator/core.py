@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .assertions import App
 from .behaviour import Behaviour
 from .calls import Answer, Call, Grant, JsonObject, Refusal, Result, Service, json_answer
 from .clock import Clock, to_text
@@ -19,6 +20,7 @@ from .defender import Defender
 from .entra import Entra, code_number, is_login
 from .faults import Drop, Effect, Fault, Faults
 from .graph import Graph
+from .identity import Identity, is_identity
 from .intel import Intel
 from .management import Management, is_management
 from .rates import Rates
@@ -41,7 +43,7 @@ class Core:
 
     Args:
         rates: Whether the documented limits are enforced.
-        apps: (tenant, application id, secret) of the only applications that exist; empty for "any".
+        apps: (tenant, application id, credential) of the only applications that exist; empty for "any".
         behaviour: Choices where the documentation is silent.
         clock: The time to go by.
     """
@@ -50,7 +52,7 @@ class Core:
         self,
         *,
         rates: bool = True,
-        apps: Sequence[tuple[str, str, str]] = (),
+        apps: Sequence[App] = (),
         behaviour: Behaviour | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -76,13 +78,14 @@ class Core:
         self._services = {service.name: service for service in services}
         resources = _LOG_AUDIENCES.union(*(service.audiences for service in services))
         self._entra = Entra(self.clock, self.behaviour, apps, resources)
+        self._identity = Identity(self._entra, self.clock, apps)
 
     # -- requests -----------------------------------------------------------------------------------------------
 
     def handle(self, call: Call) -> Reply:
         """Answer one request to one of Microsoft's APIs and log it."""
         with self._lock:
-            api = api_of(call.path)
+            api = _served_api(call)
             effect = self._faults.take(api, call)
             result = Result(Answer(0)) if effect.drop == "before" else self._answer(api, call, effect)
             answer = None if effect.drop else result.answer
@@ -93,6 +96,10 @@ class Core:
         if api == "login":
             fault = effect.refusal
             return Result(self._entra_fault(fault, call) if fault else self._entra.handle(call, self.own_origins))
+        if api == "identity":
+            fault = effect.refusal
+            own = self.own_origins
+            return Result(self._identity.fault(fault, call) if fault else self._identity.handle(call, own))
         service = self._services.get(api)
         if service is None:
             body = {"error": {"code": "NotFound", "message": "No API of the emulator has this address."}}
@@ -255,8 +262,15 @@ def api_of(path: str) -> str:
     return next((api for api, owns in _ADDRESSES if owns(path)), "unknown")
 
 
+def _served_api(call: Call) -> str:
+    """The API of a call: identity endpoints speak plain HTTP, and nothing else does."""
+    api = api_of(call.path)
+    return api if call.origin.startswith("http://") is (api == "identity") else "unknown"
+
+
 _ADDRESSES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("login", is_login),
+    ("identity", is_identity),
     ("management", is_management),
     ("sentinel", lambda path: path.startswith("/workspaces/")),
     ("defender", lambda path: path.startswith("/api/indicators")),

@@ -1,7 +1,6 @@
-"""Entra ID: discovery, the client credentials grant, and its refusals.
+"""Entra ID: discovery and the client credentials grant.
 
-Sources: Microsoft identity platform, "OAuth 2.0 client credentials flow" and "Authentication and authorization error
-codes" (AADSTS).
+Source: Microsoft identity platform, "OAuth 2.0 client credentials flow".
 """
 
 from __future__ import annotations
@@ -12,67 +11,28 @@ import re
 import secrets
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 from urllib.parse import parse_qs
 
+from .assertions import App, Expected, check_assertion
 from .behaviour import Behaviour
 from .calls import Answer, Call, Grant, json_answer
 from .clock import Clock, to_text
+from .entra_codes import BY_STATUS, CODES, Code, Refused
 
 _DISCOVERY = re.compile(r"/([^/]+)/(?:v2\.0/)?\.well-known/openid-configuration")
 _TOKEN = re.compile(r"/([^/]+)/oauth2/v2\.0/token")
 _NO_TENANT = frozenset({"common", "organizations", "consumers"})
-_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _KEEP_GRANTS = 10_000
 
 
-class _Code(NamedTuple):
-    error: str
-    status: int
-    text: str
-
-
-CODES: dict[int, _Code] = {
-    70003: _Code("unsupported_grant_type", 400, "The grant type is not supported."),
-    70011: _Code("invalid_scope", 400, "The scope is not valid: client credentials need <resource>/.default."),
-    700016: _Code("unauthorized_client", 400, "The application was not found in the tenant."),
-    700022: _Code("invalid_request", 400, "The scope names more than one resource."),
-    700024: _Code("invalid_client", 401, "The client assertion is not within its valid time range."),
-    700027: _Code("invalid_client", 401, "The client assertion failed signature validation."),
-    7000112: _Code("unauthorized_client", 400, "The application is disabled."),
-    7000215: _Code("invalid_client", 401, "Invalid client secret provided."),
-    7000218: _Code("invalid_client", 401, "The body must contain 'client_assertion' or 'client_secret'."),
-    7000222: _Code("invalid_client", 401, "The provided client secret keys are expired."),
-    50012: _Code("invalid_client", 401, "Authentication failed."),
-    500011: _Code("invalid_resource", 400, "The resource principal was not found in the tenant."),
-    53003: _Code("access_denied", 400, "Access was blocked by conditional access policies."),
-    530032: _Code("access_denied", 400, "Access was blocked by a security policy."),
-    90002: _Code("invalid_request", 400, "The tenant was not found."),
-    90033: _Code("temporarily_unavailable", 503, "A transient error has occurred. Try again."),
-    90038: _Code("invalid_request", 400, "The tenant belongs to another national cloud."),
-    90055: _Code("temporarily_unavailable", 429, "The tenant is throttled because of too many requests."),
-    900144: _Code("invalid_request", 400, "The body lacks a required parameter."),
-    900382: _Code("invalid_request", 400, "A confidential client is not supported in a cross-cloud request."),
-    900432: _Code("invalid_request", 400, "A confidential client is not supported in a cross-cloud request."),
-    900561: _Code("invalid_request", 400, "The endpoint only accepts POST requests."),
-    9001023: _Code("invalid_request", 400, "The grant type is not supported over /common; use a tenant."),
-}
-# What a fault with a status and no code means.
-_BY_STATUS = {400: 70011, 401: 7000215, 403: 53003, 429: 90055}
-
-
-class _Refused(Exception):
-    def __init__(self, code: int, detail: str = "") -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail
-
-
 class Entra:
-    """The token endpoint: any tenant, application and non-empty secret, unless applications are named.
+    """The token endpoint: any tenant, application and credential, unless applications are named.
+
+    "Any" is any secret that is not empty, and any certificate that comes with the assertion which it signed. A token of
+    another issuer cannot be verified then, and is refused.
 
     Args:
-        apps: (tenant, application id, secret) of the only applications that exist; empty for "any".
+        apps: (tenant, application id, credential) of the only applications that exist; empty for "any".
         resources: Audiences that exist besides the emulator's own address.
     """
 
@@ -80,12 +40,12 @@ class Entra:
         self,
         clock: Clock,
         behaviour: Behaviour,
-        apps: Sequence[tuple[str, str, str]] = (),
+        apps: Sequence[App] = (),
         resources: Iterable[str] = (),
     ) -> None:
         self._clock = clock
         self._behaviour = behaviour
-        self._apps = [(tenant.lower(), app.lower(), secret) for tenant, app, secret in apps]
+        self._apps = [(tenant.lower(), app.lower(), credential) for tenant, app, credential in apps]
         self._resources = frozenset(resources)
         self._grants: dict[str, Grant] = {}
 
@@ -93,7 +53,7 @@ class Entra:
         """Answer a discovery or token request; `own` holds the emulator's own origins."""
         try:
             return self._route(call, own)
-        except _Refused as refused:
+        except Refused as refused:
             return self.refuse(refused.code, call=call, message=refused.detail or None)
 
     def _route(self, call: Call, own: frozenset[str]) -> Answer:
@@ -106,56 +66,65 @@ class Entra:
         if token is None:
             return json_answer(404, {"error": "not_found", "error_description": "No such address."})
         if call.method != "POST":
-            raise _Refused(900561)
+            raise Refused(900561)
         return self._token(token[1], call, own)
 
     def _known(self, tenant: str) -> None:
         if self._apps and tenant.lower() not in _NO_TENANT | {known for known, _, _ in self._apps}:
-            raise _Refused(90002, f"Tenant '{tenant}' not found. Check the tenant id and the cloud.")
+            raise Refused(90002, f"Tenant '{tenant}' not found. Check the tenant id and the cloud.")
 
     def _token(self, tenant: str, call: Call, own: frozenset[str]) -> Answer:
         form = {key: values[-1] for key, values in parse_qs(call.body.decode("utf-8", "replace")).items()}
         self._known(tenant)
         if _required(form, "grant_type") != "client_credentials":
-            raise _Refused(70003)
+            raise Refused(70003)
         if tenant.lower() in _NO_TENANT:
-            raise _Refused(9001023)
+            raise Refused(9001023)
         app = _required(form, "client_id")
-        self._authenticate(tenant, app, form)
-        grant = self._grant(tenant, app, self._audience(_required(form, "scope"), own))
-        lifetime = self._behaviour.token_lifetime
-        bearer = self._remember(grant)
+        self._authenticate(tenant, app, form, call.origin)
+        bearer, lifetime = self.issue(tenant, app, self._audience(_required(form, "scope"), own))
         return json_answer(
             200,
             {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": bearer},
             {"Cache-Control": "no-store"},
         )
 
-    def _authenticate(self, tenant: str, app: str, form: dict[str, str]) -> None:
-        secrets_of_app = {secret for t, a, secret in self._apps if (t, a) == (tenant.lower(), app.lower())}
-        if self._apps and not secrets_of_app:
-            raise _Refused(700016, f"Application '{app}' was not found in the tenant '{tenant}'.")
+    def issue(self, tenant: str, app: str, audience: str) -> tuple[str, int]:
+        """A token, and the seconds for which it is good."""
+        lifetime = self._behaviour.token_lifetime
+        return self._remember(Grant(tenant, app, audience, self._clock.now() + lifetime)), lifetime
+
+    def _authenticate(self, tenant: str, app: str, form: dict[str, str], origin: str) -> None:
+        known = [credential for t, a, credential in self._apps if (t, a) == (tenant.lower(), app.lower())]
+        if self._apps and not known:
+            raise Refused(700016, f"Application '{app}' was not found in the tenant '{tenant}'.")
         if form.get("client_assertion"):
-            _check_assertion(form, self._clock.now())
+            base = f"{origin}/{tenant}"
+            audiences = frozenset({f"{base}/oauth2/v2.0/token", f"{base}/v2.0"})
+            check_assertion(form, Expected(app, audiences, self._clock.now()), known if self._apps else None)
         elif not form.get("client_secret"):
-            raise _Refused(7000218)
-        elif self._apps and form["client_secret"] not in secrets_of_app:
-            raise _Refused(7000215, f"Invalid client secret provided for application '{app}'.")
+            raise Refused(7000218)
+        elif self._apps and form["client_secret"] not in known:
+            raise Refused(7000215, f"Invalid client secret provided for application '{app}'.")
 
     def _audience(self, scope: str, own: frozenset[str]) -> str:
         scopes = scope.split()
         if not scopes or not all(part.endswith("/.default") for part in scopes):
-            raise _Refused(70011, f"The scope '{scope}' is not valid: it must be <resource>/.default.")
+            raise Refused(70011, f"The scope '{scope}' is not valid: it must be <resource>/.default.")
         resources = {part.removesuffix("/.default").rstrip("/") for part in scopes}
         if len(resources) > 1:
-            raise _Refused(700022)
-        resource = resources.pop()
-        if resource not in self._resources | own:
-            raise _Refused(500011, f"The resource principal named {resource} was not found in the tenant.")
-        return resource
+            raise Refused(700022)
+        return self.resource(resources.pop(), own)
 
-    def _grant(self, tenant: str, app: str, audience: str) -> Grant:
-        return Grant(tenant, app, audience, self._clock.now() + self._behaviour.token_lifetime)
+    def resource(self, name: str, own: frozenset[str]) -> str:
+        """A resource that exists.
+
+        Raises:
+            Refused: It does not.
+        """
+        if name not in self._resources | own:
+            raise Refused(500011, f"The resource principal named {name} was not found in the tenant.")
+        return name
 
     def _remember(self, grant: Grant) -> str:
         if len(self._grants) >= _KEEP_GRANTS:
@@ -186,8 +155,8 @@ class Entra:
             retry_after: Seconds for a ``Retry-After`` header.
             call: The refused request, whose ``client-request-id`` is echoed.
         """
-        number = code if code is not None else _BY_STATUS.get(status or 0, 90033)
-        known = CODES.get(number, _Code("invalid_request", 400, "The request was refused."))
+        number = code if code is not None else BY_STATUS.get(status or 0, 90033)
+        known = CODES.get(number, Code("invalid_request", 400, "The request was refused."))
         now = to_text(self._clock.now())[:19].replace("T", " ") + "Z"
         trace, correlation = str(uuid.uuid4()), (call.headers.get("client-request-id") if call else None)
         correlation = correlation or str(uuid.uuid4())
@@ -230,22 +199,8 @@ def code_number(code: str | None) -> int | None:
 
 def _required(form: dict[str, str], name: str) -> str:
     if not form.get(name):
-        raise _Refused(900144, f"The request body must contain the parameter '{name}'.")
+        raise Refused(900144, f"The request body must contain the parameter '{name}'.")
     return form[name]
-
-
-def _check_assertion(form: dict[str, str], now: float) -> None:
-    # The emulator holds no certificates: it checks form and time, not the signature.
-    parts = form["client_assertion"].split(".")
-    if form.get("client_assertion_type") != _ASSERTION or len(parts) != 3:
-        raise _Refused(700027)
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        expires = float(claims["exp"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise _Refused(700027) from error
-    if expires <= now:
-        raise _Refused(700024)
 
 
 def _unsigned_jwt(grant: Grant) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from .calls import Call
 
-APIS = ("login", "sentinel", "management", "defender", "graph", "hunting", "logs")
+APIS = ("login", "identity", "sentinel", "management", "defender", "graph", "hunting", "logs")
 Drop = Literal["before", "after"]
 _DROPS: dict[Any, Drop | None] = {None: None, False: None, True: "before", "before": "before", "after": "after"}
 _ALIASES = {"retry_after": "retryAfter", "item_errors": "itemErrors"}
@@ -41,7 +41,7 @@ class Fault:
     Attributes:
         api: The API whose requests fail.
         status: HTTP status to answer, without effect on the store.
-        code: Error code in the answer; for `login` an AADSTS number.
+        code: Error code in the answer; for `login` an AADSTS number, for `identity` the word.
         message: Sentence in the answer.
         retry_after: Seconds; sent as ``Retry-After`` header.
         times: How many requests it still hits; None for every one until cleared.

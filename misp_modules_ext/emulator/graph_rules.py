@@ -93,7 +93,11 @@ THREATS = [
 ]
 KILL_CHAIN = ["Actions", "C2", "Delivery", "Exploitation", "Installation", "Reconnaissance", "Weaponization"]
 _RANGES = {"confidence": (0, 100), "severity": (0, 5)}
-_OBSERVED = [*_EMAIL, *_FILE_TEXT, *_NETWORK_TEXT]
+_ASN = ["networkDestinationAsn", "networkSourceAsn"]
+_OBSERVED = [*_EMAIL, *_FILE_TEXT, *_NETWORK_TEXT, *_ASN]
+# Edm.Int32 and, of the size of a file alone, Edm.Int64.
+_WIDTHS: Mapping[str, int] = {"fileSize": 63}
+_WIDTH = 31
 _FOR_DEFENDER = ("domainName", "url", "networkDestinationIPv4", "networkDestinationIPv6", "fileHashValue")
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     SENTINEL: ("action", "description", "expirationDateTime", "threatType", "tlpLevel"),
@@ -104,6 +108,11 @@ PROPERTIES = frozenset(
 )
 
 
+# ssdeep's hashes are ctph, TLSH's are the usual lsHash; neither has a form in the documentation, so these are loose.
+_FUZZY: Mapping[str, re.Pattern[str]] = {
+    "ctph": re.compile(r"[0-9]+:[0-9A-Za-z/+]+:[0-9A-Za-z/+]+"),
+    "lsHash": re.compile(r"[0-9A-Za-z]+"),
+}
 _DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "authenticodeHash256": 64}
 # What belongs to one observable: the properties of one mail, of one file; any other property is one by itself.
 _TOGETHER: Mapping[str, str] = {
@@ -124,7 +133,7 @@ def _fits(name: str, value: Any) -> bool:
     if name in ENUMS:
         return isinstance(value, str) and value in ENUMS[name]
     if name in _NUMBERS:
-        return _is_number(value)
+        return _is_number(value) and abs(value) < 1 << _WIDTHS.get(name, _WIDTH)
     if name in _TEXTS:
         return _is_texts(value)
     if name in _TIMES:
@@ -188,6 +197,9 @@ def _wanted(name: str, item: JsonObject) -> str | None:
     """What a property should hold and does not; None when it does."""
     value = str(item[name])
     if name == "fileHashValue":
+        fuzzy = _FUZZY.get(str(item.get("fileHashType")))
+        if fuzzy is not None:
+            return None if fuzzy.fullmatch(value) else f"a hash as {item['fileHashType']} writes it"
         digits = _DIGITS.get(str(item.get("fileHashType")))
         good = digits is None or re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", value) is not None
         return None if good else f"{digits} hexadecimal digits for {item['fileHashType']}"

@@ -18,6 +18,7 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 
 from .app import application
+from .assertions import App
 from .behaviour import Behaviour
 from .calls import JsonObject
 from .core import Core
@@ -40,12 +41,14 @@ class Emulator:
         port: TCP port; 0 lets the operating system choose.
         state: Folder for the CA and for the accepted state, which then outlive the process; None keeps nothing.
         rates: Whether the documented limits are enforced.
-        apps: (tenant, application id, secret) of the only applications that exist; empty for "any".
+        apps: (tenant, application id, credential) of the only applications that exist; empty for "any".
         host: Address to listen on.
         behaviour: Choices where Microsoft's documentation is silent.
+        identity_port: TCP port for the identity endpoints of an Azure machine, over plain HTTP; None for none.
 
     Attributes:
         url: ``https://HOST:PORT``, known once started.
+        identity_url: ``http://HOST:PORT`` of the identity endpoints, known once started; empty without.
         ca: Path of the CA certificate to trust, there once started.
         core: The emulator without sockets.
 
@@ -59,13 +62,16 @@ class Emulator:
         port: int = 0,
         state: Path | None = None,
         rates: bool = True,
-        apps: Sequence[tuple[str, str, str]] = (),
+        apps: Sequence[App] = (),
         host: str = "127.0.0.1",
         *,
         behaviour: Behaviour | None = None,
+        identity_port: int | None = None,
     ) -> None:
         self.core = Core(rates=rates, apps=apps, behaviour=behaviour)
         self.url = ""
+        self.identity_url = ""
+        self._identity_port = identity_port
         self.ca = Path()
         self._port = port
         self._host = host
@@ -132,21 +138,29 @@ class Emulator:
     async def _serve(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         server = HTTPServer(application(self.core), ssl_options=self._tls, max_body_size=_LARGEST_BODY)
-        listener = socket.create_server((self._host, self._port), family=_family(self._host))
-        listener.setblocking(False)
-        port = listener.getsockname()[1]
-        shown = f"[{self._host}]" if ":" in self._host else self._host
-        self.url = f"https://{shown}:{port}"
+        listener, port = self._listen(self._port)
+        self.url = f"https://{_authority(self._host)}:{port}"
         self.core.own_origins = frozenset(f"https://{_authority(name)}:{port}" for name in NAMES) | {self.url}
         server.add_socket(listener)
+        identity = HTTPServer(application(self.core))
+        if self._identity_port is not None:
+            listener, port = self._listen(self._identity_port)
+            self.identity_url = f"http://{_authority(self._host)}:{port}"
+            identity.add_socket(listener)
         saver = asyncio.create_task(self._save_often(self.core.version))
         self._ready.set()
         await self._stopping.wait()
         saver.cancel()
-        server.stop()
-        await server.close_all_connections()
+        for each in (server, identity):
+            each.stop()
+            await each.close_all_connections()
         if self._state is not None:
             self._save(self._state)
+
+    def _listen(self, port: int) -> tuple[socket.socket, int]:
+        listener = socket.create_server((self._host, port), family=_family(self._host))
+        listener.setblocking(False)
+        return listener, listener.getsockname()[1]
 
     def _save(self, folder: Path) -> bool:
         """Save, and say so when it cannot be done: what arrived would be gone with the process."""
@@ -206,8 +220,9 @@ def serve(
     port: int,
     state: Path | None,
     rates: bool,
-    apps: Sequence[tuple[str, str, str]],
+    apps: Sequence[App],
     announce: Callable[[Emulator], None],
+    identity_port: int | None = None,
 ) -> None:
     """Run an emulator in the foreground until SIGINT or SIGTERM; must be called from the main thread.
 
@@ -215,8 +230,9 @@ def serve(
         port: TCP port; 0 lets the operating system choose.
         state: Folder for the CA and the accepted state, or None.
         rates: Whether the documented limits are enforced.
-        apps: (tenant, application id, secret) of the only applications that exist; empty for "any".
+        apps: (tenant, application id, credential) of the only applications that exist; empty for "any".
         announce: Called once the emulator answers.
+        identity_port: TCP port for the identity endpoints, None for none.
 
     Raises:
         OSError: The port is taken or the folder cannot be written.
@@ -229,7 +245,7 @@ def serve(
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Emulator(port, state, rates, apps) as emulator:
+        with Emulator(port, state, rates, apps, identity_port=identity_port) as emulator:
             announce(emulator)
             ended.wait()
     finally:

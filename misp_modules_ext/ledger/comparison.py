@@ -1,10 +1,13 @@
 """What a view of an event changes in the evidence (DESIGN.md 2 and 4).
 
 A request adds and updates: where its version of an attribute would no longer pass a gate that the stored one passes,
-the stored one stays until our own reading settles it. Our own reading takes away what MISP no longer says:
+the stored one stays until our own reading settles it. So does, where destinations may block, what our own reading saw
+of an event whose creator may ask for that: a request neither blocks nor ends a block, and the event is read again right
+after it. Our own reading takes away what MISP no longer says:
 
 - an attribute that is deleted, absent from a complete view, or whose value changed no longer vouches;
 - one whose flag, tags or other gates changed is written down as it is now, and fails its gates from then on;
+- one that MISP ended, by an Expiration sighting or a decay model, is written down, and what is there of it goes;
 - while the event is unpublished everything stays as it was, but for attributes that are deleted or have `to_ids` off;
 - when others are picked, one that never was keeps the evidence it had;
 - one that cannot be read keeps it as well.
@@ -29,7 +32,7 @@ from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import PlannedAttribute, RuleSet, judge
-from misp_modules_ext.translate import observe
+from misp_modules_ext.translate import ends, observe
 
 #: The columns of `Changes.rows`.
 COLUMNS = (
@@ -44,6 +47,8 @@ COLUMNS = (
     "document",
 )
 KEY = COLUMNS[:3]
+#: Plain numbers: a flag's own operators take ten times as long, and databases want none.
+_AS_READ = Origin.AS_READ.value
 RowValues = tuple[int, int, bytes, int, int, int, int, int, bytes]
 
 
@@ -55,7 +60,7 @@ class Changes:
         rows: evidence to write, by observable and attribute.
         gone: evidence that no longer vouches.
         named: the observables that the view names, by id.
-        lost: observables for which some evidence passed the gates of a rule set and no longer does.
+        lost: by rule set, observables for which some evidence passed its gates and no longer does, or that MISP ended.
         lost_by: by rule set, the attributes (UUIDs) whose evidence that was; not those that are gone themselves.
         kept: by rule set, attributes (UUIDs) that a request says no longer pass: what they said stays for now.
         odd: observables whose content this view alone does not tell.
@@ -144,6 +149,9 @@ class Comparison:
         self._numbers = numbers
         self._known = known
         self._rule_sets = tuple(plans)
+        acting = [rules.actions for rules in (*plans, *frame.elsewhere) if rules.actions.acts]
+        self._may_block: frozenset[str] = frozenset().union(*(actions.block_orgs for actions in acting))
+        self._acts = bool(acting)
         self._planned = tuple(plans.values())
         self._headers = headers
         self._frame = frame
@@ -198,6 +206,22 @@ class Comparison:
             if not same or row.timestamp != attribute.timestamp:
                 passes = [row.observable_id in ids for ids in passing]
                 self._again(row, attribute, document, planned, passes)
+            elif self._acts:
+                self._the_same(row, attribute, document)
+
+    def _the_same(self, row: Row, attribute: Attribute, document: bytes) -> None:
+        """What stands says what is said, where it matters who has said it last."""
+        if self._frame.origin is Origin.REQUEST and self._decides(row):
+            # The view alone would say Audit.
+            self.changes.odd.add(row.observable_id)
+        elif self._frame.origin is Origin.OWN_READING and not row.origins & _AS_READ:
+            self._write(row.attribute, row.observable_id, attribute, document, row.taken, row.header_id, row.origins)
+
+    def _decides(self, row: Row) -> bool:
+        """Whether an action may hang on it: our own reading saw it so, in an event whose creator may block."""
+        if not self._may_block or not row.vouches or not row.origins & _AS_READ:
+            return False
+        return self._stored_header(row)[0].creator_uuid in self._may_block
 
     def _passing(self, planned: PlannedAttribute) -> set[int]:
         """The observables for which an attribute passes the gates of one rule set."""
@@ -218,8 +242,12 @@ class Comparison:
         taken: int,
         header_id: int,
         origins: int = 0,
+        *,
+        as_read: bool = True,
     ) -> None:
-        event_id, origin = self._known.event_id, origins | self._frame.origin.value
+        event_id, origin = self._known.event_id, origins & ~_AS_READ | self._frame.origin.value
+        if as_read and self._frame.origin is Origin.OWN_READING:
+            origin |= _AS_READ
         self.changes.rows[number, key] = (
             number,
             event_id,
@@ -257,8 +285,10 @@ class Comparison:
     ) -> None:
         failing = [index for index, ok in enumerate(passes) if not ok]
         lost = [index for index in failing if self._passed(row, self._rule_sets[index])]
-        header_id = self._headers.current
-        if self._frame.origin is Origin.REQUEST and (lost or self._lost_elsewhere(row, attribute)):
+        header_id, as_read = self._headers.current, True
+        if self._frame.origin is Origin.REQUEST and (
+            lost or self._shortens(row, attribute) or self._lost_elsewhere(row, attribute) or self._decides(row)
+        ):
             self.changes.odd.add(row.observable_id)
             self.changes.undecided = True
             for index in lost:
@@ -269,7 +299,7 @@ class Comparison:
             if attribute.to_ids is not False:
                 return
             # In the event as it was: only the flag counts while the event is unpublished.
-            header_id = row.header_id
+            header_id, as_read = row.header_id, bool(row.origins & _AS_READ)
             lost = [
                 i for i in lost if not self._would_pass(row, self._stored_header(row), attribute, self._rule_sets[i])
             ]
@@ -277,8 +307,36 @@ class Comparison:
             self.changes.odd.add(row.observable_id)
             header_id = self._headers.unpicked()
             lost = []
-        self._write(row.attribute, row.observable_id, attribute, document, row.taken, header_id, row.origins)
+        self._write(
+            row.attribute,
+            row.observable_id,
+            attribute,
+            document,
+            row.taken,
+            header_id,
+            row.origins,
+            as_read=as_read,
+        )
         self._note_lost(row, lost)
+        self._note_ended(row, attribute, passes)
+
+    def _shortens(self, row: Row, attribute: Attribute) -> bool:
+        """Whether MISP's own end of it would come sooner than what is stored says."""
+        end = ends(attribute)
+        if end is None:
+            return False
+        before = ends(read_attribute(attribute.uuid, row.timestamp, row.document))
+        return before is None or end < before
+
+    def _note_ended(self, row: Row, attribute: Attribute, passes: Iterable[bool]) -> None:
+        """Where nothing else vouches, what MISP itself ended goes: its end at the destination may lie far ahead."""
+        end = ends(attribute)
+        if self._frame.origin is Origin.REQUEST or self._frame.frozen or end is None or end > self._frame.now:
+            return
+        self.changes.odd.add(row.observable_id)
+        for rules, passing in zip(self._rule_sets, passes, strict=True):
+            if passing:
+                self.changes.lost[rules].add(row.observable_id)
 
     def _lost_elsewhere(self, row: Row, attribute: Attribute) -> bool:
         """Whether it would no longer pass for a destination that this request does not name."""

@@ -12,10 +12,13 @@ from misp_modules_ext.ledger.bulk import chunks, rows_by
 from misp_modules_ext.ledger.documents import read_attribute, read_header
 from misp_modules_ext.ledger.keys import uuid_text
 from misp_modules_ext.ledger.stores import Store
+from misp_modules_ext.ledger.views import Origin
 from misp_modules_ext.model.indicator import Evidence, Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.planning import RuleSet, judge
 from misp_modules_ext.translate import Merged, merge
+
+_AS_READ = Origin.AS_READ.value
 
 
 class Witness(NamedTuple):
@@ -25,6 +28,7 @@ class Witness(NamedTuple):
         picked: the pick tags that some attributes of that view carry.
         taken: when the ledger first took it, seconds since 1970 UTC.
         vouches: it still does; else it is kept for the sake of a withdrawal.
+        reread: it stands exactly as our own reading saw it.
     """
 
     observable: Observable
@@ -34,11 +38,13 @@ class Witness(NamedTuple):
     attribute: Attribute
     taken: int
     vouches: bool = True
+    reread: bool = False
 
     def passes(self, rules: RuleSet, base_url: str) -> Evidence | None:
         """Its evidence, if it passes the gates of a rule set."""
         pick = rules.selection.pick_tag
-        planned = judge(self.event, self.attribute, rules, base_url, self.taken, pick in self.picked)
+        picked = pick in self.picked
+        planned = judge(self.event, self.attribute, rules, base_url, self.taken, picked, reread=self.reread)
         found = (part.evidence for part in planned.parts if part.observable == self.observable)
         return next(found, None)
 
@@ -65,18 +71,20 @@ def witnesses(connection: Connection, observable_ids: Iterable[int]) -> Iterator
         found.c.document,
         found.c.taken,
         found.c.vouches,
+        found.c.origins,
     ).select_from(joined)
     headers: dict[int, tuple[Event, tuple[str, ...]]] = {}
     for chunk in chunks(sorted(observable_ids)):
         for row in connection.execute(wanted.where(found.c.observable_id.in_(chunk))):
             number, kind, value, event_id, event_uuid, misp, header_id, document, *rest = row
-            uuid, timestamp, said, taken, vouches = rest
+            uuid, timestamp, said, taken, vouches, origins = rest
             if header_id not in headers:
                 headers[header_id] = read_header(event_uuid, document, misp)
             attribute = read_attribute(uuid_text(uuid), timestamp, said)
             seen, picked = headers[header_id]
             named = Observable(Kind(kind), value)
-            yield number, Witness(named, event_id, seen, picked, attribute, taken, bool(vouches))
+            reread = bool(origins & _AS_READ)
+            yield number, Witness(named, event_id, seen, picked, attribute, taken, bool(vouches), reread)
 
 
 def by_observable(connection: Connection, observable_ids: Iterable[int]) -> dict[int, list[Witness]]:

@@ -12,9 +12,20 @@ import orjson
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.model.indicator import Action, Context, Indicator, Kind, Observable, Reference, Severity
-from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Sharing, Tag, Tlp
+from misp_modules_ext.model.misp import (
+    NO_DECAY,
+    NO_SIGHTINGS,
+    Attribute,
+    Decay,
+    Event,
+    ObjectContext,
+    Sharing,
+    Sightings,
+    Tag,
+    Tlp,
+)
 
-_ATTRIBUTE = 1
+_ATTRIBUTE = 2
 _HEADER = 1
 _INDICATOR = 2
 
@@ -34,10 +45,13 @@ def write_attribute(attribute: Attribute) -> bytes:
             attribute.last_seen,
             _sharing(attribute.sharing),
             _tags(attribute.tags),
-            # None and no hit are the same to every gate, and doors differ in it.
-            attribute.warninglists or None,
+            attribute.warninglists,
             _object(attribute.object),
             attribute.problem,
+            # That there are none, and that the source did not say, are the same: neither ends or weighs anything.
+            _said(attribute.sightings, NO_SIGHTINGS),
+            _said(attribute.decay, NO_DECAY),
+            attribute.relation,
         ]
     )
     # orjson writes into a kilobyte and cuts it off in place; of that, the rest is lost to others. A copy is as small as
@@ -51,9 +65,10 @@ def read_attribute(uuid: str, timestamp: int, document: bytes) -> Attribute:
     Raises:
         LedgerError: the document is damaged, or of a layout that this version does not know.
     """
-    type_, value, category, comment, to_ids, deleted, first, last, sharing, tags, lists, holder, problem = _parts(
-        document, _ATTRIBUTE
-    )
+    parts = _parts(document, _ATTRIBUTE)
+    type_, value, category, comment, to_ids, deleted, first, last, sharing, tags, lists, holder, problem = parts[:13]
+    # Layout 1 had none of these.
+    sightings, decay, relation = parts[13:] or (None, None, "")
     return Attribute(
         uuid=uuid,
         type=type_,
@@ -68,7 +83,10 @@ def read_attribute(uuid: str, timestamp: int, document: bytes) -> Attribute:
         sharing=Sharing(*sharing),
         tags=_read_tags(tags),
         warninglists=None if lists is None else tuple(lists),
+        sightings=None if sightings is None else Sightings(*sightings),
+        decay=None if decay is None else Decay(*decay),
         object=_read_object(holder),
+        relation=relation,
         problem=problem,
     )
 
@@ -199,6 +217,10 @@ def _parts(document: bytes, newest: int) -> list[Any]:
             f"The ledger holds documents of layout {layout}, which a newer version wrote. Update this one."
         )
     return parts
+
+
+def _said(facts: tuple[Any, ...] | None, nothing: tuple[Any, ...]) -> list[Any] | None:
+    return None if facts is None or facts == nothing else list(facts)
 
 
 def _sharing(sharing: Sharing) -> tuple[int | None, str | None]:

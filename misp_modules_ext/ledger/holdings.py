@@ -23,7 +23,7 @@ CHANGED = b"\xff" * 32
 
 
 class Holding(NamedTuple):
-    """A row, without the class by which Defender's slots go."""
+    """A row; `grade` is the class by which Defender's slots go, see `placing.grade`."""
 
     observable_id: int
     state: int
@@ -40,6 +40,7 @@ class Holding(NamedTuple):
     reason: str | None
     message: str | None
     shown_hash: bytes | None = None
+    grade: int = 0
 
     @property
     def maybe_there(self) -> bool:

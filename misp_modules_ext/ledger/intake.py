@@ -25,6 +25,7 @@ from misp_modules_ext.ledger.views import (
     carried,
     dated,
     find_event,
+    lacks,
     open_event,
     prepared,
     read_evidence,
@@ -94,8 +95,10 @@ def take(
     for event in known.values():
         read_evidence(connection, event)
     views = [dated(view, known[view.event.uuid]) for view in views]
-    if origin is Origin.REQUEST:
-        views = [carried(view, known[view.event.uuid]) for view in views]
+    whole = [carried(view, known[view.event.uuid], origin) for view in views]
+    if any(lacks(view, said) for view, said in zip(views, whole, strict=True)):
+        taking.compare_each_time()
+    views = whole
     taking.plan(views, known, stores)
     taking.compare()
     taking.remember()
@@ -142,6 +145,8 @@ class _Taking:
         self._new: set[int] = set()
         self._before = Stored(connection, (), base_url)
         self._digest: bytes | None = None
+        self._whole = True
+        self._reread = origin is Origin.OWN_READING
         self.result = Taken({}, {}, {})
 
     def repeats(self, views: Sequence[View], known: Mapping[str, Known], stores: Sequence[Store]) -> bool:
@@ -155,7 +160,7 @@ class _Taking:
         self._digest = repeats.digest_of(view, [*rule_sets, *self._elsewhere], self._base_url)
         if not repeats.was_said(self._connection, stored.event_id, stores, self._origin, self._digest):
             return False
-        plans = {rules: make_bare_plan([event], rules, self._base_url) for rules in rule_sets}
+        plans = {rules: make_bare_plan([event], rules, self._base_url, reread=self._reread) for rules in rule_sets}
         again = repeats.settle_again(self._connection, plans, stores, self._base_url, self._clock, self._numbers)
         if again is None:
             return False
@@ -166,6 +171,10 @@ class _Taking:
             read_evidence(self._connection, stored)
             self.plan(views, known, stores)
         return True
+
+    def compare_each_time(self) -> None:
+        """The view lacks facts that are known: what it says alone is not what counts, also when it says it again."""
+        self._whole = False
 
     def _is_stale(self, event: Event, known: Known) -> bool:
         # 0 is not said, and not older than anything.
@@ -181,7 +190,9 @@ class _Taking:
         events = [view.event for view in views]
         taken = {uuid: event.taken() for uuid, event in known.items()}
         for rules in dict.fromkeys(store.rules for store in stores):
-            self.result.plans[rules] = make_plan(events, rules, self._base_url, taken, self._clock // 1000)
+            self.result.plans[rules] = make_plan(
+                events, rules, self._base_url, taken, self._clock // 1000, reread=self._reread
+            )
 
     def compare(self) -> None:
         """Find what each view changes in the evidence."""
@@ -241,7 +252,7 @@ class _Taking:
         if self._digest is not None and self._compared:
             ((event, changes),) = self._compared
             # What is listed twice, or kept although the view says otherwise, is compared each time.
-            plain = not changes.undecided and len(changes.seen) == len(self._views[0].event.attributes)
+            plain = self._whole and not changes.undecided and len(changes.seen) == len(self._views[0].event.attributes)
             repeats.note(connection, event.event_id, stores, self._origin, self._digest if plain else None)
 
     def _write_observables(self) -> None:

@@ -1,7 +1,8 @@
 """Since when a destination sends in the manner in which it is configured today.
 
-Action, severity, alert and device groups of a destination go with every indicator and are no part of its content. So
-what Microsoft shows of an indicator that went before they were changed differs without anybody having edited it.
+Severity, alert and device groups of a destination go with every indicator and are no part of its content. So what
+Microsoft shows of an indicator that went before they were changed differs without anybody having edited it. Whether the
+destination may do more than alert counts too: what went while it might may have any action.
 """
 
 from __future__ import annotations
@@ -34,5 +35,6 @@ def since_ms(connection: Connection, store: Store) -> int:
 
 def _manner(settings: DestinationSettings) -> str:
     severity = settings.severity.label if settings.severity is not None else ""
-    parts = (settings.action.value, severity, settings.generate_alert, sorted(settings.rbac_group_names))
+    acts = "any" if settings.actions.acts else "Audit"
+    parts = (acts, severity, settings.generate_alert, sorted(settings.rbac_group_names))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

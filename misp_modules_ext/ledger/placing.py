@@ -15,10 +15,12 @@ from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.bulk import chunks, insert, rows_by, update
 from misp_modules_ext.ledger.holdings import Holding, held, mark_expired, read
 from misp_modules_ext.ledger.stores import Store
-from misp_modules_ext.model.indicator import Indicator
+from misp_modules_ext.model.indicator import BLOCKING, Action, Indicator
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import RuleSet
 from misp_modules_ext.translate import Merged, leader, tenth_of_window
+
+_AUDIT = Action.AUDIT
 
 
 class Standing(NamedTuple):
@@ -361,10 +363,12 @@ def _standing(row: Holding, state: int, *, fresh: bool) -> Standing:
 def damped(indicator: Indicator, digest: bytes, before: int, rules: RuleSet) -> tuple[Indicator, bytes]:
     """The content with the expiry that stands, where the new one would move it by less than a tenth of the window.
 
-    An event that is published every day would otherwise bring all its indicators again every day.
+    An event that is published every day would otherwise bring all its indicators again every day. A tenth of the whole
+    lifetime counts where that is shorter, as a decay model may make it.
     """
     later = indicator.valid_until - before
-    if 0 < later < tenth_of_window(rules.indicator, indicator.observable.kind, indicator.tlp):
+    tenth = tenth_of_window(rules.indicator, indicator.observable.kind, indicator.tlp)
+    if 0 < later < min(tenth, (indicator.valid_until - indicator.valid_from) // 10):
         indicator = replace(indicator, valid_until=before)
         return indicator, indicator.content_hash()
     return indicator, digest
@@ -376,5 +380,19 @@ def as_held(indicator: Indicator, row: Holding, rules: RuleSet) -> Indicator:
 
 
 def grade(indicator: Indicator) -> int:
-    """The class by which Defender's slots go: severity, then confidence in steps of 20; higher stays longer."""
-    return indicator.severity.value * 10 + indicator.confidence // 20
+    """The class by which Defender's slots go: action, severity, then confidence in steps of 20; higher stays longer.
+
+    Hundreds are the action's: none for Audit, -1 for Allowed, 1 and more for those that block; see `action_of`.
+    """
+    class_ = indicator.severity.value * 10 + indicator.confidence // 20
+    # Nearly all are Audit, and finding a member of an enumeration takes longer than the rest.
+    return class_ if indicator.action is _AUDIT else class_ + _HUNDREDS[indicator.action] * 100
+
+
+def action_of(grade_: int) -> Action:
+    """The action behind a grade."""
+    return _BY_HUNDREDS[grade_ // 100]
+
+
+_HUNDREDS = {Action.AUDIT: 0, Action.ALLOWED: -1} | {action: step for step, action in enumerate(BLOCKING, 1)}
+_BY_HUNDREDS = {step: action for action, step in _HUNDREDS.items()}

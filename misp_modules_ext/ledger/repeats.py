@@ -26,6 +26,7 @@ from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.ledger.views import Origin, View
 from misp_modules_ext.misp.selection import picks
 from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.planning import Plan, RuleSet
 
 _TABLE = schema.audience
@@ -60,8 +61,15 @@ def digest_of(view: View, rule_sets: Iterable[RuleSet], base_url: str) -> bytes:
     digest.update(write_header(event, picked))
     times = ",".join([f"{attribute.uuid}{attribute.timestamp}" for attribute in event.attributes])
     digest.update(times.encode())
+    # What a source does not say is carried into it: it may mean something else than that there is none.
+    digest.update(bytes([_unsaid(attribute) for attribute in event.attributes]))
     digest.update(b"\n".join(view.documents))
     return digest.digest()
+
+
+def _unsaid(attribute: Attribute) -> int:
+    """Which of the facts that documents leave out when there are none the source did not say."""
+    return (attribute.warninglists is None) | (attribute.sightings is None) << 1 | (attribute.decay is None) << 2
 
 
 def was_said(connection: Connection, event_id: int, stores: Sequence[Store], origin: Origin, digest: bytes) -> bool:

@@ -265,6 +265,20 @@ submission = Table(
     **_TABLE,
 )
 
+#: `sync`: one row for each MISP that it reads. Only one runs at a time.
+sync = Table(
+    "sync",
+    metadata,
+    Column("misp", String(255), primary_key=True),
+    Column("holder", String(64)),
+    Column("lease_until_ms", BigInteger, nullable=False, server_default="0"),
+    Column("since", BigInteger),
+    Column("began_ms", BigInteger),
+    Column("checkpoint", BigInteger),
+    comment="how far each MISP was read, and who reads it now",
+    **_TABLE,
+)
+
 drain = Table(
     "drain",
     metadata,

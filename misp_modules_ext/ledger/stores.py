@@ -42,16 +42,17 @@ DECIDING = frozenset(
         "workspace_id",
         "cloud",
         "endpoint_api",
+        "upload_path",
         "api_version",
         "source_system",
         "hard_delete",
         "context",
-        "action",
         "severity",
         "generate_alert",
         "rbac_group_names",
         "selection",
         "indicator",
+        "actions",
     }
 )
 #: And with `hard_delete` where the resources are that are deleted.

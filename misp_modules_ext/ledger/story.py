@@ -15,9 +15,9 @@ from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.ledger.keys import observable_id, uuid_text
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.ledger.views import Origin
-from misp_modules_ext.model.indicator import NAMESPACE, Kind, Observable
+from misp_modules_ext.model.indicator import NAMESPACE, Action, Kind, Observable
 from misp_modules_ext.model.outcome import Reason
-from misp_modules_ext.planning import RuleSet, judge
+from misp_modules_ext.planning import PlannedAttribute, RuleSet, judge
 from misp_modules_ext.translate import Merged
 
 #: Rows that are judged at once.
@@ -123,9 +123,20 @@ def closed(witness: Witness, store: Store, base_url: str, events: Collection[int
     return _gate(witness, store.rules, base_url)
 
 
-def _gate(witness: Witness, rules: RuleSet, base_url: str) -> Closed | None:
+def action_refused(witness: Witness, store: Store, base_url: str) -> tuple[Action, str] | None:
+    """The action that an attribute asks for and does not get, with the reason; `None` when there is none."""
+    planned = _judged(witness, store.rules, base_url)
+    part = next((part for part in planned.parts if part.observable == witness.observable), None)
+    return (part.wished, part.why_not) if part is not None and part.wished is not None and part.why_not else None
+
+
+def _judged(witness: Witness, rules: RuleSet, base_url: str) -> PlannedAttribute:
     some_picked = rules.selection.pick_tag in witness.picked
-    planned = judge(witness.event, witness.attribute, rules, base_url, witness.taken, some_picked)
+    return judge(witness.event, witness.attribute, rules, base_url, witness.taken, some_picked, reread=witness.reread)
+
+
+def _gate(witness: Witness, rules: RuleSet, base_url: str) -> Closed | None:
+    planned = _judged(witness, rules, base_url)
     if planned.reason is not None:
         return Closed(planned.reason, planned.message)
     part = next((part for part in planned.parts if part.observable == witness.observable), None)

@@ -57,6 +57,11 @@ def finish(connection: Connection, submission_id: str, document: bytes) -> None:
     connection.execute(update(table).where(table.c.submission_id == submission_id).values(**values))
 
 
+def drop(connection: Connection, submission_id: str) -> None:
+    """Forget one that changed nothing."""
+    connection.execute(delete(schema.submission).where(schema.submission.c.submission_id == submission_id))
+
+
 def find(connection: Connection, beginning: str) -> list[Submission]:
     """The submissions whose id begins so; at most two."""
     table = schema.submission

@@ -13,7 +13,7 @@ from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.bulk import rows_by
 from misp_modules_ext.ledger.documents import read_attribute, read_header, write_attribute
 from misp_modules_ext.ledger.keys import uuid_bytes, uuid_text
-from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tag
+from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Sightings, Tag
 
 #: A date may lie so many seconds ahead, since clocks differ; what lies further ahead is a wrong clock or a typing error
 #: and counts as not said: believed, it would keep an indicator for centuries.
@@ -21,10 +21,15 @@ AHEAD = 86_400
 
 
 class Origin(IntFlag):
-    """Who says so: a request, that anyone could have sent, or our own reading of MISP."""
+    """Who says so: a request, that anyone could have sent, or our own reading of MISP.
+
+    `AS_READ`: it stands word for word as our own reading saw it, its event's header included. What a request changes
+    about it takes that away.
+    """
 
     REQUEST = 1
     OWN_READING = 2
+    AS_READ = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,31 +115,83 @@ def _dated(attribute: Attribute, known: Known) -> Attribute:
     return replace(attribute, timestamp=latest) if latest else attribute
 
 
-def carried(view: View, known: Known) -> View:
-    """A request's view with the facts that only our own reading saw, which it must not make forgotten (rule 4).
+def carried(view: View, known: Known, origin: Origin) -> View:
+    """The view with the facts that one door brings and another does not (rule 4): these keep their stored value.
 
-    These are tags that MISP does not give to everybody (local ones, and those that may not be exported), and the hits
-    of warninglists, which workflows and files do not bring. What no longer vouches is no fact any more.
+    They are tags that MISP does not give to everybody (local ones, and those that may not be exported), the hits of
+    warninglists, sightings and decay. What no longer vouches is no fact any more.
+
+    - Our own reading: sightings and decay, where MISP did not say this time. It says all tags and hits.
+    - A request: what our own reading saw, or confirmed. Before that, what a request says of sightings counts as far as
+      it adds to what was said before; it never ends anything. That there was no hit stays known whoever said so: else
+      doors that ask and doors that do not would change it by turns.
     """
-    used = {row.header_id for rows in known.rows.values() for row in rows if _is_seen(row)}
-    headers = (read_header(view.event.uuid, known.headers[number])[0] for number in sorted(used))
-    hidden = {tag for header in headers for tag in header.tags if _is_hidden(tag)}
-    event = replace(view.event, tags=_with(view.event.tags, hidden))
+    if not known.rows:
+        return view
+    event = view.event
+    if origin is Origin.REQUEST:
+        used = {row.header_id for rows in known.rows.values() for row in rows if _is_seen(row)}
+        headers = (read_header(event.uuid, known.headers[number])[0] for number in sorted(used))
+        hidden = {tag for header in headers for tag in header.tags if _is_hidden(tag)}
+        event = replace(event, tags=_with(event.tags, hidden))
     attributes, documents = list(event.attributes), list(view.documents)
     for index, attribute in enumerate(attributes):
         for row in known.rows.get(uuid_bytes(attribute.uuid), ()):
-            if _is_seen(row) and row.document != documents[index]:
+            if row.vouches and row.document != documents[index]:
                 stored = read_attribute(attribute.uuid, row.timestamp, row.document)
-                lists = attribute.warninglists if attribute.warninglists is not None else stored.warninglists
-                tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
-                attributes[index] = replace(attribute, warninglists=lists, tags=tags)
+                attributes[index] = _carried(attributes[index], stored, origin, seen=_is_seen(row))
                 documents[index] = write_attribute(attributes[index])
     return View(replace(event, attributes=tuple(attributes)), tuple(documents))
+
+
+def lacks(view: View, whole: View) -> bool:
+    """Whether a view says less than it does with what is carried into it, as far as gates or content go by it."""
+    pairs = zip(view.event.attributes, whole.event.attributes, strict=True)
+    changed = ((said, known) for said, known in pairs if said is not known)
+    return view.event.tags != whole.event.tags or any(_without_verdict(s) != _without_verdict(k) for s, k in changed)
+
+
+def _without_verdict(attribute: Attribute) -> Attribute:
+    """No hit of a warninglist and nobody asked are the same, but for blocking."""
+    return replace(attribute, warninglists=attribute.warninglists or None)
+
+
+def _carried(attribute: Attribute, stored: Attribute, origin: Origin, *, seen: bool) -> Attribute:
+    """An attribute with the facts of what is stored of it; `seen` is what `_is_seen` says of that."""
+    if origin is Origin.OWN_READING:
+        sightings = stored.sightings if attribute.sightings is None else attribute.sightings
+        decay = stored.decay if attribute.decay is None else attribute.decay
+        return replace(attribute, sightings=sightings, decay=decay)
+    if not seen:
+        unlisted = attribute.warninglists is None and stored.warninglists == ()
+        lists = () if unlisted else attribute.warninglists
+        sightings = _added(stored.sightings, attribute.sightings)
+        return replace(attribute, warninglists=lists, sightings=sightings, decay=stored.decay)
+    tags = _with(attribute.tags, {tag for tag in stored.tags if _is_hidden(tag)})
+    lists = _all_lists(attribute.warninglists, stored.warninglists)
+    return replace(attribute, tags=tags, warninglists=lists, sightings=stored.sightings, decay=stored.decay)
+
+
+def _added(before: Sightings | None, said: Sightings | None) -> Sightings | None:
+    """What a request's sightings add: more of them, a later one, and with it a later end or none; not an end."""
+    if before is None or said is None:
+        return said._replace(expires=None) if said is not None else before
+    counts = (max(before.seen, said.seen), max(before.false_positives, said.false_positives))
+    last = max(before.last or 0, said.last or 0)
+    expires = before.expires and max(before.expires, said.expires or 0)
+    return Sightings(*counts, expires if expires and last <= expires else None, last or None)
 
 
 def _is_seen(row: Row) -> bool:
     """Whether it stands as our own reading saw it, or confirmed it."""
     return bool(row.vouches and row.origins & Origin.OWN_READING)
+
+
+def _all_lists(seen: tuple[str, ...] | None, stored: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The warninglists of both; `None` when nobody was asked either time."""
+    if not seen or not stored:
+        return seen or stored or (seen if stored is None else stored)
+    return tuple(sorted({*seen, *stored}))
 
 
 def _is_hidden(tag: Tag) -> bool:
@@ -149,6 +206,9 @@ def _with(tags: tuple[Tag, ...], more: set[Tag]) -> tuple[Tag, ...]:
 
 def _believable(attribute: Attribute, now: int) -> Attribute:
     latest = now + AHEAD
+    sightings = attribute.sightings
+    if sightings is not None and sightings.last is not None and sightings.last > latest:
+        attribute = replace(attribute, sightings=sightings._replace(last=None))
     if attribute.timestamp <= latest and (attribute.last_seen is None or attribute.last_seen <= latest):
         return attribute
     last_seen = attribute.last_seen if attribute.last_seen is not None and attribute.last_seen <= latest else None
@@ -198,8 +258,10 @@ def _unicode(attribute: Attribute) -> Attribute:
         value=storable(attribute.value),
         category=storable(attribute.category),
         comment=storable(attribute.comment),
+        relation=storable(attribute.relation),
         tags=_tags(attribute.tags),
         warninglists=attribute.warninglists and tuple(map(storable, attribute.warninglists)),
+        decay=attribute.decay and attribute.decay._replace(model=storable(attribute.decay.model)),
         object=attribute.object and _object(attribute.object),
         problem=storable(attribute.problem),
     )

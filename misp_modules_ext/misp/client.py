@@ -15,6 +15,13 @@ What MISP gives, and how far that is known (2.5.1 and a file of 2026 read in sou
   not be the last. Tags come with `local` but without `exportable`: one carrier of each is asked for once more without
   `includeAllTags`. Sharing groups come as numbers: their UUIDs are asked for one by one, and where that is refused, the
   group stays unnamed and the gates closed. Warninglist hits are looked up by MISP for attributes with to_ids only.
+* `events/index` with `minimal`: UUID and timestamp of each event by `publish_timestamp` (that or later), sorted by
+  `id`, in pages (2.5.1 read in source); one that MISP does not show to the key is not there.
+* Sightings (`includeSightings`: those that the key may see, an empty list when there are none) and decay scores
+  (`includeDecayScore`, with the models' parameters by `includeFullModel`) are looked up attribute by attribute. The
+  scores fail the whole query where sightings are shown to their reporters only (`Sightings_policy` 1) and nobody has
+  reported any, or where a model's formula cannot be loaded: a reading that failed is therefore repeated with less, and
+  what the ledger holds of that stays. With scores come the event's tags, marked `inherited`.
 * Deleted attributes: 2.5.1 shows them with `deleted: [0, 1]` to whoever sees the attribute; in 2026 that works for
   roles with perm_sync only, and others need `"only"` (MISP issue 10949), which finds nothing in 2.5.1. So both are
   asked; a key that is shown none still sees a complete view, which counts the others.
@@ -27,6 +34,7 @@ import io
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -40,7 +48,7 @@ from misp_modules_ext import __version__
 from misp_modules_ext.config.settings import MispSettings
 from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, UsageError
 from misp_modules_ext.misp.answers import MAX_ANSWER, TO_DO, TooLarge, no_misp, not_found, refusal, unreachable
-from misp_modules_ext.misp.coerce import text, uuid_or_none
+from misp_modules_ext.misp.coerce import seconds, text, uuid_or_none
 from misp_modules_ext.misp.pages import Pages
 from misp_modules_ext.misp.shapes import Raw, mapping
 from misp_modules_ext.model.misp import Event
@@ -50,7 +58,18 @@ if TYPE_CHECKING:
 
 #: Attributes, or objects, in one answer.
 PAGE = 2000
+#: Events in one answer of the list, each of which takes some 150 bytes.
+EVENTS_PAGE = 5000
+#: What else is asked of attributes: when a reading has failed, less, and then nothing.
+_SIGHTINGS: Mapping[str, int] = {"includeSightings": 1}
+_SCORES: Mapping[str, int] = {"includeDecayScore": 1, "includeFullModel": 1}
+_EXTRAS: tuple[Mapping[str, int], ...] = ({**_SIGHTINGS, **_SCORES}, _SIGHTINGS, {})
 CONNECT_TIMEOUT = 10.0
+#: Conditions that MISP's list of events takes, as PyMISP's `search_index` names them.
+EVENT_FILTERS = frozenset(
+    {"attribute", "eventinfo", "org", "tags", "threatlevel", "distribution", "analysis", "sharinggroup", "date_from"}
+    | {"date_to", "eventid"}
+)
 
 _CHUNK = 64 * 1024
 #: What PyMISP is told instead of the key.
@@ -76,14 +95,18 @@ class MispClient:
         self._page = page
         self._adapter = _Adapter(settings, settings.key, timeout)
         self._pymisp: PyMISP | None = None
+        self._extras = _EXTRAS[0]
+        #: Whether the last reading failed at what it asked of attributes: less may be answered.
+        self._asked_too_much = False
 
-    def read_event(self, uuid: str) -> Event:
+    def read_event(self, uuid: str, *, failed: int = 0) -> Event:
         """Read everything of one event that the key may see, soft-deleted attributes included.
 
         Its `complete` says that all attributes MISP counts were seen, and that the event stood still meanwhile.
 
         Args:
             uuid: the event's.
+            failed: how often this has failed before. Every second and third time less is asked of attributes.
 
         Raises:
             UsageError: that is no UUID.
@@ -94,12 +117,63 @@ class MispClient:
         wanted = uuid_or_none(uuid)
         if wanted is None:
             raise UsageError(f"{uuid[:60]!r} is no UUID of an event.{TO_DO}copy it from the event's page in MISP.")
+        self._extras, self._asked_too_much = _EXTRAS[failed % len(_EXTRAS)], False
         seen = Pages(self._header(wanted))
         self._read_objects(wanted, seen)
         self._read_attributes(wanted, seen, [0, 1])
         if not seen.any_deleted:
             self._read_attributes(wanted, seen, "only")
         return seen.finish(self._header(wanted))
+
+    def published_since(self, since: int, only: Mapping[str, str] = MappingProxyType({})) -> dict[str, int]:
+        """The events that were published since a moment, as far as MISP shows them to this key.
+
+        Not by tag: what lost its tag has to be seen, too. An event that was unpublished afterwards is there as well.
+
+        Args:
+            since: seconds since 1970 UTC.
+            only: further conditions, names as in `EVENT_FILTERS`.
+
+        Returns:
+            Their timestamps by UUID, in the order of MISP's own numbers.
+
+        Raises:
+            MispRefused: MISP does not take the key.
+            MispError: MISP cannot be read, or its list cannot be trusted.
+        """
+        found: dict[str, int] = {}
+        number = 1
+        while True:
+            rows = self._events(since, only, number)
+            before = len(found)
+            for row in map(mapping, rows):
+                uuid = uuid_or_none(row.get("uuid"))
+                if uuid is None:
+                    raise self._no_misp()
+                found.setdefault(uuid, seconds(row.get("timestamp")) or 0)
+            # Without anything new, a server that ignores `page` would give its first one for ever.
+            if len(rows) < EVENTS_PAGE or len(found) == before:
+                return found
+            number += 1
+
+    def _events(self, since: int, only: Mapping[str, str], number: int) -> list[object]:
+        query: dict[str, Any] = {"minimal": True, "sort": "id", "limit": EVENTS_PAGE, "page": number, **only}
+        answer = self._ask(lambda misp: misp.search_index(publish_timestamp=since, **query))
+        if not isinstance(answer, list):
+            raise self._no_misp()
+        return answer
+
+    def read_event_at_once(self, uuid: str) -> Event:
+        """As `read_event`, for those who do not come back: where less may be answered, less is asked at once."""
+        for failed in range(len(_EXTRAS)):
+            try:
+                return self.read_event(uuid, failed=failed)
+            except (EventNotFound, MispRefused):
+                raise
+            except MispError:
+                if not self._asked_too_much:
+                    raise
+        raise self._no_misp()
 
     def _header(self, uuid: str) -> Raw:
         query: dict[str, Any] = {"eventid": uuid, "metadata": True, "includeAllTags": 1, "excludeGalaxy": 1}
@@ -136,7 +210,7 @@ class MispClient:
                 if shown is None:
                     raise self._no_misp()
                 seen.learn_tags(unknown, shown)
-            new = seen.add_attributes(rows, deleted_only=only)
+            new = seen.add_attributes(rows, deleted_only=only, scored="includeDecayScore" in self._extras)
             # Without `new`, a server that ignores `page` would give its first one for ever.
             return bool(new) and (len(rows) >= self._page or not (only or seen.all_seen))
 
@@ -149,13 +223,21 @@ class MispClient:
         """Hand over page by page for as long as `take` wants more, and keep none. One that is no list is the last."""
 
         def _page(number: int) -> list[object]:
-            rows = self._rows(controller, {**query, "page": number, "limit": self._page})
+            asked = {**query, "page": number, "limit": self._page}
+            rows = self._rows(controller, asked) if controller == "objects" else self._attribute_rows(asked)
             seen.trusted = seen.trusted and rows is not None
             return rows or []
 
         number = 1
         while take(_page(number)):
             number += 1
+
+    def _attribute_rows(self, query: Mapping[str, Any]) -> list[object] | None:
+        """A page of attributes, with sightings and decay scores as far as they are asked for."""
+        self._asked_too_much = bool(self._extras)
+        rows = self._rows("attributes", {**query, **self._extras})
+        self._asked_too_much = False
+        return rows
 
     def _rows(self, controller: str, query: Mapping[str, Any]) -> list[object] | None:
         answer = self._ask(lambda misp: misp.search(controller, **query))

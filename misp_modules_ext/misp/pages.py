@@ -64,6 +64,8 @@ class Pages:
             for row in map(mapping, rows)
             for tag in map(mapping, listed(row.get("Tag")))
             if "name" in tag and "exportable" not in tag and text(tag["name"]) not in self._tags
+            # With decay scores MISP shows the event's tags as well; what they are the event's header says.
+            if flag(tag.get("inherited")) is not True
         }
 
     def learn_tags(self, asked: Mapping[str, str], exportable_only: Iterable[object]) -> None:
@@ -91,12 +93,13 @@ class Pages:
             self._objects[known] = {key: row[key] for key in _HEADER if key in row}
         return len(self._objects) - before
 
-    def add_attributes(self, rows: Iterable[object], *, deleted_only: bool = False) -> int:
+    def add_attributes(self, rows: Iterable[object], *, deleted_only: bool = False, scored: bool = False) -> int:
         """Take a page of attributes; gives how many were new.
 
         Args:
             rows: as MISP sends them.
             deleted_only: MISP was asked for deleted ones; others are ignored, as not every version understands that.
+            scored: MISP was asked for decay scores and has answered.
         """
         before = len(self._seen)
         plain: list[object] = []
@@ -106,7 +109,7 @@ class Pages:
             if deleted_only and flag(source.get("deleted")) is not True:
                 continue
             if self._belongs(source):
-                self._prepare(source)
+                self._prepare(source, scored=scored)
                 holder = text(source.get("object_id"))
                 (inside.setdefault(holder, []) if holder in self._objects else plain).append(row)
         self._parse(plain, inside)
@@ -161,8 +164,8 @@ class Pages:
         self._seen.add(identity)
         return True
 
-    def _prepare(self, row: Raw) -> None:
-        """Add what pages leave out: the sharing group's UUID, whether tags are exportable, that no warninglist hit."""
+    def _prepare(self, row: Raw, *, scored: bool) -> None:
+        """Add what pages leave out: the sharing group's UUID, whether tags are exportable, that nothing was found."""
         self._name_group(row)
         for tag in listed(row.get("Tag")):
             if isinstance(tag, dict) and "exportable" not in tag:
@@ -170,6 +173,9 @@ class Pages:
         # MISP looks only at attributes with to_ids, and says nothing of those that no list holds.
         if flag(row.get("to_ids")) and isinstance(row, dict):
             row.setdefault("warnings", [])
+        # An attribute whose type has no decay model; a MISP that knows no sightings here knows no decay either.
+        if scored and "Sighting" in row and isinstance(row, dict):
+            row.setdefault("decay_score", [])
 
     def _name_group(self, row: Raw) -> None:
         known = self._groups.get(_group(row))

@@ -9,6 +9,7 @@ becomes a record with its `problem`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from sys import intern
 from typing import NamedTuple
@@ -23,6 +24,9 @@ from misp_modules_ext.model.misp import INHERIT, Attribute, Event, ObjectContext
 
 #: So many different siblings are kept as an attribute's context: every attribute looks at all of them.
 MOST_SIBLINGS = 20
+_SECOND = (
+    "Another attribute of this event has the same UUID but another type or value: only the first of the two counts."
+)
 
 
 def parse_event(raw: object, *, only: object = None) -> Event:
@@ -45,8 +49,8 @@ def parse_event(raw: object, *, only: object = None) -> Event:
     event_uuid = identity(header.get("uuid"), text(header.get("info")), text(header.get("date")))
     notes = [] if uuid_or_none(header.get("uuid")) else ["The event has no valid UUID; one was derived from its title."]
     place = _Place(event_uuid, beside(*sources))
-    every = tuple(attribute for source in sources for attribute in _attributes(source, place))
-    shown = every if only is None else tuple(_filtered(only, every, place))
+    every = _told_apart(tuple(attribute for source in sources for attribute in _attributes(source, place)))
+    shown = every if only is None else _told_apart(tuple(_filtered(only, every, place)))
     count = integer(header.get("attribute_count"))
     creator = _first_mapping(sources, "Orgc")
     published = flag(header.get("published"))
@@ -128,6 +132,23 @@ def _attributes(body: Raw, place: _Place) -> Iterator[Attribute]:
             yield _attribute(raw, place, context, problem)
 
 
+def _told_apart(attributes: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
+    """Of several attributes with one UUID, which MISP never has but files do, only what the first one says can count.
+
+    The same once more is no harm; another type or value cannot be told from the first, so it is accounted for.
+    """
+    if len({attribute.uuid for attribute in attributes}) == len(attributes):
+        return attributes
+    firsts: dict[str, Attribute] = {}
+    return tuple(
+        attribute
+        if (attribute.type, attribute.value) == (first.type, first.value)
+        else replace(attribute, problem=attribute.problem or _SECOND)
+        for attribute in attributes
+        for first in (firsts.setdefault(attribute.uuid, attribute),)
+    )
+
+
 def _filtered(only: object, every: Iterable[Attribute], place: _Place) -> Iterator[Attribute]:
     """The attributes a workflow let through, with the object context that only the unfiltered part has."""
     known = {attribute.uuid: attribute for attribute in every}
@@ -145,6 +166,9 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
     sharing, sharing_problem = _sharing(source)
     timestamp, last_seen = seconds(source.get("timestamp")) or 0, seconds(source.get("last_seen"))
     sightings = read_sightings(source, place.sightings)
+    decay = None
+    if "decay_score" in source:
+        decay = read_decay(source, timestamp, decays_from(timestamp, last_seen, sightings))
     # Types, categories and comments are the same again and again: one text for all of them is a fifth of the memory.
     return Attribute(
         uuid=identity(source.get("uuid"), place.event_uuid, kind, value),
@@ -161,7 +185,7 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
         tags=tags,
         warninglists=_warninglists(source),
         sightings=sightings,
-        decay=read_decay(source, timestamp, decays_from(timestamp, last_seen, sightings)),
+        decay=decay,
         object=context,
         problem=_problem(raw, source) or tag_problem or sharing_problem or problem,
         relation=intern(text(source.get("object_relation"))) if context else "",
@@ -190,7 +214,7 @@ def _object(raw: Raw, event_uuid: str) -> tuple[ObjectContext, str]:
     told = ((text(e.get("object_relation")), text(e.get("value"))) for e in inner if _may_be_told(e))
     sharing, problem = _sharing(raw)
     context = ObjectContext(
-        uuid=identity(raw.get("uuid"), event_uuid, name, *(text(entry.get("uuid")) for entry in inner)),
+        uuid=identity(raw.get("uuid"), event_uuid, name, *sorted(text(entry.get("uuid")) for entry in inner)),
         name=name,
         comment=text(raw.get("comment")),
         deleted=flag(raw.get("deleted")) is True,

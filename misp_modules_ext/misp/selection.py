@@ -71,6 +71,7 @@ class Gates:
         self._some_picked = some_picked
         self._published = _published(event, rule)
         self._organisation = _organisation(event, rule)
+        self._sync_tags = dict(rule.sync_tags).get(event.misp, frozenset()) if event.misp else frozenset()
         self._goes_by_sharing = bool(rule.min_distribution or rule.sharing_groups)
         self._by_sharing: dict[tuple[Sharing, Sharing], Closed | None] = {}
 
@@ -83,9 +84,15 @@ class Gates:
             pap: strictest of attribute and event, `None` when neither is marked.
         """
         rule = self._rule
-        names = {tag.name.lower() for tag in (*tags, *self._event.tags)} if rule.tags or rule.exclude_tags else set()
+        asked = rule.tags or rule.exclude_tags or self._sync_tags
+        names = {tag.name.lower() for tag in (*tags, *self._event.tags)} if asked else set()
         return (
-            _tags(names, rule) or _exclude_tags(names, rule) or self._picked(tags) or _tlp(tlp, rule) or _pap(pap, rule)
+            self._synced(names)
+            or _tags(names, rule)
+            or _exclude_tags(names, rule)
+            or self._picked(tags)
+            or _tlp(tlp, rule)
+            or _pap(pap, rule)
         )
 
     def first_closed(self, attribute: Attribute, of_tags: Closed | None) -> Closed | None:
@@ -112,6 +119,12 @@ class Gates:
             levels = _levels(self._event.sharing, inner)
             self._by_sharing[inner] = _distribution(levels, self._rule) or _sharing_groups(levels, self._rule)
         return self._by_sharing[inner]
+
+    def _synced(self, names: Collection[str]) -> Closed | None:
+        if not self._sync_tags or any(tag.lower() in names for tag in self._sync_tags):
+            return None
+        wanted = ", ".join(sorted(self._sync_tags))
+        return Closed(Reason.TAG_MISSING, f"syncTags of this MISP names: {wanted}.")
 
     def _picked(self, tags: tuple[Tag, ...]) -> Closed | None:
         if not self._some_picked or carries(tags, self._rule.pick_tag):

@@ -39,6 +39,8 @@ class ObservableAccount:
         expires: valid-until, seconds since 1970 UTC; `None` when it was not sent.
         change: in a preview `create`, `update` or `withdraw` for what would be sent, else `""`.
         differences: of an update; empty also when it is not known what exactly is there.
+        action: what Defender does on a match, for example `Block`; `""` for Audit, which only alerts.
+        action_note: why it is not the action that the configuration asks for, as a sentence; `""` when it is.
     """
 
     kind: str
@@ -50,6 +52,8 @@ class ObservableAccount:
     message: str = ""
     change: str = ""
     differences: tuple[Difference, ...] = ()
+    action: str = ""
+    action_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

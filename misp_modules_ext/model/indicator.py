@@ -34,6 +34,44 @@ class Kind(str, Enum):
     FILE_SHA1 = "file-sha1"
     FILE_SHA256 = "file-sha256"
     FILE_NAME = "file-name"
+    FILE_PATH = "file-path"
+    FILE_SHA224 = "file-sha224"
+    FILE_SHA384 = "file-sha384"
+    FILE_SHA512 = "file-sha512"
+    FILE_SHA512_224 = "file-sha512-224"
+    FILE_SHA512_256 = "file-sha512-256"
+    FILE_SHA3_224 = "file-sha3-224"
+    FILE_SHA3_256 = "file-sha3-256"
+    FILE_SHA3_384 = "file-sha3-384"
+    FILE_SHA3_512 = "file-sha3-512"
+    FILE_AUTHENTIHASH = "file-authentihash"
+    FILE_IMPHASH = "file-imphash"
+    FILE_SSDEEP = "file-ssdeep"
+    FILE_TLSH = "file-tlsh"
+    X509_MD5 = "x509-fingerprint-md5"
+    X509_SHA1 = "x509-fingerprint-sha1"
+    X509_SHA256 = "x509-fingerprint-sha256"
+    JA3 = "ja3"
+    JA3S = "ja3s"
+    URI = "uri"
+    USER_AGENT = "user-agent"
+    AUTONOMOUS_SYSTEM = "autonomous-system"
+    EMAIL_SUBJECT = "email-subject"
+    EMAIL_SENDER_NAME = "email-sender-name"
+    EMAIL_MESSAGE_ID = "email-message-id"
+    EMAIL_X_MAILER = "email-x-mailer"
+    MUTEX = "mutex"
+    PROCESS_NAME = "process-name"
+    WINDOWS_REGISTRY_KEY = "windows-registry-key"
+    BTC = "btc"
+    DASH = "dash"
+    XMR = "xmr"
+    IBAN = "iban"
+    BIC = "bic"
+    BANK_ACCOUNT_NR = "bank-account-nr"
+    ABA_RTN = "aba-rtn"
+    BIN = "bin"
+    PHONE_NUMBER = "phone-number"
 
     def __str__(self) -> str:
         return self.value
@@ -54,12 +92,23 @@ class Severity(IntEnum):
 
 
 class Action(str, Enum):
-    """What Defender does on a match. Only Audit is used so far: it alerts and blocks nothing."""
+    """What Defender does on a match, in its own words; `Alert` and `AlertAndBlock`, which it had before, are not sent.
 
-    AUDIT = "Audit"
+    Source: Defender for Endpoint API, "Indicator resource type".
+    """
+
+    AUDIT = "Audit"  # alerts, and nothing else
+    ALLOWED = "Allowed"
+    WARN = "Warn"
+    BLOCK = "Block"
+    BLOCK_AND_REMEDIATE = "BlockAndRemediate"
 
     def __str__(self) -> str:
         return self.value
+
+
+#: Those that keep people from something, the mildest first.
+BLOCKING = (Action.WARN, Action.BLOCK, Action.BLOCK_AND_REMEDIATE)
 
 
 class Observable(NamedTuple):
@@ -124,7 +173,7 @@ class Evidence(NamedTuple):
         labels: names of exportable, non-local tags, plus configured ones; sorted.
         valid_from: seconds since 1970 UTC.
         valid_until: seconds since 1970 UTC.
-        action: what it asks Defender to do on a match.
+        action: what it asks Defender to do on a match; `None` when it has no say in that.
         context: what its tags say about the threat.
     """
 
@@ -140,7 +189,7 @@ class Evidence(NamedTuple):
     facts: tuple[str, ...]
     valid_from: int
     valid_until: int
-    action: Action = Action.AUDIT
+    action: Action | None = Action.AUDIT
     context: Context = NO_CONTEXT
 
 
@@ -225,3 +274,7 @@ class Due(NamedTuple):
     remote_id: str = ""
     #: An earlier request for it may have arrived although no answer came.
     unanswered: bool = False
+    #: What is there may have another action, or be for other device groups.
+    rewritten: bool = False
+    #: Ids of entries of ours for the same value that must be gone when this one is there.
+    others: tuple[str, ...] = ()

@@ -162,7 +162,8 @@ class Attribute:
         first_seen: seconds since 1970 UTC, or `None`.
         last_seen: seconds since 1970 UTC, or `None`.
         tags: the attribute's own tags, not the inherited ones.
-        warninglists: names of MISP's warninglists that hold the value; `None` when MISP was not asked.
+        warninglists: names of the warninglists that hold the value, as MISP told and as the index has it; `()` when
+            none does, `None` when nobody was asked: then there is no verdict, and nothing may block because of it.
         sightings: `None` when the source did not say.
         decay: `None` when MISP was not asked.
         problem: why this part cannot be read as an attribute; `""` for a good one.
@@ -200,8 +201,9 @@ class Event:
 
     Attributes:
         uuid: lower case; derived from the content when the source had none.
-        misp: address of the MISP that shows it; `""` for the one that these modules serve. One event that two MISPs
-            show is two: each of them vouches for what it shows.
+        misp: address of the MISP that `sync` read it from; `""` for what analysts and workflows of the MISP that these
+            modules serve asked for. One event that comes in both ways, or from two MISPs, is two: each of them vouches
+            for what it shows.
         info: the event's title.
         date: `YYYY-MM-DD`, `""` when unknown.
         published: the event's own flag, `None` when the source did not say. See `counts_as_published`.

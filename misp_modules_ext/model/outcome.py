@@ -167,7 +167,8 @@ class Reason(Enum):
         "expired",
         Outcome.SKIPPED,
         "The indicator's lifetime is already over.",
-        "Touch the attribute in MISP, or lengthen `window` in [indicator].",
+        "Edit the attribute in MISP if it still counts; where nothing in MISP ended it, lengthen `window` in "
+        "[indicator].",
     )
     # What the destination is.
     KIND_NOT_HELD = (

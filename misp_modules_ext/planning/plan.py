@@ -8,14 +8,18 @@ from itertools import repeat
 from typing import NamedTuple
 
 from misp_modules_ext.misp.selection import Closed, Gates, exists, picks
-from misp_modules_ext.model.indicator import Evidence, Observable
+from misp_modules_ext.model.indicator import Action, Evidence, Observable
 from misp_modules_ext.model.misp import Attribute, Event, Tag
 from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.planning.actions import Acting
 from misp_modules_ext.planning.rules import RuleSet
 from misp_modules_ext.translate import EventContext, Marks, Merged, leader, merge, observe, special
 
 # Python 3.11 takes 0.2 µs to find a member of an enumeration, and this is asked for every attribute.
 _UNSUPPORTED = Reason.UNSUPPORTED_TYPE
+#: So many warninglists are named for an attribute.
+_MOST_LISTS = 3
+_AUDIT = Action.AUDIT
 
 
 class Part(NamedTuple):
@@ -23,12 +27,16 @@ class Part(NamedTuple):
 
     Attributes:
         evidence: what the attribute vouches for when it may go; `None` also where nobody asked for it.
+        wished: the action that the configuration asks for, `None` for Audit.
+        why_not: why this attribute does not get it, `""` when it does.
     """
 
     observable: Observable
     evidence: Evidence | None = None
     reason: Reason | None = None
     message: str = ""
+    wished: Action | None = None
+    why_not: str = ""
 
 
 class PlannedAttribute(NamedTuple):
@@ -95,8 +103,9 @@ class Judge:
         self._context = EventContext(event, rules.indicator, event.misp or base_url)
         self._allow_documentation = rules.selection.allow_documentation_ranges
         self._by_tags: dict[tuple[Tag, ...], _Tagged] = {}
+        self._acting = Acting(event, rules.actions) if rules.actions.acts else None
 
-    def judge(self, attribute: Attribute, taken: int | None) -> PlannedAttribute:
+    def judge(self, attribute: Attribute, taken: int | None, *, reread: bool = False) -> PlannedAttribute:
         """Plan one attribute of the event.
 
         The reasons in the order that tells an analyst most: what can never go is not asked for its IDS flag.
@@ -104,6 +113,7 @@ class Judge:
         Args:
             attribute: the attribute.
             taken: when the ledger first took it, seconds since 1970 UTC, more than 0; `None` to leave the evidence out.
+            reread: it stands exactly as our own reading of the event saw it.
         """
         gone = exists(self._event, attribute)
         if gone is not None:
@@ -124,7 +134,12 @@ class Judge:
         for observable, piece in zip(observation.observables, found, strict=False):
             why = special(observable, self._allow_documentation)
             parts.append(Part(observable, None, Reason.SPECIAL_VALUE, why) if why else Part(observable, piece))
-        return PlannedAttribute(self._event, attribute, tuple(parts), None, "", observation.notes + tagged.notes)
+        notes = observation.notes + tagged.notes
+        if attribute.warninglists:
+            notes = (*notes, _listed(attribute.warninglists))
+        if self._acting is not None:
+            parts = [_acted(self._acting, part, attribute, tagged.marks, reread=reread) for part in parts]
+        return PlannedAttribute(self._event, attribute, tuple(parts), None, "", notes)
 
     def _read(self, tags: tuple[Tag, ...]) -> _Tagged:
         marks = self._context.marks(tags)
@@ -134,6 +149,22 @@ class Judge:
 
     def _stays(self, attribute: Attribute, reason: Reason, message: str) -> PlannedAttribute:
         return PlannedAttribute(self._event, attribute, (), reason, message)
+
+
+def _listed(lists: Sequence[str]) -> str:
+    """That an attribute which may go is on warninglists; none of them is named by `warninglists`."""
+    more = len(lists) - _MOST_LISTS
+    named = "; ".join(lists[:_MOST_LISTS]) + (f"; and {more} more" if more > 0 else "")
+    return f"It is on warninglists that [selection] lets pass: {named}."
+
+
+def _acted(acting: Acting, part: Part, attribute: Attribute, marks: Marks, *, reread: bool) -> Part:
+    """A part with the action that it asks for."""
+    if part.reason is not None:
+        return part
+    action, wished, why = acting.decide(part.observable, attribute, marks, reread=reread)
+    evidence = part.evidence and part.evidence._replace(action=action)
+    return Part(part.observable, evidence, None, "", None if wished is _AUDIT else wished, why)
 
 
 class _Tagged(NamedTuple):
@@ -151,7 +182,13 @@ class _Tagged(NamedTuple):
 
 
 def make_plan(
-    events: Sequence[Event], rules: RuleSet, base_url: str, taken: Mapping[str, Mapping[str, int]], now: int
+    events: Sequence[Event],
+    rules: RuleSet,
+    base_url: str,
+    taken: Mapping[str, Mapping[str, int]],
+    now: int,
+    *,
+    reread: bool = False,
 ) -> Plan:
     """Plan under one rule set.
 
@@ -161,29 +198,37 @@ def make_plan(
         base_url: address of MISP for links, `""` when it is not configured.
         taken: event UUID -> attribute UUID -> when the ledger first took it, seconds since 1970 UTC.
         now: the same for attributes that `taken` does not name: they are taken now.
+        reread: this is our own reading.
     """
     attributes: list[PlannedAttribute] = []
     for event in events:
         judge_ = Judge(event, rules, base_url, picks(event, rules.selection.pick_tag)).judge
         known = taken.get(event.uuid, {})
-        attributes += [judge_(attribute, known.get(attribute.uuid, now)) for attribute in event.attributes]
+        attributes += [judge_(a, known.get(a.uuid, now), reread=reread) for a in event.attributes]
     return Plan(tuple(attributes), tuple(merge(parts_evidence(attributes))))
 
 
-def make_bare_plan(events: Sequence[Event], rules: RuleSet, base_url: str) -> Plan:
+def make_bare_plan(events: Sequence[Event], rules: RuleSet, base_url: str, *, reread: bool = False) -> Plan:
     """Which attributes go, without what their indicators say: half the work. `merged` is empty."""
     attributes: list[PlannedAttribute] = []
     for event in events:
         judge_ = Judge(event, rules, base_url, picks(event, rules.selection.pick_tag)).judge
-        attributes += [judge_(attribute, None) for attribute in event.attributes]
+        attributes += [judge_(attribute, None, reread=reread) for attribute in event.attributes]
     return Plan(tuple(attributes), ())
 
 
 def judge(
-    event: Event, attribute: Attribute, rules: RuleSet, base_url: str, taken: int, some_picked: bool
+    event: Event,
+    attribute: Attribute,
+    rules: RuleSet,
+    base_url: str,
+    taken: int,
+    some_picked: bool,
+    *,
+    reread: bool = False,
 ) -> PlannedAttribute:
     """Plan one attribute; for many of one event, keep a `Judge`. The arguments are those of `Judge`."""
-    return Judge(event, rules, base_url, some_picked).judge(attribute, taken)
+    return Judge(event, rules, base_url, some_picked).judge(attribute, taken, reread=reread)
 
 
 def parts_evidence(attributes: Iterable[PlannedAttribute]) -> Iterator[Evidence]:

@@ -143,6 +143,8 @@ def _(part: ObservableAccount) -> dict[str, Any]:
         "expires": None if part.expires is None else iso(part.expires),
         **_why(part.reason, part.message),
         **_change(part),
+        **({"action": part.action} if part.action else {}),
+        **({"actionNote": part.action_note} if part.action_note else {}),
     }
 
 

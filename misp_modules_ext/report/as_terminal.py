@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
@@ -110,12 +111,29 @@ def _state_style(state: State) -> str:
     return "" if state is State.OK else "bold red"
 
 
-def _remarks(destination: DestinationAccount, console: Console, *, preview: bool) -> Iterator[Text]:
+def _remarks(destination: DestinationAccount, console: Console, *, preview: bool) -> Iterator[RenderableType]:
     if destination.message:
         yield _text(f"{one_line(destination.name)}: {one_line(destination.message)}", console, "yellow")
+    yield from _acting(destination, console)
     if destination.removed and not preview:
         gone = f"{plural(len(destination.removed), 'indicator')} withdrawn for attributes that are gone"
         yield _text(f"{one_line(destination.name)}: {gone}", console)
+
+
+def _acting(destination: DestinationAccount, console: Console) -> Iterator[RenderableType]:
+    """How many indicators do more than alert, and why others that were to do not."""
+    parts = {(part.kind, part.value): part for item in destination.items for part in item.observables}
+    name = one_line(destination.name)
+    counts = Counter(part.action for part in parts.values() if part.action)
+    if counts:
+        told = ", ".join(f"{number(count)} {action}" for action, count in sorted(counts.items()))
+        yield _text(f"{name}: more than an alert: {told}", console, "bold")
+    held_back = [part for part in parts.values() if part.action_note]
+    if held_back:
+        yield _text(f"{name}: not the action that was asked for: {plural(len(held_back), 'indicator')}", console)
+    for part in held_back[:EXAMPLES]:
+        shown = shorten(visible(part.value), _LONGEST_VALUE)
+        yield _indented(6, f"{part.kind} {shown} - {one_line(part.action_note)}", console)
 
 
 def _reason(found: ReasonCount, account: Account, console: Console) -> Iterator[RenderableType]:

@@ -113,6 +113,8 @@ def _observable(found: Json) -> ObservableAccount:
         *_why(found),
         found.get("change", ""),
         tuple(Difference(d["field"], d["before"] or "", d["after"] or "") for d in found.get("differences", ())),
+        found.get("action", ""),
+        found.get("actionNote", ""),
     )
 
 

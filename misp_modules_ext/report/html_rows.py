@@ -105,7 +105,7 @@ class RowWriter:
         outcome = item.outcome.value if brief else badge(item.outcome)
         return (
             f'<tr{marks}><td title="attribute {escape(item.attribute)}">{value(item.value)}{_parts(item)}'
-            f"<td>{_type(item)}<td>{outcome}<td>{self._brief(item) if brief else _why(item)}<td>{where}"
+            f"<td>{_type(item)}<td>{outcome}{_actions(item)}<td>{self._brief(item) if brief else _why(item)}<td>{where}"
             f"<td>{' to '.join(map(_day, row.expires))}</td>{self._event(item)}"
         )
 
@@ -153,6 +153,12 @@ def _type(item: Item) -> str:
     return f"{name}<small>{escape(kinds.pop())}</small>"
 
 
+def _actions(item: Item) -> str:
+    """What is done on a match, where that is more than an alert."""
+    found = dict.fromkeys(part.action for part in item.observables if part.action)
+    return "".join(f' <span class="badge action">{escape(action)}</span>' for action in found) if found else ""
+
+
 def _parts(item: Item) -> str:
     """What the attribute was taken apart into, where that is not plain from its value."""
     parts = item.observables
@@ -171,13 +177,20 @@ def _part(part: ObservableAccount, item: Item) -> str:
 
 
 def _notes(item: Item) -> str:
-    return "".join(f'<span class="note">{sentence(note)}</span>' for note in (*_changes(item), *item.notes))
+    return "".join(
+        f'<span class="note">{sentence(note)}</span>' for note in (*_changes(item), *item.notes, *_held_back(item))
+    )
 
 
 def _why(item: Item) -> str:
     code = _code(item.reason) if item.reason else ""
     message = item.message or (item.reason.meaning if item.reason else "")
     return f"{code}{sentence(message)}{_notes(item)}"
+
+
+def _held_back(item: Item) -> Iterator[str]:
+    """Why what was to block does not."""
+    return (part.action_note for part in item.observables if part.action_note)
 
 
 def _changes(item: Item) -> Iterator[str]:

@@ -1,65 +1,72 @@
-"""What becomes of each of MISP's attribute types: the table behind `docs/types.md`."""
+"""The tables of types and object templates in Markdown: what `docs/types.md` holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator
 
 from misp_modules_ext.model.indicator import Kind
-from misp_modules_ext.translate.silent import SILENT
-
-_ADDRESSES = (Kind.IPV4_ADDR, Kind.IPV6_ADDR, Kind.IPV4_CIDR, Kind.IPV6_CIDR)
-_BESIDE = "the file name is told with it"
-_PORT = "the port is told with it"
-
-#: MISP attribute type -> the kinds that its values may be, and what else is told.
-YIELDS: Mapping[str, tuple[tuple[Kind, ...], str]] = MappingProxyType(
-    {
-        "ip-src": (_ADDRESSES, ""),
-        "ip-dst": (_ADDRESSES, ""),
-        "ip-src|port": (_ADDRESSES, _PORT),
-        "ip-dst|port": (_ADDRESSES, _PORT),
-        "domain": ((Kind.DOMAIN_NAME,), ""),
-        "hostname": ((Kind.DOMAIN_NAME,), ""),
-        "onion-address": ((Kind.DOMAIN_NAME,), ""),
-        "hostname|port": ((Kind.DOMAIN_NAME,), _PORT),
-        "domain|ip": ((Kind.DOMAIN_NAME, *_ADDRESSES), "two indicators, each told with the other"),
-        "url": ((Kind.URL,), ""),
-        "email": ((Kind.EMAIL_ADDR,), ""),
-        "email-src": ((Kind.EMAIL_ADDR,), ""),
-        "email-dst": ((Kind.EMAIL_ADDR,), ""),
-        "email-reply-to": ((Kind.EMAIL_ADDR,), ""),
-        "md5": ((Kind.FILE_MD5,), ""),
-        "sha1": ((Kind.FILE_SHA1,), ""),
-        "sha256": ((Kind.FILE_SHA256,), ""),
-        "filename": ((Kind.FILE_NAME,), ""),
-        "email-attachment": ((Kind.FILE_NAME,), ""),
-        "filename|md5": ((Kind.FILE_MD5,), _BESIDE),
-        "filename|sha1": ((Kind.FILE_SHA1,), _BESIDE),
-        "filename|sha256": ((Kind.FILE_SHA256,), _BESIDE),
-        "malware-sample": ((Kind.FILE_MD5,), f"{_BESIDE}, the sample itself never goes"),
-    }
-)
+from misp_modules_ext.translate.templates import TEMPLATES, Template
+from misp_modules_ext.translate.types import TYPES, Row
 
 
 def types_markdown() -> str:
-    """Two tables in Markdown: the types that yield indicators, and those that do not."""
+    """Two tables: the types that yield indicators, and those that do not."""
     lines = ["| MISP attribute type | becomes | |", "|---|---|---|"]
-    lines += [f"| {_code(type_)} | {_kinds(kinds)} | {told} |" for type_, (kinds, told) in sorted(YIELDS.items())]
+    lines += [f"| {_code(type_)} | {_kinds(row.kinds)} | {row.told} |" for type_, row in _sorted() if row.kinds]
     lines += ["", "| MISP attribute types that become nothing | why |", "|---|---|"]
-    lines += [f"| {', '.join(map(_code, types))} | {reason} |" for reason, types in _silent()]
+    lines += [f"| {_codes(types)} | {reason} |" for reason, types in _silent()]
     return "\n".join(lines)
 
 
+def templates_markdown() -> str:
+    """One table: what of an object counts, what is told with it, and what does not go though its type would."""
+    lines = ["| object | becomes indicators | is told with them | does not go |", "|---|---|---|---|"]
+    lines += [
+        f"| {_code(name)} | {_observables(row)} | {_told(row)} | {_refused(row)} |"
+        for name, row in sorted(TEMPLATES.items())
+    ]
+    return "\n".join(lines)
+
+
+def _sorted() -> list[tuple[str, Row]]:
+    return sorted(TYPES.items())
+
+
 def _silent() -> Iterator[tuple[str, list[str]]]:
-    for reason in dict.fromkeys(SILENT.values()):
-        yield reason, sorted(type_ for type_, why in SILENT.items() if why == reason)
+    for reason in dict.fromkeys(row.reason for row in TYPES.values() if row.reason):
+        yield reason, sorted(type_ for type_, row in TYPES.items() if row.reason == reason)
 
 
-def _kinds(kinds: tuple[Kind, ...]) -> str:
+def _observables(row: Template) -> str:
+    return ", ".join(_relation(relation, row.read_as.get(relation, "")) for relation in sorted(row.observables))
+
+
+def _relation(relation: str, read_as: str) -> str:
+    return f"{_code(relation)} as {_code(read_as)}" if read_as not in ("", relation) else _code(relation)
+
+
+def _told(row: Template) -> str:
+    return ", ".join(dict.fromkeys(fact.name for fact in row.facts.values()))
+
+
+def _refused(row: Template) -> str:
+    reasons = dict.fromkeys(row.silent.values())
+    return "; ".join(f"{_of(row, reason)}: {reason}" for reason in reasons)
+
+
+def _of(row: Template, reason: str) -> str:
+    relations = sorted(relation for relation, why in row.silent.items() if why == reason)
+    return "all" if relations == ["*"] else _codes(relations)
+
+
+def _kinds(kinds: Iterable[Kind]) -> str:
     return ", ".join(f"`{kind.value}`" for kind in kinds)
 
 
-def _code(type_: str) -> str:
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(map(_code, names))
+
+
+def _code(name: str) -> str:
     # A bar ends a cell, also within code.
-    return f"`{type_}`".replace("|", "\\|")
+    return f"`{name}`".replace("|", "\\|")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from misp_modules_ext.model.indicator import Action, Evidence, Kind, Reference, Severity
 from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tag, Tlp
 from misp_modules_ext.model.outcome import Reason
-from misp_modules_ext.translate.lifetime import LAST_SECOND, base_of, valid_from, window_of
+from misp_modules_ext.translate.lifetime import LAST_SECOND, base_of, ends, valid_from, window_of
 from misp_modules_ext.translate.markings import OBJECT_LABEL, EventMarks, Marks
 from misp_modules_ext.translate.observation import Observation, observe
 from misp_modules_ext.translate.special_use import special
@@ -62,7 +62,9 @@ class EventContext:
         """As the function of this name; `marks` are those of the attribute."""
         event, rules = self._event, self._rules
         base, dated = base_of(event, attribute, taken)
-        start = valid_from(attribute, base)
+        end = ends(attribute)
+        # What ends before it began is written so that it can be: STIX 2.1 (4.7) wants an end after the beginning.
+        start = valid_from(attribute, base) if end is None else min(valid_from(attribute, base), end - 1)
         facts = self._facts(attribute, observation, dated)
         reference = Reference(event.uuid, attribute.uuid, self._link)
         sightings, confidence = attribute.sightings, marks.confidence
@@ -71,7 +73,7 @@ class EventContext:
         labels = marks.labels if attribute.object is None else self._labels(attribute.object.uuid, marks.labels)
         found = []
         for observable in observation.observables:
-            until = min(base + self._window(observable.kind, marks.tlp), LAST_SECOND)
+            until = end or min(base + self._window(observable.kind, marks.tlp), LAST_SECOND)
             # In the order of the fields: keywords cost a quarter more, and this runs for every attribute.
             found.append(
                 Evidence(

@@ -8,8 +8,10 @@ name that browsers resolve (emoji), the browsers' reading counts. `xn--` labels 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
+from hashlib import sha3_256
 
 import idna
 
@@ -22,6 +24,9 @@ _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 # A last label that is a number makes the whole an IPv4 address for browsers (WHATWG URL, "ends in a number").
 _NUMBER_AT_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.DOTALL)
 _DOTTED_DIGITS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+# The last label but one: version 3 has 56 characters, version 2 had 16.
+_ONION = re.compile(rf"(?:{_LABEL}\.)*([a-z2-7]{{56}}|[a-z2-7]{{16}})\.onion")
+_ONION_3 = 56
 _DIGITS = frozenset("0123456789")
 
 
@@ -34,6 +39,36 @@ def domain(text: str) -> tuple[Observable, Notes]:
     plain = refang(text)
     name, notes = host_name(plain)
     return Observable(Kind.DOMAIN_NAME, name), refang_note(text, plain) + notes
+
+
+def onion(text: str) -> tuple[Observable, Notes]:
+    """Read the address of a Tor onion service, with or without names below it.
+
+    Raises:
+        NotValid: it is not one, or its checksum is wrong.
+    """
+    observable, notes = domain(text)
+    if not is_onion(observable.value):
+        raise NotValid(
+            f"{shown(text)} is not the address of an onion service: `.onion` ends it, and before that stand 56 letters "
+            "and digits with a checksum (version 3), or 16 (version 2)."
+        )
+    return observable, notes
+
+
+def is_onion(text: str) -> bool:
+    """Whether a text is an onion service's address that needs no normalisation."""
+    found = _ONION.fullmatch(text)
+    if found is None or len(text) > _MAX_NAME:
+        return False
+    label = found.group(1)
+    return len(label) != _ONION_3 or _has_checksum(label)
+
+
+def _has_checksum(label: str) -> bool:
+    """Whether a label is a key, its checksum and the version, as Tor's rend-spec-v3 6 says."""
+    key, checksum, version = (whole := base64.b32decode(label.upper()))[:32], whole[32:34], whole[34:]
+    return version == b"\3" and sha3_256(b".onion checksum" + key + version).digest()[:2] == checksum
 
 
 def host_name(text: str) -> tuple[str, Notes]:

@@ -1,4 +1,8 @@
-"""E-mail addresses: the domain is normalised like any other, the local part is kept byte for byte (RFC 5321 2.4)."""
+"""What a mail says of itself.
+
+Of an address the domain is normalised like any other; the local part is kept byte for byte (RFC 5321 2.4). A message id
+is what stands between the angle brackets (RFC 5322 3.6.4). Subjects, names and mailers are kept byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ _SPACE = re.compile(r"\s")
 _LOCAL = re.compile(r"""[^\s@()<>\[\]:;,\\"]+|"[^\s@"]+\"""")
 # `{.}` is missing: braces are allowed in a local part.
 _DOT_IN_LOCAL = re.compile(r" ?(?:\[(?:\.|dot)\]|\((?:\.|dot)\)) ?", re.IGNORECASE)
+_MESSAGE_ID = re.compile(r"[^\s<>]+")
 _MAX_LENGTH = 320  # 64 octets of local part, the @, 255 of domain (RFC 5321 4.5.3.1)
 
 
@@ -33,6 +38,33 @@ def mail_address(text: str) -> tuple[Observable, Notes]:
     except NotValid as error:
         raise NotValid(f"{shown(text)} has no valid domain. {error}") from error
     return Observable(Kind.EMAIL_ADDR, f"{local}@{normal}"), refang_note(text, plain) + notes
+
+
+def subject(text: str) -> tuple[Observable, Notes]:
+    """Read the subject of a mail."""
+    return Observable(Kind.EMAIL_SUBJECT, text), ()
+
+
+def sender_name(text: str) -> tuple[Observable, Notes]:
+    """Read the name that a sender gives himself."""
+    return Observable(Kind.EMAIL_SENDER_NAME, text), ()
+
+
+def mailer(text: str) -> tuple[Observable, Notes]:
+    """Read what a mail says it was written with (`X-Mailer`)."""
+    return Observable(Kind.EMAIL_X_MAILER, text), ()
+
+
+def message_id(text: str) -> tuple[Observable, Notes]:
+    """Read a message id.
+
+    Raises:
+        NotValid: white space, or angle brackets elsewhere than around it.
+    """
+    inner = text[1:-1] if text.startswith("<") and text.endswith(">") else text
+    if _MESSAGE_ID.fullmatch(inner) is None:
+        raise NotValid(f"{shown(text)} is not a message id: it is one word, with or without angle brackets around it.")
+    return Observable(Kind.EMAIL_MESSAGE_ID, inner), () if inner == text else ("angle brackets removed",)
 
 
 def _refanged(text: str) -> str:

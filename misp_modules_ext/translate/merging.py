@@ -1,8 +1,9 @@
 """From evidence to indicators: one for each observable, whatever the order in which its evidence came.
 
 The content is a pure function of the evidence (DESIGN.md 4, rule 4). What has one value only (title, severity, threat
-type, action) comes from the evidence that leads: severest first, then the most confident, the newest event, the
-smallest event UUID, the smallest attribute UUID.
+type) comes from the evidence that leads: severest first, then the most confident, the newest event, the smallest event
+UUID, the smallest attribute UUID. The action comes from the first in that order that has a say in it: who may not block
+may not end a block by saying nothing, either.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from misp_modules_ext.model.indicator import Evidence, Indicator, Observable, Reference
+from misp_modules_ext.model.indicator import Action, Evidence, Indicator, Observable, Reference
 from misp_modules_ext.translate.markings import OBJECT_LABEL, joined
 
 MOST_REFERENCES = 10
 MOST_OBJECTS = 10
+
+# Python 3.11 takes 0.2 µs to find a member of an enumeration, and this is asked for every indicator.
+_AUDIT = Action.AUDIT
 
 
 class Merged(NamedTuple):
@@ -71,7 +75,7 @@ def _ties(item: Evidence) -> tuple[object, ...]:
         item.facts,
         item.valid_from,
         item.valid_until,
-        item.action,
+        item.action or "",
         item.context,
     )
 
@@ -80,8 +84,9 @@ def _of_one(item: Evidence) -> Indicator:
     """What `_of_several` makes of one, without the work: most observables have one attribute."""
     observable, reference, title, _, severity, confidence, threat, tlp, labels, facts, start, until, action, told = item
     references = (reference,)
+    act = action or _AUDIT
     return Indicator(
-        observable, title, severity, confidence, threat, action, tlp, labels, facts, references, start, until, told
+        observable, title, severity, confidence, threat, act, tlp, labels, facts, references, start, until, told
     )
 
 
@@ -93,7 +98,7 @@ def _of_several(evidence: Sequence[Evidence]) -> Indicator:
         first.severity,
         max(item.confidence for item in evidence),  # the order goes by severity first, so not always the first's
         first.threat_type,
-        first.action,
+        next((item.action for item in evidence if item.action is not None), _AUDIT),
         max(item.tlp for item in evidence),
         _labels(evidence),
         tuple(dict.fromkeys(chain.from_iterable(item.facts for item in evidence))),

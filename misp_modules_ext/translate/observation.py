@@ -7,9 +7,9 @@ from typing import NamedTuple
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.model.outcome import Reason
-from misp_modules_ext.translate.silent import SILENT
+from misp_modules_ext.translate.templates import TEMPLATES
 from misp_modules_ext.translate.text import NotValid, shown
-from misp_modules_ext.translate.types import PARSERS, PLAIN
+from misp_modules_ext.translate.types import PARSERS, PARSERS_IN_OBJECTS, PLAIN, TYPES
 
 
 class Observation(NamedTuple):
@@ -39,10 +39,18 @@ def observe(attribute: Attribute) -> Observation:
     """
     if attribute.problem:
         return Observation((), reason=Reason.MALFORMED, message=attribute.problem)
-    plain = PLAIN.get(attribute.type)
+    type_, parsers = attribute.type, PARSERS
+    # Few attributes belong to objects, and few templates have something to say.
+    template = TEMPLATES.get(attribute.object.name) if attribute.object is not None else None
+    if template is not None:
+        why = template.why_silent(attribute.relation)
+        if why:
+            return Observation((), reason=Reason.UNSUPPORTED_TYPE, message=_silent_there(attribute, why))
+        type_, parsers = template.read_as.get(attribute.relation, type_), PARSERS_IN_OBJECTS
+    plain = PLAIN.get(type_)
     if plain is not None and plain.holds(attribute.value):
         return Observation((Observable(plain.kind, attribute.value),))
-    parser = PARSERS.get(attribute.type)
+    parser = parsers.get(type_)
     if parser is None:
         return Observation((), reason=Reason.UNSUPPORTED_TYPE, message=_unsupported(attribute.type))
     try:
@@ -52,8 +60,14 @@ def observe(attribute: Attribute) -> Observation:
     return Observation(observables, facts, notes)
 
 
-def _unsupported(kind: str) -> str:
-    if not kind:
+def _unsupported(type_: str) -> str:
+    if not type_:
         return "The attribute has no type."
-    why = SILENT.get(kind, "This version does not know it; a newer one may.")
-    return f"The type {shown(kind)} becomes no indicator. {why}"
+    row = TYPES.get(type_)
+    why = row.reason if row else "This version does not know it; a newer one may."
+    return f"The type {shown(type_)} becomes no indicator. {why}"
+
+
+def _silent_there(attribute: Attribute, why: str) -> str:
+    name = attribute.object.name if attribute.object else ""
+    return f"{shown(attribute.relation)} of an object {shown(name)} becomes no indicator. {why}"

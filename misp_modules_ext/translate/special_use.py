@@ -2,7 +2,8 @@
 
 As an indicator they would match the reader's own systems, or half of the internet. Sources: IANA's special-purpose
 address registries (RFC 6890 and its updates), the special-use domain names registry (RFC 6761, 6762, 8375, 9476 and
-ICANN's `.internal`), the public suffix list with its ICANN and its private section.
+ICANN's `.internal`), its special-purpose AS numbers (RFC 7607, 6793, 5398, 6996, 7300), the public suffix list with its
+ICANN and its private section.
 
 Decisions:
 
@@ -11,6 +12,8 @@ Decisions:
 - A URL whose host is a public suffix is refused only when nothing follows the host: `https://github.io/` is everyone's,
   but `https://s3.amazonaws.com/bucket/payload.exe` is one file.
 - An e-mail address is one mailbox, so its domain may be a public suffix (`someone@gov.uk`).
+- Of a URI without a scheme the host is judged; a bare path has none.
+- A registry key that every Windows has is refused: what is malicious there is a value in it, or a key below it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.translate.addresses import IPV4
 from misp_modules_ext.translate.suffixes import is_public_suffix
 from misp_modules_ext.translate.text import shown
+from misp_modules_ext.translate.uris import host_of
 
 _WIDEST_IPV4 = 8
 _WIDEST_IPV6 = 16
@@ -62,6 +66,56 @@ _IPV6_SPACES = (
     ("8000::/1", "reserved (RFC 4291)"),
 )
 _IPV6_DOCUMENTATION = ("2001:db8::/32", "3fff::/20")
+
+# First and last number, what they are, whether they are for documentation.
+_AS_SPACES = (
+    (0, 0, "reserved (RFC 7607)", False),
+    (23456, 23456, "a stand-in for numbers of 32 bits (RFC 6793)", False),
+    (64496, 64511, "for documentation (RFC 5398)", True),
+    (64512, 65534, "private (RFC 6996)", False),
+    (65535, 65535, "reserved (RFC 7300)", False),
+    (65536, 65551, "for documentation (RFC 5398)", True),
+    (65552, 131071, "reserved by IANA", False),
+    (4200000000, 4294967294, "private (RFC 6996)", False),
+    (4294967295, 4294967295, "reserved (RFC 7300)", False),
+)
+
+# In lower case, without the hive; `HKEY_LOCAL_MACHINE` and `HKEY_CURRENT_USER` have them alike, where both do.
+_WINDOWS = r"software\microsoft\windows\currentversion"
+_WINDOWS_NT = r"software\microsoft\windows nt\currentversion"
+_KEYS_EVERYWHERE = frozenset(
+    {
+        "software",
+        r"software\classes",
+        r"software\microsoft",
+        r"software\microsoft\windows",
+        r"software\wow6432node",
+        r"software\policies",
+        _WINDOWS,
+        *(
+            rf"{_WINDOWS}\{name}"
+            for name in ("run", "runonce", "runonceex", "runservices", "policies", r"policies\explorer", "explorer")
+        ),
+        rf"{_WINDOWS}\explorer\shell folders",
+        rf"{_WINDOWS}\explorer\user shell folders",
+        rf"{_WINDOWS}\internet settings",
+        r"software\wow6432node\microsoft\windows\currentversion\run",
+        r"software\wow6432node\microsoft\windows\currentversion\runonce",
+        _WINDOWS_NT,
+        rf"{_WINDOWS_NT}\winlogon",
+        rf"{_WINDOWS_NT}\windows",
+        rf"{_WINDOWS_NT}\image file execution options",
+        "system",
+        r"system\currentcontrolset",
+        r"system\currentcontrolset\services",
+        r"system\currentcontrolset\control",
+        r"system\currentcontrolset\control\lsa",
+        r"system\currentcontrolset\control\session manager",
+        r"system\currentcontrolset\control\terminal server",
+        r"software\policies\microsoft\windows defender",
+        "environment",
+    }
+)
 
 _SPECIAL_TLDS = frozenset({"test", "invalid", "localhost", "local", "internal", "alt"})
 _DOCUMENTATION_UNDER = frozenset({"com", "net", "org"})  # example.com, example.net, example.org
@@ -164,6 +218,26 @@ def _url(value: str, allow_documentation: bool) -> str:
     return sentence and f"The host of this URL: {sentence}"
 
 
+def _uri(value: str, allow_documentation: bool) -> str:
+    host = host_of(value).partition(":")[0]
+    sentence = _host(host, allow_documentation) if host else ""
+    return sentence and f"The host of this URI: {sentence}"
+
+
+def _autonomous_system(value: str, allow_documentation: bool) -> str:
+    number = int(value)
+    for first, last, what, documentation in _AS_SPACES:
+        if first <= number <= last and not (documentation and allow_documentation):
+            return f"AS{number} is {what}."
+    return ""
+
+
+def _registry_key(value: str, _allow_documentation: bool) -> str:
+    if value.partition("\\")[2].lower() in _KEYS_EVERYWHERE:
+        return f"{shown(value)} is a key that every Windows has: what is malicious is a value in it, or a key below it."
+    return ""
+
+
 def _host(host: str, allow_documentation: bool) -> str:
     if host.startswith("["):
         mapped = IPv6Address(host[1:-1]).ipv4_mapped
@@ -236,4 +310,7 @@ _JUDGES = {
     Kind.DOMAIN_NAME: _domain,
     Kind.URL: _url,
     Kind.EMAIL_ADDR: _mail,
+    Kind.URI: _uri,
+    Kind.AUTONOMOUS_SYSTEM: _autonomous_system,
+    Kind.WINDOWS_REGISTRY_KEY: _registry_key,
 }

@@ -29,9 +29,15 @@ _HIDDEN_IN_FILE_NAME = re.compile(
 )
 _CONTROL_NAMES = {"\x00": "NUL", "\t": "tab", "\n": "line feed", "\r": "carriage return", "\ufeff": "byte order mark"}
 
-# `[.] (.) {.} [dot] (dot) {dot}`, with a space on either side at most.
-DEFANGED_DOT = re.compile(r" ?(?:\[(?:\.|dot)\]|\((?:\.|dot)\)|\{(?:\.|dot)\}) ?", re.IGNORECASE)
+# `[.] (.) {.} <.> [dot] (dot) {dot} <dot>`, with a space on either side at most.
+DEFANGED_DOT = re.compile(
+    r" ?(?:\[(?:\.|dot)\]|\((?:\.|dot)\)|\{(?:\.|dot)\}|<(?:\.|dot)>) ?",
+    re.IGNORECASE,
+)
+# Half of it: `[.`, `.]` and `\.`. Only in a host or address alone, where it cannot be meant as it stands.
+_HALF_DEFANGED_DOT = re.compile(r"\[\.|\.\]|\\\.")
 DEFANGED_AT = re.compile(r" ?(?:\[(?:@|at)\]|\((?:@|at)\)|\{(?:@|at)\}) ?", re.IGNORECASE)
+_MAYBE_DEFANGED = re.compile(r"[\[\](){}<\\]")
 DEFANGED_COLON = re.compile(r"\[:\]")
 
 
@@ -95,8 +101,8 @@ def shown(text: str) -> str:
 
 def refang(text: str) -> str:
     """Undo defanged dots in a host name or address."""
-    if "[" in text or "(" in text or "{" in text:
-        return DEFANGED_DOT.sub(".", text)
+    if _MAYBE_DEFANGED.search(text):
+        return _HALF_DEFANGED_DOT.sub(".", DEFANGED_DOT.sub(".", text))
     return text
 
 

@@ -1,6 +1,7 @@
-"""Which MISP attribute types yield observables, and how each is read: the table, and the readers of composites.
+"""The table of MISP's attribute types: what each becomes and how it is read, or why it becomes nothing.
 
-A type that is not in `PARSERS` yields none. Later types are lines here.
+One row for every type that MISP knows; `docs/types.md` is made of it, and a test fails when PyMISP brings a type
+without a row.
 """
 
 from __future__ import annotations
@@ -11,135 +12,175 @@ from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
-from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.model.indicator import Kind
 from misp_modules_ext.translate.addresses import IPV4, address
-from misp_modules_ext.translate.files import file_name, md5, sha1, sha256
-from misp_modules_ext.translate.hosts import domain, is_normal_name
-from misp_modules_ext.translate.mail import mail_address
-from misp_modules_ext.translate.special_use import special
-from misp_modules_ext.translate.text import MAX_LENGTH, Notes, NotValid, clean, clean_file_name, readable, shown
+from misp_modules_ext.translate.coins import btc, dash, xmr
+from misp_modules_ext.translate.composites import (
+    Parser,
+    domain_and_address,
+    host_and_port,
+    key_and_value,
+    name_and_hash,
+    one,
+    one_of_people,
+)
+from misp_modules_ext.translate.files import HASHES, digest, file_name_or_path, file_path, ssdeep, tlsh
+from misp_modules_ext.translate.fingerprints import certificate, ja3, ja3s
+from misp_modules_ext.translate.hosts import domain, is_normal_name, is_onion, onion
+from misp_modules_ext.translate.mail import mail_address, mailer, message_id, sender_name, subject
+from misp_modules_ext.translate.money import aba_rtn, bank_account, bank_identification, bic, iban, phone_number
+from misp_modules_ext.translate.systems import autonomous_system, mutex, process_name, registry_key, user_agent
+from misp_modules_ext.translate.text import MAX_LENGTH
+from misp_modules_ext.translate.uris import uri
 from misp_modules_ext.translate.urls import is_normal_url, url
 
 
-class Found(NamedTuple):
-    """What a value holds: at least one observable, and the facts and notes of `Observation`."""
+class Row(NamedTuple):
+    """What becomes of one type.
 
-    observables: tuple[Observable, ...]
-    facts: tuple[str, ...] = ()
-    notes: Notes = ()
+    Attributes:
+        kinds: what its values may be; empty when it becomes nothing.
+        read: reads a value; `None` when it becomes nothing.
+        told: what else is told with the indicators, `""` for nothing.
+        reason: why it becomes nothing, as an analyst reads it in the report; `""` when it becomes something.
+    """
 
-
-#: Reads one clean value; raises `NotValid`.
-Reader = Callable[[str], tuple[Observable, Notes]]
-#: Reads the value of an attribute as MISP holds it; raises `NotValid`.
-Parser = Callable[[str], Found]
-
-_PORT = re.compile("[0-9]{1,8}")
-# What people write for `ip|port`: `203.0.113.9:443`, `[2001:db8::1]:443`.
-_COLON_PORT = re.compile(r"(.+?):([0-9]{1,8})")
+    kinds: tuple[Kind, ...] = ()
+    read: Parser | None = None
+    told: str = ""
+    reason: str = ""
 
 
-def _one(read: Reader, value: str) -> Found:
-    text, notes = clean(value)
-    observable, more = read(text)
-    return Found((observable,), (), notes + more)
+_ADDRESSES = (Kind.IPV4_ADDR, Kind.IPV6_ADDR, Kind.IPV4_CIDR, Kind.IPV6_CIDR)
+_BESIDE = "the file name is told with it"
+_FOLDERS = "a path when it has folders"
+_PORT = "the port is told with it"
+_FUZZY = {"ssdeep": (Kind.FILE_SSDEEP, ssdeep), "tlsh": (Kind.FILE_TLSH, tlsh)}
+_CERTIFICATES = {
+    "x509-fingerprint-md5": Kind.X509_MD5,
+    "x509-fingerprint-sha1": Kind.X509_SHA1,
+    "x509-fingerprint-sha256": Kind.X509_SHA256,
+}
 
+#: Types that become indicators.
+_READ: Mapping[str, Row] = {
+    # Addresses and hosts.
+    **dict.fromkeys(("ip-src", "ip-dst"), Row(_ADDRESSES, one(address))),
+    **dict.fromkeys(("ip-src|port", "ip-dst|port"), Row(_ADDRESSES, host_and_port(address), _PORT)),
+    **dict.fromkeys(("domain", "hostname"), Row((Kind.DOMAIN_NAME,), one(domain))),
+    "onion-address": Row((Kind.DOMAIN_NAME,), one(onion)),
+    "hostname|port": Row((Kind.DOMAIN_NAME,), host_and_port(domain), _PORT),
+    "domain|ip": Row((Kind.DOMAIN_NAME, *_ADDRESSES), domain_and_address, "two indicators, each told with the other"),
+    "AS": Row((Kind.AUTONOMOUS_SYSTEM,), one(autonomous_system)),
+    # The web.
+    "url": Row((Kind.URL,), one(url)),
+    "uri": Row((Kind.URL, Kind.URI), one(uri)),
+    "user-agent": Row((Kind.USER_AGENT,), one(user_agent)),
+    "ja3-fingerprint-md5": Row((Kind.JA3,), one(ja3)),
+    **{type_: Row((kind,), one(partial(certificate, kind))) for type_, kind in _CERTIFICATES.items()},
+    # Mail.
+    **dict.fromkeys(("email", "email-src", "email-dst", "email-reply-to"), Row((Kind.EMAIL_ADDR,), one(mail_address))),
+    "email-subject": Row((Kind.EMAIL_SUBJECT,), one_of_people(subject)),
+    "email-src-display-name": Row((Kind.EMAIL_SENDER_NAME,), one_of_people(sender_name)),
+    "email-message-id": Row((Kind.EMAIL_MESSAGE_ID,), one(message_id)),
+    "email-x-mailer": Row((Kind.EMAIL_X_MAILER,), one(mailer)),
+    "email-attachment": Row((Kind.FILE_NAME, Kind.FILE_PATH), one_of_people(file_name_or_path), _FOLDERS),
+    # Files.
+    **{type_: Row((kind,), one(partial(digest, kind))) for type_, kind in HASHES.items()},
+    **{type_: Row((kind,), one(read)) for type_, (kind, read) in _FUZZY.items()},
+    "filename": Row((Kind.FILE_NAME, Kind.FILE_PATH), one_of_people(file_name_or_path), _FOLDERS),
+    **{
+        f"filename|{type_}": Row((kind,), name_and_hash(partial(digest, kind)), _BESIDE)
+        for type_, kind in HASHES.items()
+    },
+    **{f"filename|{type_}": Row((kind,), name_and_hash(read), _BESIDE) for type_, (kind, read) in _FUZZY.items()},
+    "malware-sample": Row(
+        (Kind.FILE_MD5,),
+        name_and_hash(partial(digest, Kind.FILE_MD5)),
+        f"{_BESIDE}, the sample itself never goes",
+    ),
+    # Machines.
+    "mutex": Row((Kind.MUTEX,), one(mutex)),
+    "regkey": Row((Kind.WINDOWS_REGISTRY_KEY,), one(registry_key)),
+    "regkey|value": Row((Kind.WINDOWS_REGISTRY_KEY,), key_and_value, "the value is told with it"),
+    # Money and telephones.
+    "btc": Row((Kind.BTC,), one(btc)),
+    "dash": Row((Kind.DASH,), one(dash)),
+    "xmr": Row((Kind.XMR,), one(xmr)),
+    "iban": Row((Kind.IBAN,), one(iban)),
+    "bic": Row((Kind.BIC,), one(bic)),
+    "bank-account-nr": Row((Kind.BANK_ACCOUNT_NR,), one(bank_account)),
+    "aba-rtn": Row((Kind.ABA_RTN,), one(aba_rtn)),
+    "bin": Row((Kind.BIN,), one(bank_identification)),
+    **dict.fromkeys(("phone-number", "prtn"), Row((Kind.PHONE_NUMBER,), one(phone_number))),
+}
 
-def _file_name(value: str) -> Found:
-    text, notes = clean_file_name(value)
-    observable, more = file_name(text)
-    return Found((observable,), (), notes + more)
+_NO_PRODUCT = "No product of Microsoft's takes an indicator of this type."
+#: Types that become nothing: reason -> types, separated by white space.
+_SILENT: Mapping[str, str] = {
+    "It is a note, a number or a time, not something that a sensor can match.": """
+        comment text other hex float counter integer datetime boolean uuid anonymised http-method mime-type
+        process-state""",
+    "A port alone would match traffic of every machine. It goes with the address or host that it belongs to.": "port",
+    "A size alone would match files of every machine. It is told with the file that it belongs to.": "size-in-bytes",
+    "It is a rule or a pattern; Microsoft's indicators hold single values. Deploy it as a rule.": """
+        snort suricata bro zeek yara sigma kusto-query stix2-pattern pattern-in-file pattern-in-traffic
+        pattern-in-memory filename-pattern""",
+    "It is about a person, and nothing of that goes to Microsoft.": """
+        first-name middle-name last-name full-name date-of-birth place-of-birth gender passport-number
+        passport-country passport-expiration redress-number nationality visa-number issue-date-of-the-visa
+        primary-residence country-of-residence special-service-request frequent-flyer-number travel-details
+        payment-details place-port-of-original-embarkation place-port-of-clearance
+        place-port-of-onward-foreign-destination passenger-name-record-locator-number identity-card-number eppn""",
+    "It is the number of a payment card, which is its holder's; it goes nowhere.": "cc-number",
+    "It says who or what was attacked; to alert on that would be to alert on the victim.": """
+        target-user target-email target-machine target-org target-location target-external""",
+    "It is the name of who received a mail, and so of who was attacked.": "email-dst-display-name",
+    "It names who or what is behind an attack, not something that a sensor sees.": """
+        threat-actor campaign-name campaign-id malware-type""",
+    "It names a weakness or a product, not something that a sensor sees.": "vulnerability cpe weakness",
+    "It is a file of the event's. Its hashes go when they are attributes of their own.": "attachment",
+    "It is a reference for people to read.": "link",
+    "It says who registered a name or when, and no product of Microsoft's looks for that.": """
+        whois-registrant-email whois-registrant-phone whois-registrant-name whois-registrant-org whois-registrar
+        whois-creation-date dns-soa-email""",
+    "It is an account on a service, and no product of Microsoft's looks for that.": """
+        github-username github-repository github-organisation jabber-id twitter-id""",
+    "It is a key or a secret, which is not something to look for.": """
+        pgp-public-key pgp-private-key ssh-fingerprint cookie dkim dkim-signature""",
+    "It is the result of an analysis by another tool.": "cortex",
+    _NO_PRODUCT: """
+        pdb git-commit-id jarm-fingerprint favicon-mmh3 hassh-md5 hasshserver-md5 community-id dom-hash gene vhash
+        telfhash pehash impfuzzy cdhash filename|vhash filename|impfuzzy filename|pehash windows-scheduled-task
+        windows-service-name windows-service-displayname mac-address mac-eui-64 email-body email-header
+        email-mime-boundary email-thread-index mobile-application-id azure-application-id chrome-extension-id
+        edge-extension-id""",
+}
 
+#: MISP attribute type -> its row.
+TYPES: Mapping[str, Row] = MappingProxyType(
+    {
+        **_READ,
+        **{type_: Row(reason=reason) for reason, types in _SILENT.items() for type_ in types.split()},
+        "named pipe": Row(reason=_NO_PRODUCT),  # the only type with a space in it
+    }
+)
 
-def _file_name_and_hash(read: Reader, value: str) -> Found:
-    """`name|hash`: the hash is the observable, the name a fact. Names may hold bars, hashes do not."""
-    name, bar, digest = value.rpartition("|")
-    text, notes = clean(digest)
-    observable, more = read(text)
-    notes += more
-    if not bar:
-        return Found((observable,), (), (*notes, "there is no file name beside the hash"))
-    try:
-        plain, _ = clean_file_name(name)
-    except NotValid as error:
-        return Found((observable,), (), (*notes, f"the file name was left out: {error}"))
-    return Found((observable,), (f"file name: {readable(plain)}",), notes)
-
-
-def _host_and_port(read: Reader, value: str) -> Found:
-    """`host|port`: the port is a fact. A colon between the two is tolerated."""
-    host, bar, port = value.rpartition("|")
-    notes: Notes = ()
-    if not bar and (found := _COLON_PORT.fullmatch(value.strip())) and _is_whole(found.group(1)):
-        host, port, notes = found.group(1), found.group(2), ("a colon read as the bar before the port",)
-    elif not bar:
-        host, port = value, ""
-    text, more = clean(host)
-    observable, read_notes = read(text)
-    notes += more + read_notes
-    number = port.strip()
-    if _PORT.fullmatch(number) and 0 < int(number) <= 65535:
-        return Found((observable,), (f"port: {int(number)}",), notes)
-    fault = f"{shown(port)} is not a port number" if number else "there is none"
-    return Found((observable,), (), (*notes, f"the port was left out: {fault}"))
-
-
-def _is_whole(host: str) -> bool:
-    """Whether what stands before `:port` cannot be the first part of an IPv6 address."""
-    return ":" not in host or (host.startswith("[") and host.endswith("]"))
-
-
-def _domain_and_address(value: str) -> Found:
-    """`domain|ip`: two observables; when one half is wrong, the other goes alone."""
-    name, _, ip = value.partition("|")
-    halves = (_half("domain", domain, name), _half("address", address, ip))
-    observables = tuple(observable for observable, _ in halves if observable)
-    notes = tuple(note for _, half_notes in halves for note in half_notes)
-    if not observables:
-        raise NotValid("; ".join(("Neither half can be used", *notes)))
-    # An address that goes nowhere, such as one of the victim's network, does not go in a description either.
-    if len(observables) == 1 or any(special(half, allow_documentation=True) for half in observables):
-        return Found(observables, (), notes)
-    return Found(observables, (f"domain and address: {observables[0].value}, {observables[1].value}",), notes)
-
-
-def _half(what: str, read: Reader, value: str) -> tuple[Observable | None, Notes]:
-    try:
-        text, notes = clean(value)
-        observable, more = read(text)
-    except NotValid as error:
-        fault = str(error) if value.strip() else "there is none"
-        return None, (f"the {what} was left out: {fault}",)
-    return observable, notes + more
-
+#: How `misp_modules_ext.translate.templates` has relations read that MISP has no attribute type for.
+RELATIONS: Mapping[str, Row] = MappingProxyType(
+    {
+        "file-path": Row((Kind.FILE_PATH,), one_of_people(file_path)),
+        "process-name": Row((Kind.PROCESS_NAME,), one_of_people(process_name)),
+        "ja3s-fingerprint-md5": Row((Kind.JA3S,), one(ja3s)),
+    }
+)
 
 #: MISP attribute type -> how its value is read.
-PARSERS: Mapping[str, Parser] = MappingProxyType(
-    {
-        "ip-src": partial(_one, address),
-        "ip-dst": partial(_one, address),
-        "ip-src|port": partial(_host_and_port, address),
-        "ip-dst|port": partial(_host_and_port, address),
-        "domain": partial(_one, domain),
-        "hostname": partial(_one, domain),
-        "onion-address": partial(_one, domain),
-        "hostname|port": partial(_host_and_port, domain),
-        "domain|ip": _domain_and_address,
-        "url": partial(_one, url),
-        "email": partial(_one, mail_address),
-        "email-src": partial(_one, mail_address),
-        "email-dst": partial(_one, mail_address),
-        "email-reply-to": partial(_one, mail_address),
-        "md5": partial(_one, md5),
-        "sha1": partial(_one, sha1),
-        "sha256": partial(_one, sha256),
-        "filename": _file_name,
-        "email-attachment": _file_name,
-        "filename|md5": partial(_file_name_and_hash, md5),
-        "filename|sha1": partial(_file_name_and_hash, sha1),
-        "filename|sha256": partial(_file_name_and_hash, sha256),
-        "malware-sample": partial(_file_name_and_hash, md5),
-    }
+PARSERS: Mapping[str, Parser] = MappingProxyType({type_: row.read for type_, row in TYPES.items() if row.read})
+
+#: The same, and those of `RELATIONS`, for attributes of objects.
+PARSERS_IN_OBJECTS: Mapping[str, Parser] = MappingProxyType(
+    {**PARSERS, **{name: row.read for name, row in RELATIONS.items() if row.read}}
 )
 
 
@@ -155,6 +196,14 @@ class Plain(NamedTuple):
     holds: Callable[[str], object]
 
 
+def _short_text(value: str) -> bool:
+    return 0 < len(value) <= MAX_LENGTH and value.isascii() and value.isprintable() and value[0] != " " != value[-1]
+
+
+def _short_name(value: str) -> bool:
+    return "/" not in value and "\\" not in value and _short_text(value)
+
+
 def _short_url(value: str) -> bool:
     return len(value) <= MAX_LENGTH and is_normal_url(value)
 
@@ -166,10 +215,12 @@ PLAIN: Mapping[str, Plain] = MappingProxyType(
         "ip-dst": Plain(Kind.IPV4_ADDR, IPV4.fullmatch),
         "domain": Plain(Kind.DOMAIN_NAME, is_normal_name),
         "hostname": Plain(Kind.DOMAIN_NAME, is_normal_name),
-        "onion-address": Plain(Kind.DOMAIN_NAME, is_normal_name),
+        "onion-address": Plain(Kind.DOMAIN_NAME, is_onion),
         "url": Plain(Kind.URL, _short_url),
         "md5": Plain(Kind.FILE_MD5, re.compile("[0-9a-f]{32}").fullmatch),
         "sha1": Plain(Kind.FILE_SHA1, re.compile("[0-9a-f]{40}").fullmatch),
         "sha256": Plain(Kind.FILE_SHA256, re.compile("[0-9a-f]{64}").fullmatch),
+        "filename": Plain(Kind.FILE_NAME, _short_name),
+        "mutex": Plain(Kind.MUTEX, _short_text),
     }
 )

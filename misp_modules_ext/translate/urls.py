@@ -31,6 +31,8 @@ _DEFANGED_SCHEMES = {
     "htxps": "https",
     "h**p": "http",
     "h**ps": "https",
+    "ttp": "http",
+    "ttps": "https",
     "meow": "http",
     "meows": "https",
     "fxp": "ftp",
@@ -54,6 +56,11 @@ def url(text: str) -> tuple[Observable, Notes]:
     if is_normal_url(text):
         return Observable(Kind.URL, text), ()
     return _normalised(text)
+
+
+def has_scheme(text: str) -> bool:
+    """Whether a text begins like a URL: with a scheme and `://`, in any spelling."""
+    return _SCHEME.match(text) is not None
 
 
 def is_normal_url(text: str) -> bool:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.certificates import Made, federated, jwt, public_pem, rsa_key
 from tests.support.recordings import recording
-from tests.support.world import SECRET, World
+from tests.support.world import SECRET, TENANT, World
 
+APPLICATION = "55555555-5555-4555-8555-555555555555"
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
@@ -210,6 +213,72 @@ def test_emulator_command(tmp_path: Path) -> None:
         process.terminate()
         process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+@pytest.fixture
+def azure(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The emulator as a command, with applications named by files: its address, and that of the identity endpoint."""
+    made = Made()
+    made.write(tmp_path / "application.pem")
+    made.write(tmp_path / "registered.crt", made.certificate_pem)
+    made.write(tmp_path / "issuer.pub", public_pem(rsa_key("issuer")))
+    made.write(tmp_path / "token", jwt(rsa_key("issuer"), federated()).encode())
+    apps = [f"--app={TENANT}:{APPLICATION}:@{tmp_path / name}" for name in ("registered.crt", "issuer.pub")]
+    command = ["emulator", "--port=0", "--identity-port=0", f"--state={tmp_path / 'azure'}", *apps]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "misp_modules_ext", *command],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        lines = "".join(process.stdout.readline().decode() for _ in range(7))
+        api = re.search(r"endpoint.api = (\S+)", lines)
+        identity = re.search(r"AZURE_POD_IDENTITY_AUTHORITY_HOST=(\S+)", lines)
+        assert api
+        assert identity
+        yield api[1], identity[1]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_each_kind_of_sign_in_by_command(run: Run, tmp_path: Path, azure: tuple[str, str]) -> None:
+    """`check` with a certificate, a workload identity of the environment, and an identity that the machine lacks."""
+    api, identity = azure
+    common = f"product = Microsoft Defender\nendpoint.login = {api}\nendpoint.api = {api}\n"
+    common += f"ca = {tmp_path / 'azure' / 'ca.pem'}\n"
+    registered = f"tenantId = {TENANT}\nappId = {APPLICATION}\ncertificate = {tmp_path / 'application.pem'}\n"
+    kinds = {
+        "microsoft certificate": registered,
+        "microsoft workload": "auth = workload-identity\nsourceSystem = Pod\n",
+        "microsoft machine": f"auth = managed-identity\ntenantId = {TENANT}\nsourceSystem = Machine\n",
+    }
+    config = tmp_path / "kinds.conf"
+    config.write_text("".join(f"[{name}]\n{common}{keys}" for name, keys in kinds.items()))
+    config.chmod(0o600)
+    environment = {
+        "AZURE_TENANT_ID": TENANT,
+        "AZURE_CLIENT_ID": APPLICATION,
+        "AZURE_FEDERATED_TOKEN_FILE": str(tmp_path / "token"),
+        "AZURE_POD_IDENTITY_AUTHORITY_HOST": identity,
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+    }
+    done = run("check", "--config", config, "--json", **environment)
+    certificate, workload, machine = (d["findings"] for d in json.loads(done.stdout)["destinations"])
+    assert all(finding["ok"] for finding in [*certificate, *workload])
+    assert "is good until" in certificate[0]["answer"]
+    assert (machine[0]["ok"], machine[0]["refused"]) == (False, True)
+    assert "no such identity" in machine[0]["answer"]
+    assert done.returncode == 4
+
+
+@pytest.mark.parametrize("name", ["absent", "rh-isac.conf"])
+def test_an_application_of_the_emulator_needs_a_file_that_says_something(run: Run, world: World, name: str) -> None:
+    """Not there, or no PEM: told with exit code 2."""
+    done = run("emulator", "--port", "0", "--app", f"t:a:@{world.config.with_name(name)}")
+    assert done.returncode == 2
+    assert name.encode() in b"".join((done.stdout + done.stderr).split())
 
 
 def test_version_and_help(run: Run) -> None:

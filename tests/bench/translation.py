@@ -1,4 +1,4 @@
-"""Frozen records in, content hashes out: plain, with every gate of today's on, a million, and beside misp-stix."""
+"""Frozen records in, content hashes out: plain, with every gate and all warninglists, a million, beside misp-stix."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from misp_modules_ext.model.indicator import Kind
 from misp_modules_ext.model.misp import Event, Tlp
 from misp_modules_ext.planning import RuleSet, make_plan
 from misp_modules_ext.translate import PARSERS
+from misp_modules_ext.warninglists.asking import ask
+from misp_modules_ext.warninglists.build import build
+from misp_modules_ext.warninglists.package import installed
 from tests.bench.event import ORGANISATION, document, parsed
 from tests.bench.line import Line, Size, Timed, median, tidied
 
@@ -50,13 +53,14 @@ PARTS_OF_A_MILLION = 20
 LINEAR = 0.6
 
 
-def lines(size: Size, _kinds: Sequence[str], _folder: Path) -> Iterator[Line]:
+def lines(size: Size, _kinds: Sequence[str], folder: Path) -> Iterator[Line]:
     """The lines on translation. Two speeds are compared by the process's own time: others' load is no part of that."""
     event = parsed(size.attributes)
     plain = _translated(event, PLAIN, size)
     yield _line("translation", event, plain, WANTED)
-    strict = _with_hits(event)
-    yield _line("translation, every gate", strict, _translated(strict, STRICT, size), WANTED_STRICT)
+    strict, index = _with_hits(event), _index(folder)
+    what = "translation, every gate" if index else "translation, gates without lists"
+    yield _line(what, strict, _translated(strict, STRICT, size, index), WANTED_STRICT)
     yield _beside_the_peer(size, size.attributes / plain.cpu)
     yield _linear(size, size.attributes / plain.cpu)
 
@@ -70,12 +74,22 @@ def _rate(speed: float) -> str:
     return f"{speed:,.0f} attributes/s"
 
 
-def _translated(event: Event, rules: RuleSet, size: Size) -> Timed:
+def _index(folder: Path) -> Path | None:
+    """An index of all warninglists, where the package with them is installed (extra `bench`)."""
+    found = installed()
+    if found is None:
+        return None
+    build(found, folder / "warninglists.db")
+    return folder / "warninglists.db"
+
+
+def _translated(event: Event, rules: RuleSet, size: Size, index: Path | None = None) -> Timed:
     now = int(time.time())
 
     def work() -> None:
         with paused(len(event.attributes)):
-            merged = make_plan([event], rules, "https://misp.example", {}, now).merged
+            events = [event] if index is None else ask([event], index).events
+            merged = make_plan(events, rules, "https://misp.example", {}, now).merged
             hashes = {entry.indicator.content_hash() for entry in merged}
         assert len(hashes) == len(merged) > 0.9 * len(event.attributes)
 

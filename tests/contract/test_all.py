@@ -59,9 +59,9 @@ def _held_kinds(destination: Destination) -> list[Due]:
 @pytest.mark.parametrize(
     ("api", "fields", "count"),
     [
-        (Api.SENTINEL, {}, 11),
+        (Api.SENTINEL, {}, 16),
         (Api.DEFENDER, {}, 7),
-        (Api.GRAPH, {"product": "Azure Sentinel"}, 11),
+        (Api.GRAPH, {"product": "Azure Sentinel"}, 21),
         (Api.GRAPH, {"product": "Microsoft Defender ATP"}, 7),
     ],
 )

@@ -4,23 +4,61 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from pydantic import SecretStr
 
 from misp_modules_ext.cli import __doc__ as cli_doc
 from misp_modules_ext.cli.app import app
 from misp_modules_ext.cli.modules import root
+from misp_modules_ext.config import certificates
 from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.demo.run import request
+from misp_modules_ext.destinations import defender_payload, graph_payload, sentinel_payload
+from misp_modules_ext.destinations.catalogue import kinds_markdown
+from misp_modules_ext.destinations.kinds import ACCOUNTS, COINS, RARE_HASHES, TLS_FINGERPRINTS
 from misp_modules_ext.misp.requests import read_export
+from misp_modules_ext.model.indicator import Kind
+from misp_modules_ext.translate import templates_markdown, types_markdown
 from tests.support.build import destination
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+#: The rows of the README's table of kinds.
+README_KINDS = {
+    "addresses": {Kind.IPV4_ADDR, Kind.IPV6_ADDR},
+    "ranges (CIDR)": {Kind.IPV4_CIDR, Kind.IPV6_CIDR},
+    "domain names, URLs": {Kind.DOMAIN_NAME, Kind.URL},
+    "MD5, SHA-1, SHA-256": {Kind.FILE_MD5, Kind.FILE_SHA1, Kind.FILE_SHA256},
+    "e-mail addresses, file names": {Kind.EMAIL_ADDR, Kind.FILE_NAME},
+    "fingerprints of certificates": {Kind.X509_MD5, Kind.X509_SHA1, Kind.X509_SHA256},
+    "user agents": {Kind.USER_AGENT},
+    "registry keys": {Kind.WINDOWS_REGISTRY_KEY},
+    "mutexes, AS numbers, subjects, senders' names, mailers, file paths": {
+        Kind.MUTEX,
+        Kind.AUTONOMOUS_SYSTEM,
+        Kind.EMAIL_SUBJECT,
+        Kind.EMAIL_SENDER_NAME,
+        Kind.EMAIL_X_MAILER,
+        Kind.FILE_PATH,
+    },
+    "authentihash, ssdeep, TLSH": {Kind.FILE_AUTHENTIHASH, Kind.FILE_SSDEEP, Kind.FILE_TLSH},
+    "other hashes, JA3, JA3S, URIs without a scheme, message ids, processes, accounts, coins, telephone numbers": {
+        *RARE_HASHES,
+        *TLS_FINGERPRINTS,
+        Kind.URI,
+        Kind.EMAIL_MESSAGE_ID,
+        Kind.PROCESS_NAME,
+        *ACCOUNTS,
+        *COINS,
+        Kind.PHONE_NUMBER,
+    },
+}
 COMMAND = typer.main.get_command(app)
 
 
@@ -102,3 +140,43 @@ def test_the_readmes_account_is_the_demonstrations() -> None:
         numbers = " +".join(str(counts[name]) for name in ("accepted", "merged", "skipped", "read"))
         assert re.search(rf"^{counted.name} +ok +{numbers}$", readme, re.MULTILINE), (counted.name, counts)
         assert counts["read"] == counts["accepted"] + counts["merged"] + counts["skipped"]
+
+
+def test_the_commands_for_a_certificate_make_one(tmp_path: Path) -> None:
+    """Those of the installing page, run as they stand: what they make can be read, and shows the same thumbprint."""
+    page = (ROOT / "docs/install.md").read_text("utf-8")
+    (block,) = re.findall(r"```\n(openssl req .*?)```", page, re.DOTALL)
+    (export,) = re.findall(r"`(openssl pkcs12 -export [^`]*)`", page)
+    script = f"set -eu\n{block}\n{export} -passout pass:passphrase\n"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = certificates.read(tmp_path / "application.pem")
+    assert not found.world_readable
+    shown = re.search(r"ingerprint=(\S+)", done.stdout)
+    assert shown
+    assert shown[1].replace(":", "") == found.certificate.thumbprint
+    assert f"{found.certificate.not_after:%Y} GMT" in done.stdout
+    pfx = certificates.read(tmp_path / "application.pfx", SecretStr("passphrase"))
+    assert pfx.certificate.thumbprint == found.certificate.thumbprint
+
+
+def test_the_page_of_types_is_the_programs_tables() -> None:
+    """Types, objects, and how each destination holds each kind: what an administrator reads is what the code does."""
+    page = (ROOT / "docs" / "types.md").read_text("utf-8")
+    for table in (types_markdown(), templates_markdown(), kinds_markdown()):
+        assert table in page
+
+
+def test_the_readmes_table_of_kinds_is_the_destinations() -> None:
+    """Each row's kinds go where it says, and no kind is left out."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    left = set(Kind)
+    for names, kinds in README_KINDS.items():
+        left -= kinds
+        cells = re.search(rf"^\| {re.escape(names)} \| (.+) \| (.+) \| (.+) \|$", readme, re.MULTILINE)
+        assert cells, names
+        held = (sentinel_payload.PATHS, defender_payload.TYPES, {*graph_payload.FIELDS, *graph_payload.HASHES})
+        for cell, there in zip(cells.groups(), held, strict=True):
+            going = {kind for kind in kinds if kind in there}
+            assert (cell == "no") is not bool(going), (names, cell)
+            assert cell != "yes" or going == kinds, (names, cell)
+    assert not left

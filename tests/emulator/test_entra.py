@@ -14,12 +14,6 @@ from .world import ARM, DEFENDER, GRAPH, UPLOAD, World
 APPS = [("tenant-1", "app-1", "first-secret"), ("tenant-1", "app-1", "second-secret"), ("tenant-2", "app-2", "other")]
 
 
-def _assertion(expires: float) -> dict[str, str]:
-    claims = base64.urlsafe_b64encode(json.dumps({"exp": expires}).encode()).decode().rstrip("=")
-    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-    return {"client_assertion": f"e30.{claims}.c2ln", "client_assertion_type": kind, "client_secret": ""}
-
-
 def test_discovery_names_the_addresses_under_which_it_was_asked(world: World) -> None:
     """A client finds the token endpoint on the address it used."""
     answer = world.reply("GET", "/tenant-1/v2.0/.well-known/openid-configuration").answer
@@ -106,14 +100,6 @@ def test_an_unknown_tenant_is_refused_at_discovery() -> None:
     answer = World(apps=APPS).reply("GET", "/tenant-3/v2.0/.well-known/openid-configuration").answer
     assert answer is not None
     assert (answer.status, answer.json()["error_codes"]) == (400, [90002])
-
-
-def test_an_assertion_stands_in_for_a_secret(world: World) -> None:
-    """A client assertion within its time is accepted, an expired or malformed one is refused."""
-    now = world.core.clock.now()
-    assert world.login(**_assertion(now + 600)).status == 200
-    assert world.login(**_assertion(now - 1)).json()["error_codes"] == [700024]
-    assert world.login(client_secret="", client_assertion="one-part").json()["error_codes"] == [700027]
 
 
 def test_only_post_asks_for_a_token(world: World) -> None:

@@ -130,6 +130,13 @@ def test_the_other_types(kind: str, more: dict[str, str], missing: str) -> None:
         ("[network-traffic:dst_ref.value = '192.0.2.1']", "network-traffic:dst_ref.value", "192.0.2.1"),
         ("[file:hashes.'MD5' = 'aa']", "file:hashes.'MD5'", "aa"),
         ("[x509-certificate:hashes.'SHA-1' = 'aa']", "x509-certificate:hashes.'SHA-1'", "aa"),
+        ("[x509-certificate:hashes.'SHA-256' = 'aa']", "x509-certificate:hashes.'SHA-256'", "aa"),
+        (
+            "[network-traffic:extensions.'http-request-ext'.request_header.'User-Agent' = 'curl']",
+            "network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'",
+            "curl",
+        ),
+        (r"[windows-registry-key:key = 'HKEY_USERS\\a']", "windows-registry-key:key", r"HKEY_USERS\a"),
         (r"[file:name = 'it\'s \\ here']", "file:name", r"it's \ here"),
         ("[url:value = 'https://a.example/?x=[1] AND 2']", "url:value", "https://a.example/?x=[1] AND 2"),
     ],

@@ -62,6 +62,13 @@ def test_sentinel_refuses_other_markings_and_empty_lists(wrong: dict[str, Any]) 
         "[domain-name:value = 'it's']",
         "[file:name = 'a' AND file:hashes.MD5 = 'b']",
         "[ipv4-addr:value = '203.0.113.7'",
+        "[mutex:name = 'a']",
+        "[email-message:subject = 'a']",
+        "[autonomous-system:number = 64496]",
+        "[ja3:value = 'a']",
+        "[x509-certificate:hashes.SHA1 = 'a']",
+        "[x509-certificate:hashes.'SSDEEP' = 'a']",
+        "[file:parent_directory_ref.path = 'a']",
         "",
     ],
 )
@@ -78,6 +85,9 @@ def test_peers_11_patterns_that_match_nothing_have_no_key(pattern: str) -> None:
         {"networkIPv6": "foo"},
         {"fileHashType": "sha256", "fileHashValue": "zz"},
         {"fileHashType": "md5", "fileHashValue": "a" * 40},
+        {"fileHashType": "ctph", "fileHashValue": "a" * 40},
+        {"fileHashType": "lsHash", "fileHashValue": "T1 a"},
+        {"fileHashType": "authenticodeHash256", "fileHashValue": "a" * 40},
     ],
 )
 def test_peers_08_graph_refuses_what_a_property_cannot_hold(wrong: dict[str, str]) -> None:

@@ -21,8 +21,8 @@ from misp_modules_ext.ledger.documents import (
 from misp_modules_ext.misp.files import read_events
 from misp_modules_ext.misp.parse import parse_event
 from misp_modules_ext.model.indicator import Context
-from misp_modules_ext.model.misp import Attribute, ObjectContext, Sharing, Tag
-from tests.support.build import event, indicator
+from misp_modules_ext.model.misp import NO_DECAY, NO_SIGHTINGS, Attribute, Decay, ObjectContext, Sharing, Sightings, Tag
+from tests.support.build import attribute, event, indicator
 from tests.support.shared import event_files, shared
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -47,7 +47,10 @@ ATTRIBUTES = st.builds(
     sharing=SHARING,
     tags=TAGS,
     warninglists=st.none() | st.lists(TEXT, max_size=2).map(tuple),
+    sightings=st.none() | st.builds(Sightings, st.integers(0, 9), st.integers(0, 9), SECONDS, SECONDS),
+    decay=st.none() | st.builds(Decay, SECONDS, TEXT),
     object=st.none() | OBJECT,
+    relation=TEXT,
     problem=TEXT,
 )
 
@@ -76,8 +79,22 @@ def test_no_number_that_a_source_may_write_is_too_large_to_keep(number: float | 
 def test_any_attribute_comes_back(given_attribute: Attribute) -> None:
     """Every field; a field that the document forgot would fail here."""
     again = read_attribute(given_attribute.uuid, given_attribute.timestamp, write_attribute(given_attribute))
-    # No hit of a warninglist and not having been asked are the same to every gate.
-    assert again == replace(given_attribute, warninglists=given_attribute.warninglists or None)
+    # That there is none of these, and that nobody was asked, are the same to every end. Not so no hit of a warninglist:
+    # what nobody has looked for does not block.
+    assert again == replace(
+        given_attribute,
+        sightings=None if given_attribute.sightings == NO_SIGHTINGS else given_attribute.sightings,
+        decay=None if given_attribute.decay == NO_DECAY else given_attribute.decay,
+    )
+
+
+def test_documents_of_the_first_layout_are_read() -> None:
+    """They had no sightings, no decay and no relation in an object."""
+    given_attribute = attribute(tags=["tlp:amber"], comment="C2", warninglists=("a list",))
+    written = orjson.loads(write_attribute(given_attribute))
+    assert written[0] == 2
+    first = orjson.dumps([1, *written[1:-3]])
+    assert read_attribute(given_attribute.uuid, given_attribute.timestamp, first) == given_attribute
 
 
 def test_events_from_the_wild_come_back() -> None:

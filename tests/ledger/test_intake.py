@@ -6,8 +6,10 @@ import time
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from misp_modules_ext.ledger import Ledger, schema
+from misp_modules_ext.ledger.documents import read_attribute
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Event, Tag
@@ -341,6 +343,40 @@ def test_what_a_destination_has_no_place_for_has_no_row(house: House) -> None:
     standing = next(iter(taken.settled.values())).standings[observable_id(Observable(Kind.FILE_NAME, "a.exe"))]
     assert standing.reason is Reason.KIND_NOT_HELD
     assert house.row(Observable(Kind.FILE_NAME, "a.exe")) is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "kept"),
+    [
+        (("Of the index",), ("Misp's own", "Of the index")),
+        ((), ("Misp's own",)),
+        (None, ("Misp's own",)),
+    ],
+)
+def test_a_request_adds_what_the_index_says_to_what_misp_told_our_reading(
+    house: House, seen: tuple[str, ...] | None, kept: tuple[str, ...]
+) -> None:
+    """The index answers in every door, MISP's own lists only to our reading: neither makes the other forgotten."""
+    house.take(event(ONE, timestamp=NOW))
+    house.read(event(replace(ONE, warninglists=("Misp's own",)), timestamp=NOW))
+    house.take(event(replace(ONE, warninglists=seen, comment="new"), timestamp=NOW))
+    assert _stored(house).warninglists == kept
+
+
+def test_no_verdict_is_kept_apart_from_no_hit(house: House) -> None:
+    """Who was not looked up by our reading either has none; a request without an index keeps that there was one."""
+    house.take(event(ONE, timestamp=NOW))
+    assert _stored(house).warninglists is None
+    house.read(event(replace(ONE, warninglists=()), timestamp=NOW))
+    assert _stored(house).warninglists == ()
+    house.take(event(replace(ONE, comment="new"), timestamp=NOW))
+    assert (_stored(house).warninglists, _stored(house).comment) == ((), "new")
+
+
+def _stored(house: House) -> Attribute:
+    wanted = select(schema.evidence.c.timestamp, schema.evidence.c.document)
+    timestamp, document = house.ledger.read(lambda connection: connection.execute(wanted).one())
+    return read_attribute(ONE.uuid, timestamp, document)
 
 
 def test_text_that_is_no_unicode_costs_itself_alone(house: House) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import event as listener
 from misp_modules_ext.ledger import Origin, Taken, schema
 from misp_modules_ext.ledger import take as take_views
 from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.model.misp import Tag
 from misp_modules_ext.model.outcome import Reason
 from tests.ledger.house import NARROW, WIDE, House, domain
 from tests.support.build import NOW, attribute, event
@@ -195,6 +196,20 @@ def test_what_is_listed_twice_is_compared_each_time(house: House) -> None:
     with _statements(house) as found:
         house.take(twice)
     assert found
+
+
+def test_a_view_that_lacks_what_our_reading_saw_is_compared_each_time(house: House) -> None:
+    """What it says alone passes, and its account would promise what does not go: a hidden tag, a warninglist's hit."""
+    lists = ("List of known Office 365 URLs",)
+    red = event(tags=[Tag("tlp:red", local=True)]).tags
+    house.take(BOTH)
+    house.read(replace(BOTH, attributes=(replace(ONE, warninglists=lists), replace(TWO, tags=red))))
+    house.send()
+    for _ in range(3):
+        taken = house.take(BOTH)
+        for plan in taken.plans.values():
+            assert [planned.reason for planned in plan.attributes] == [Reason.WARNINGLIST, Reason.TLP]
+    assert (house.send(), house.holds()) == ([], set())
 
 
 def test_an_unpublished_reading_is_compared_each_time(house: House) -> None:

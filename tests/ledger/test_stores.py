@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from misp_modules_ext.config.settings import Api, ContextAs, DestinationSettings, IndicatorRules, Selection
+from misp_modules_ext.config.settings import (
+    ActionRules,
+    Api,
+    Auth,
+    ContextAs,
+    DestinationSettings,
+    IndicatorRules,
+    Selection,
+)
 from misp_modules_ext.ledger.stores import DECIDING, RESOURCES, configuration_of
-from misp_modules_ext.model.indicator import Action, Severity
+from misp_modules_ext.model.indicator import Severity
 from misp_modules_ext.model.misp import Tlp
 from tests.support.build import destination
 
@@ -21,16 +29,17 @@ IN = {
     "workspace_id": "99999999-3333-4333-8333-333333333333",
     "cloud": "gcc",
     "endpoint_api": "https://127.0.0.1:2",
+    "upload_path": "threatintelligence-stix-objects:upload",
     "api_version": "2030-01-01",
     "source_system": "SOC",
     "hard_delete": True,
     "context": ContextAs.OBJECTS,
-    "action": Action.AUDIT,  # there is no other one yet
     "severity": Severity.HIGH,
     "generate_alert": False,
     "rbac_group_names": ("servers",),
     "selection": Selection(max_tlp=Tlp.CLEAR),
     "indicator": IndicatorRules(confidence=51),
+    "actions": ActionRules(never_block=frozenset({"example.org"})),
 }
 #: Another value of each field that decides where resources are deleted.
 IN_WITH_HARD_DELETE = {
@@ -44,6 +53,12 @@ OUT = {
     "name": "microsoft soc",
     "app_id": "99999999-2222-4222-8222-222222222222",
     "app_secret": SecretStr("another"),
+    "auth": Auth.CERTIFICATE,
+    "certificate": Path("/elsewhere/application.pem"),
+    "certificate_password": SecretStr("another"),
+    "identity_client_id": "99999999-5555-4555-8555-555555555555",
+    "federated_token_file": Path("/elsewhere/token"),
+    "references": (("app_secret", "env:OTHER"),),
     "endpoint_login": "https://127.0.0.1:4",
     "scope": "https://example.org/.default",
     "ca": Path("/elsewhere/ca.pem"),
@@ -68,7 +83,7 @@ def test_every_field_is_decided_on() -> None:
     assert not OUT.keys() & (DECIDING | RESOURCES)
 
 
-@pytest.mark.parametrize("field", sorted(IN.keys() - {"action"}))
+@pytest.mark.parametrize("field", sorted(IN))
 def test_what_a_rejection_depends_on_makes_it_due_again(field: str) -> None:
     """Content, how it is written down and sent, and the store itself."""
     assert _differs(PLAIN, **{field: IN[field]})

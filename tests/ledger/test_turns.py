@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,20 +31,21 @@ def _event(house: House) -> Any:
 
 @pytest.mark.parametrize("asked_again", [True, False])
 def test_an_event_that_was_pushed_again_meanwhile_is_not_missing(
-    house: House, monkeypatch: pytest.MonkeyPatch, asked_again: bool
+    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked_again: bool
 ) -> None:
     """MISP's answer is older than the push: it is read again, and only then it counts."""
     house.take(event(attribute()))
     house.ledger.write(lambda c: reading.read_soon(c, EVENT))
 
-    def read_event(_: MispClient, uuid: str) -> None:
+    def read_event(_: MispClient, uuid: str, *, failed: int) -> None:
+        assert failed == 0
         if asked_again:
             house.ledger.write(lambda c: reading.read_soon(c, uuid))
         raise EventNotFound("not there")
 
     monkeypatch.setattr(MispClient, "read_event", read_event)
     stores = house.ledger.write(house.stores)
-    assert reading.read_one(house.ledger, {"": MISP}, stores, MISP.url)
+    assert reading.read_one(house.ledger, {"": MISP}, stores, MISP.url, tmp_path / "warninglists.db")
     found = _event(house)
     assert (found.missing_since_ms is None) is asked_again
     assert (found.read_message is None) is asked_again

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import MispSettings, Settings
-from misp_modules_ext.delivery.places import name_of, readable
+from misp_modules_ext.delivery.places import readable
 from misp_modules_ext.ledger import holds
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.story import story
@@ -79,12 +79,10 @@ def test_a_person_takes_back_what_both_show(house: House) -> None:
     assert found.alone == {observable_id(SHARED), observable_id(ONLY_THERE)}
 
 
-def test_two_sections_with_one_address_are_one_misp() -> None:
-    """What `sync` reads is then what the modules serve; without `[misp]` it is a MISP of its own."""
-    served = MispSettings(name="misp", url="https://misp.example/", key=SecretStr("k"))
-    same = MispSettings(name="RH-ISAC MISP", url="https://MISP.example", key=SecretStr("k"))
+def test_every_section_with_a_key_is_read_by_its_address() -> None:
+    """The MISP that the modules serve has two names: by the other one `sync` reads it, for itself."""
+    served = MispSettings(name="misp", url="https://MISP.example/", key=SecretStr("k"))
+    rh_isac = MispSettings(name="RH-ISAC MISP", url="https://misp.rhisac.example", key=SecretStr("k"))
     other = MispSettings(name="misp b", url="https://b.example", key=None)
-    settings = Settings(path=Path("rh-isac.conf"), misp=served, rh_isac=same, other_misps=(other,))
-    assert name_of(settings, same) == ""
-    assert readable(settings) == {"": served, "https://misp.example": same}
-    assert name_of(settings.model_copy(update={"misp": None}), same) == "https://misp.example"
+    settings = Settings(path=Path("rh-isac.conf"), misp=served, rh_isac=rh_isac, other_misps=(other,))
+    assert readable(settings) == {"": served, "https://misp.example": served, rh_isac.url: rh_isac}

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from misp_modules_ext.errors import EventNotFound
+from misp_modules_ext.cli.sources import read_misp
+from misp_modules_ext.config.settings import Settings
+from misp_modules_ext.errors import EventNotFound, MispError
 from misp_modules_ext.misp.requests import read_action, read_export
-from misp_modules_ext.model.misp import Attribute, Event, Sharing, Tag
+from misp_modules_ext.model.misp import NO_DECAY, NO_SIGHTINGS, Attribute, Decay, Event, Sharing, Sightings, Tag
 from tests.support import misp_views as views
-from tests.support.misp_server import MispServer
+from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import Org, User, World
 
-from .conftest import Clock, Connect
+from .conftest import Clock, Connect, settings
 
 
 def _by_value(event: Event) -> dict[str, Attribute]:
@@ -27,8 +30,13 @@ def _exported(world: World, uuid: str, user: User) -> Event:
 
 
 def _as_exported(attribute: Attribute) -> Attribute:
-    """An attribute as an export request would show it: without non-exportable tags and MISP's warninglists."""
-    return replace(attribute, tags=tuple(tag for tag in attribute.tags if tag.exportable), warninglists=None)
+    """An attribute as an export request would show it: without non-exportable tags, MISP's warninglists and decay.
+
+    Where there are no sightings, the core format does not say so.
+    """
+    sightings = None if attribute.sightings == NO_SIGHTINGS else attribute.sightings
+    tags = tuple(tag for tag in attribute.tags if tag.exportable)
+    return replace(attribute, tags=tags, warninglists=None, sightings=sightings, decay=None)
 
 
 def test_the_event(connect: Connect, event: str, world: World, ours: Org) -> None:
@@ -194,3 +202,79 @@ def test_an_ordinary_event_takes_few_requests(connect: Connect, server: MispServ
     begun = len(server.requests)
     client.read_event(uuid)
     assert (begun, len(server.requests) - begun) == (3 + 5, 5)
+
+
+DAY = 86_400
+
+
+def test_sightings_and_decay_are_read(connect: Connect, event: str, world: World, clock: Clock) -> None:
+    """Of every attribute, with the parameters of its type's models: the day on which its score is too low is known."""
+    seen, quiet = (a.uuid for a in world.events[event].attributes[:2])
+    world.add_model("NIDS", "domain", lifetime=120, decay_speed=2, threshold=30)
+    world.sight(seen, date=clock.now - 5)
+    world.sight(seen, 1)
+    world.sight(seen, 2, date=clock.now + DAY)
+    world.sight(seen, source="misp-microsoft: Sentinel")
+    world.sight(quiet, 1)
+    read = _by_value(connect(page=3).read_event(event))
+    told = read["c2.evil.example"]
+    assert told.sightings == Sightings(1, 1, clock.now + DAY, clock.now - 5)
+    assert told.decay == Decay(int(46.875 * DAY), "NIDS")
+    assert (read["198.51.100.7"].sightings, read["198.51.100.7"].decay) == (Sightings(0, 1), NO_DECAY)
+    assert (read["a.dll"].sightings, read["a.dll"].decay) == (NO_SIGHTINGS, NO_DECAY)
+
+
+def test_the_events_tags_beside_scores_are_not_the_attributes(connect: Connect, event: str, world: World) -> None:
+    """MISP shows them with decay scores, marked as inherited."""
+    plain = _by_value(connect().read_event(event))
+    world.add_model("NIDS", "domain", "text")
+    read = _by_value(connect().read_event(event))
+    assert {value: a.tags for value, a in read.items()} == {value: a.tags for value, a in plain.items()}
+
+
+@pytest.mark.parametrize("page", [3, 2000])
+def test_a_misp_that_knows_neither_is_read_all_the_same(connect: Connect, event: str, world: World, page: int) -> None:
+    """An old one ignores what it does not know, and so says nothing of it."""
+    world.scores = False
+    read = connect(page=page).read_event(event)
+    assert read.complete
+    assert {(a.sightings, a.decay) for a in read.attributes} == {(None, None)}
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"), [(1, (NO_SIGHTINGS, None)), (2, (None, None)), (3, (NO_SIGHTINGS, NO_DECAY))]
+)
+def test_a_reading_that_failed_asks_for_less(
+    connect: Connect, server: MispServer, event: str, failed: int, said: tuple[Any, Any]
+) -> None:
+    """In 2.5.1 a score fails where sightings are for reporters only, or where a formula is missing."""
+    read = connect(page=3).read_event(event, failed=failed)
+    assert (read.complete, len(read.attributes)) == (True, 8)
+    assert {(a.sightings, a.decay) for a in read.attributes} == {said}
+
+
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=404), Fault(drop=True)], ids=["500", "404", "drop"])
+def test_scores_that_fail_are_told_from_a_misp_that_is_away(
+    connect: Connect, server: MispServer, event: str, fault: Fault
+) -> None:
+    """Less is asked at once where that may help, and only there."""
+    client = connect()
+    server.faults = [replace(fault, path="attributes/restSearch", asking="includeDecayScore")]
+    assert client.read_event_at_once(event).complete
+    assert server.faults == []
+    for path, failures in (("events/restSearch", 1), ("attributes/restSearch", 3)):
+        server.faults = [replace(fault, path=path) for _ in range(failures)]
+        with pytest.raises(MispError):
+            client.read_event_at_once(event)
+        assert server.faults == []
+
+
+def test_a_persons_push_reads_without_scores_where_they_fail(server: MispServer, event: str, tmp_path: Path) -> None:
+    """At once, and no more often than there is less to ask for."""
+    config = Settings(path=tmp_path, misp=settings(server.url))
+    server.faults = [Fault(path="attributes/restSearch", status=500, asking="includeDecayScore")]
+    found = read_misp(config, [event])
+    assert ([e.complete for e in found.events], found.unread, found.codes) == ([True], [], set())
+    server.faults = [Fault(path="attributes/restSearch", status=500)] * 3
+    assert read_misp(config, [event]).codes == {5}
+    assert server.faults == []

@@ -30,6 +30,7 @@ class Fault:
 
     Attributes:
         path: part of the path of the requests it is for.
+        asking: they ask for this.
         after: so many of them pass first.
         status: answer that, in MISP's shape.
         echo: what MISP says with `status`.
@@ -43,6 +44,7 @@ class Fault:
     """
 
     path: str = ""
+    asking: str | None = None
     after: int = 0
     status: int | None = None
     echo: str = "Something is wrong"
@@ -86,10 +88,10 @@ class MispServer:
         self._http.server_close()
         self._thread.join()
 
-    def fault_for(self, path: str) -> Fault:
+    def fault_for(self, path: str, body: dict[str, Any]) -> Fault:
         """The fault that is due for this request, which is then gone."""
         for fault in self.faults:
-            if fault.path in path:
+            if fault.path in path and (fault.asking is None or body.get(fault.asking)):
                 if fault.after == 0:
                     self.faults.remove(fault)
                     return fault
@@ -139,6 +141,28 @@ def _events(world: World, user: User, body: dict[str, Any]) -> Any:
     return {"response": [{"Event": event} for event in whole]}
 
 
+def _index(world: World, user: User, body: dict[str, Any]) -> Any:
+    """The list of events as `minimal` makes it: nothing but what is needed to find them."""
+    assert body["minimal"]
+    assert body["sort"] == "id"
+    conditions = body.keys() - {"minimal", "sort", "direction", "limit", "page", "publish_timestamp"}
+    assert conditions <= {"eventinfo"}, conditions
+    since, words = int(body["publish_timestamp"]), body.get("eventinfo", "")
+    shown = [e for e in world.events.values() if views.sees(e, user) and e.publish_timestamp >= since]
+    rows = sorted((e for e in shown if words in e.info), key=lambda e: e.id)
+    return [
+        {
+            "id": str(e.id),
+            "timestamp": str(e.timestamp),
+            "sighting_timestamp": "0",
+            "published": e.published,
+            "uuid": e.uuid,
+            "orgc_uuid": e.orgc.uuid,
+        }
+        for e in _page(rows, body)
+    ]
+
+
 def _objects(world: World, user: User, body: dict[str, Any]) -> Any:
     assert body["metadata"]
     assert "deleted" not in body, "MISP's own query would fail"
@@ -151,12 +175,11 @@ def _attributes(world: World, user: User, body: dict[str, Any]) -> Any:
     event = world.events.get(body["eventid"])
     rows = sorted(views.attributes(event, user), key=lambda a: a.id) if event and views.sees(event, user) else []
     rows = [a for a in rows if _asked(a, user, body)]
-    every, warnings = bool(body.get("includeAllTags")), bool(body.get("includeWarninglistHits"))
     if body.get("order") != "Attribute.id":
         # Unasked, a database may order each page in its own way.
         rows = sorted(rows, key=lambda a: a.uuid[body["page"] :])
     page = [a for a in _page(rows, body) if a.value not in world.allowed_list]
-    shown = [views.attribute_row(world, a, all_tags=every, warnings=warnings) for a in page]
+    shown = [views.attribute_row(world, a, body) for a in page]
     return {"response": {"Attribute": shown}}
 
 
@@ -178,6 +201,7 @@ _ANSWERS: dict[str, Callable[[World, User, dict[str, Any]], Any]] = {
     "users/view/me": _me,
     "attributes/describeTypes": _types,
     "events/restSearch": _events,
+    "events/index": _index,
     "objects/restSearch": _objects,
     "attributes/restSearch": _attributes,
 }
@@ -205,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         body: dict[str, Any] = json.loads(sent) if sent else {}
         self.misp.requests.append((self.command, self.path, body))
-        fault = self.misp.fault_for(self.path)
+        fault = self.misp.fault_for(self.path, body)
         if fault.before is not None:
             fault.before()
         time.sleep(fault.delay)

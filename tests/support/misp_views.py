@@ -5,9 +5,20 @@ A user who is `None` is MISP's own SYSTEM user, who sees everything.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from tests.support.misp_world import Attribute, Event, MispObject, Row, SharingGroup, User, World
+from tests.support.misp_world import (
+    Attribute,
+    DecayingModel,
+    Event,
+    MispObject,
+    Row,
+    SharingGroup,
+    Sighting,
+    User,
+    World,
+)
 from tests.support.recordings import recording
 
 Json = dict[str, Any]
@@ -98,8 +109,9 @@ def object_row(holder: MispObject) -> Json:
     return _OBJECT | _common(holder) | own
 
 
-def attribute_row(world: World, attribute: Attribute, *, all_tags: bool, warnings: bool) -> Json:
-    """An attribute as `attributes/restSearch` shows it."""
+def attribute_row(world: World, attribute: Attribute, body: Json) -> Json:
+    """An attribute as `attributes/restSearch` shows it to whoever asks with `body`."""
+    all_tags, warnings = bool(body.get("includeAllTags")), bool(body.get("includeWarninglistHits"))
     event, holder = attribute.event, attribute.object
     shown = _attribute(attribute) | {"Event": {"id": str(event.id), "uuid": event.uuid, "info": event.info}}
     if holder is not None:
@@ -108,7 +120,60 @@ def attribute_row(world: World, attribute: Attribute, *, all_tags: bool, warning
         shown["Tag"] = [{key: tag[key] for key in _SHORT_TAG} for tag in tags]
     if warnings and attribute.to_ids and attribute.warnings:
         shown["warnings"] = [{"warninglist_name": name, "value": attribute.value} for name in attribute.warnings]
+    if body.get("includeSightings") and world.scores:
+        shown["Sighting"] = [_sighting(attribute, sighting) for sighting in attribute.sightings]
+    if body.get("includeDecayScore") and world.scores:
+        inherited = [{key: tag[key] for key in _SHORT_TAG} | {"inherited": 1} for tag in _tags(world, event, all_tags)]
+        if inherited:
+            shown["Tag"] = [*shown.get("Tag", []), *inherited]
+        full = bool(body.get("includeFullModel"))
+        scores = [_score(world, attribute, model, full=full) for model in world.models if attribute.type in model.types]
+        if scores:
+            shown["decay_score"] = scores
     return shown
+
+
+def _sighting(attribute: Attribute, sighting: Sighting) -> Json:
+    org = {"id": str(sighting.org.id), "uuid": sighting.org.uuid, "name": sighting.org.name}
+    return {
+        "id": str(sighting.id),
+        "attribute_id": str(attribute.id),
+        "event_id": str(attribute.event.id),
+        "org_id": org["id"],
+        "date_sighting": str(sighting.date),
+        "uuid": sighting.uuid,
+        "source": sighting.source,
+        "type": str(sighting.type),
+        "Organisation": org,
+        "attribute_uuid": attribute.uuid,
+    }
+
+
+def _score(world: World, attribute: Attribute, model: DecayingModel, *, full: bool) -> Json:
+    """As MISP computes it now (2.5.1, `DecayingModelBase` and `Polynomial`), from all sightings that say seen."""
+    seen = [sighting.date for sighting in attribute.sightings if sighting.type == 0]
+    last_seen = None if attribute.last_seen is None else int(datetime.fromisoformat(attribute.last_seen).timestamp())
+    edited = attribute.timestamp if last_seen is None else last_seen
+    start = max(seen) if seen and max(seen) >= attribute.timestamp else edited
+    elapsed = world.clock() - start
+    share = (max(elapsed, 0) / (model.lifetime * 86_400)) ** (1 / model.decay_speed)
+    score = 0 if elapsed < 0 else max(model.base_score * (1 - share), 0)
+    told: Json = {"id": str(model.id), "name": model.name}
+    if full:
+        parameters = {
+            "lifetime": model.lifetime,
+            "decay_speed": model.decay_speed,
+            "threshold": model.threshold,
+            "default_base_score": model.base_score,
+            "base_score_config": {},
+        }
+        told |= {"formula": model.formula, "parameters": parameters, "attribute_types": list(model.types)}
+    return {
+        "score": score,
+        "base_score": model.base_score,
+        "decayed": model.threshold > score,
+        "DecayingModel": told,
+    }
 
 
 def group_json(group: SharingGroup) -> Json:
@@ -133,6 +198,8 @@ def _group(row: Row) -> Json:
 def _core_attribute(world: World, attribute: Attribute, all_tags: bool) -> Json:
     tags = _tags(world, attribute, all_tags)
     shown = _attribute(attribute) | {"Galaxy": [], "ShadowAttribute": []} | _group(attribute)
+    if attribute.sightings:
+        shown["Sighting"] = [_sighting(attribute, sighting) for sighting in attribute.sightings]
     return shown | ({"Tag": tags} if tags else {})
 
 

@@ -62,6 +62,32 @@ class Tag:
     exportable: bool = True
 
 
+@dataclass(eq=False)
+class Sighting:
+    """Somebody's word on an attribute: 0 seen, 1 false positive, 2 expiration (then `date` is its end)."""
+
+    id: int
+    uuid: str
+    type: int
+    date: int
+    org: Org
+    source: str = ""
+
+
+@dataclass(eq=False)
+class DecayingModel:
+    """A decay model that is enabled, for some attribute types."""
+
+    id: int
+    name: str
+    types: tuple[str, ...]
+    lifetime: float = 120
+    decay_speed: float = 2
+    threshold: float = 30
+    base_score: float = 80
+    formula: str = "Polynomial"
+
+
 @dataclass(eq=False, kw_only=True)
 class Row:
     """What events, objects and attributes have in common; `tags` says for each whether it was set locally."""
@@ -120,6 +146,7 @@ class Attribute(Row):
     first_seen: str | None = None
     last_seen: str | None = None
     warnings: tuple[str, ...] = ()
+    sightings: list[Sighting] = field(default_factory=list)
 
 
 class World:
@@ -136,6 +163,9 @@ class World:
         self.groups: list[SharingGroup] = []
         self.tags: dict[str, Tag] = {}
         self.events: dict[str, Event] = {}
+        self.models: list[DecayingModel] = []
+        #: Whether `attributes/restSearch` knows sightings and decay scores.
+        self.scores = True
         #: Values that MISP takes out of what it has found for a page, so that the page is short.
         self.allowed_list: set[str] = set()
         self._ids = itertools.count(1)
@@ -209,6 +239,28 @@ class World:
         row = self.row(uuid)
         if not row.tags.pop(name):
             self._touched(row)
+
+    def sight(self, uuid: str, kind: int = 0, *, date: int | None = None, source: str = "") -> None:
+        """Report a sighting of an attribute, as the first organisation: it moves no timestamp and no `published`.
+
+        Args:
+            uuid: the attribute's.
+            kind: 0 seen, 1 false positive, 2 expiration; of these an organisation has one.
+            date: now when it is `None`.
+            source: free text.
+        """
+        row = self.row(uuid)
+        assert isinstance(row, Attribute)
+        org = self.orgs[0]
+        if kind == 2:
+            row.sightings = [s for s in row.sightings if not (s.type == 2 and s.org is org)]
+        when = self.clock() if date is None else date
+        row.sightings.append(Sighting(next(self._ids), self._uuid(), kind, when, org, source))
+
+    def add_model(self, name: str, *types: str, **fields: Any) -> DecayingModel:
+        """Enable a decay model for some types; `fields` as in `DecayingModel`."""
+        self.models.append(DecayingModel(next(self._ids), name, types, **fields))
+        return self.models[-1]
 
     def delete_attribute(self, uuid: str, *, hard: bool = False) -> None:
         """Soft: the row stays with `deleted`. Hard: it is gone."""

@@ -55,6 +55,7 @@ class World:
         only: tuple[str, ...] = tuple(PRODUCTS),
         wipe: bool = True,
         misp: Mapping[str, str] | None = None,
+        more: Mapping[str, Mapping[str, str]] | None = None,
         **every: str,
     ) -> Path:
         """Write the configuration: `every` goes into each destination, `selection` into [selection].
@@ -64,6 +65,7 @@ class World:
             only: the destinations.
             wipe: empty the ledger, as if nothing had ever been sent.
             misp: keys of [misp].
+            more: further sections.
             every: keys of every destination.
         """
         if wipe:
@@ -82,6 +84,7 @@ class World:
             "selection": {"allowDocumentationRanges": "true"} | dict(selection or {}),
             "ledger": {"url": self.ledger},
         }
+        sections |= dict(more or {})
         sections |= {name: common | dict(PRODUCTS[name]) | every for name in only}
         lines: list[str] = []
         for name, keys in sections.items():

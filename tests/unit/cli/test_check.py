@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from misp_modules_ext.cli import check
-from misp_modules_ext.config.settings import LedgerSettings, Settings
+from misp_modules_ext.config.settings import ActionRules, LedgerSettings, Settings
 from misp_modules_ext.destinations.interface import Finding
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import Ledger, open_ledger
@@ -52,3 +52,15 @@ def test_a_store_of_another_ledger_is_a_failure(tmp_path: Path, monkeypatch: pyt
     assert "belongs to another ledger" in found[1].answer
     with pytest.raises(LedgerError):
         mark(settings, destination(), open_ledger(url))
+
+
+def test_destinations_that_may_do_more_than_alert_are_named() -> None:
+    """So that nobody switches that on unnoticed."""
+    rules = ActionRules(
+        block_tags=frozenset({"a", "b"}), block_orgs=frozenset({"org"}), never_block=frozenset({"example.org"})
+    )
+    (found,) = check._acting((destination(), destination(name="microsoft two", actions=rules)))
+    assert found.answer == (
+        "[microsoft two] may do more than alert: Audit without a tag, Block by 2 tags; for events of 1 organisation; "
+        "in neverBlock 1."
+    )

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from misp_modules_ext.config import Api
-from misp_modules_ext.config.clouds import ENDPOINTS, endpoint
+from misp_modules_ext.config.clouds import ASSUMED, CLOUDS, ENDPOINTS, endpoint
 from misp_modules_ext.config.findings import Invalid
+from misp_modules_ext.destinations.msal_http import _LOGIN_HOSTS
 from tests.support.shared import shared
 from tests.unit.config.samples import DEFENDER, SENTINEL, destination, only_problem, section
 
@@ -39,6 +40,25 @@ def test_sentinel_is_as_collected(cloud: str, facts: str) -> None:
     found = endpoint(cloud, Api.SENTINEL)
     assert found.api == known["sentinel_upload"].split()[0]
     assert found.scope == known["arm_scope"]
+    assert found.management == known["arm"]
+
+
+@pytest.mark.parametrize("cloud", ["gcc", "gcc-high", "dod"])
+@pytest.mark.parametrize("api", [Api.SENTINEL, Api.DEFENDER])
+def test_what_was_only_seen_or_assumed_is_marked(cloud: str, api: Api) -> None:
+    """The facts say (O) for observed and (U) for unverified; Sentinel in GCC is documented as the global one."""
+    known = _facts()[cloud.replace("-", "_")]
+    fact = known["mde_scope"] if "mde_scope" in known and api is Api.DEFENDER else known.get("sentinel_upload", "")
+    doubtful = "(O)" in fact or "(U)" in fact or "third-party" in fact or (cloud, api) == ("dod", Api.DEFENDER)
+    assert ("unverified" in ASSUMED.get((cloud, api), "")) is doubtful
+
+
+def test_the_login_hosts_of_every_cloud_are_known() -> None:
+    """A secret goes to no other host; what MSAL calls them by counts too."""
+    for facts in _facts().values():
+        for word in str(facts["authority"]).split() if isinstance(facts, dict) else []:
+            if word.startswith("https://"):
+                assert word.removeprefix("https://").split("/")[0] in _LOGIN_HOSTS
 
 
 def test_sentinel_in_gcc_is_the_public_one() -> None:
@@ -91,3 +111,39 @@ def test_endpoints_can_be_named(tmp_path: Path) -> None:
     assert only.endpoint_login == "https://localhost:8443"
     assert only.endpoint_api == "https://localhost:8443/a"
     assert only.scope == "https://api.securitycenter.microsoft.com/.default"
+
+
+@pytest.mark.parametrize("cloud", [cloud for cloud in CLOUDS if cloud != "china"])
+def test_what_is_not_verified_can_be_replaced(tmp_path: Path, cloud: str) -> None:
+    """Hosts, scope, path and version of the upload, in every cloud."""
+    only = destination(
+        tmp_path,
+        section(
+            "microsoft",
+            SENTINEL,
+            cloud=cloud,
+            endpoint__login="https://login.example",
+            endpoint__api="https://ti.example",
+            endpoint__management="https://arm.example",
+            endpoint__scope="https://Audience.example/.default",
+            uploadPath="threatintelligence-stix-objects:upload",
+            apiVersion="2026-01-01",
+        ),
+    )
+    assert (only.endpoint_login, only.endpoint_api) == ("https://login.example", "https://ti.example")
+    assert (only.endpoint_management, only.scope) == ("https://arm.example", "https://audience.example/.default")
+    assert (only.upload_path, only.api_version) == ("threatintelligence-stix-objects:upload", "2026-01-01")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("endpoint__scope", "https://management.azure.com", "does not end in /.default"),
+        ("endpoint__scope", "http://management.azure.com/.default", "not an https address"),
+        ("uploadPath", "../admin", "no last part of a path"),
+        ("uploadPath", "a/b", "no last part of a path"),
+    ],
+)
+def test_what_cannot_be_a_scope_or_path(tmp_path: Path, key: str, value: str, words: str) -> None:
+    """Told with an example."""
+    assert words in only_problem(tmp_path, section("microsoft", SENTINEL, **{key: value}))

@@ -56,10 +56,11 @@ def test_the_file_of_rh_isacs_members(tmp_path: Path) -> None:
     assert settings.rh_isac is not None
     assert settings.rh_isac.url == "https://misp.rhisac.org"
     assert settings.rh_isac.key is not None
+    assert settings.rh_isac.sync_tags == ("rhisac: vetted",)
     (only,) = settings.destinations
     assert only.product == "Microsoft Defender ATP"
     assert only.api is Api.DEFENDER
-    assert only.selection == Selection()
+    assert only.selection == Selection(sync_tags=(("https://misp.rhisac.org", frozenset({"rhisac: vetted"})),))
     assert only.indicator == IndicatorRules()
     assert only.store == ("defender", TENANT, "", "MISP-modules-ext")
 
@@ -224,6 +225,13 @@ def test_defenders_keys_at_sentinel(tmp_path: Path, key: Key) -> None:
         "generateAlert": "yes",
         "rbacGroupNames": "Servers",
         "maxIndicators": "9000",
+        "blockTags": "block",
+        "blockAndRemediateTags": "remediate",
+        "warnTags": "warn",
+        "auditTags": "audit",
+        "allowTags": "allow",
+        "blockOrgs": TENANT,
+        "neverBlock": "example.org",
     }
     (warning,) = read(tmp_path, section("microsoft", SENTINEL, **{name: values[name]})).warnings
     assert warning == f"[microsoft] {name}: has no effect at Sentinel; it is ignored."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from misp_modules_ext.config.notyet import NOT_YET, NOT_YET_VALUES, NotYetValue
+from misp_modules_ext.config.notyet import NOT_YET
 from misp_modules_ext.config.schema import KEYS, Part
 from tests.unit.config.samples import DEFENDER, SENTINEL, only_problem, read, section
 
@@ -32,21 +32,6 @@ def test_each_key_that_waits(tmp_path: Path, part: Part | str, key: str, feature
         parts.append(section("microsoft", SENTINEL))
     found = only_problem(tmp_path, *parts)
     assert found == f"[{name}] {key}: not yet: this version has no {feature}. Remove the line."
-
-
-@pytest.mark.parametrize("row", NOT_YET_VALUES, ids=lambda row: f"{row.key}={row.value}")
-def test_each_value_that_waits(tmp_path: Path, row: NotYetValue) -> None:
-    """Regardless of case."""
-    found = only_problem(tmp_path, section("microsoft", DEFENDER, **{row.key: row.value.upper()}))
-    assert found.startswith(f"[microsoft] {row.key}: {row.value}")
-    assert "not yet" in found
-
-
-@pytest.mark.parametrize("action", ["Warn", "Block", "BlockAndRemediate"])
-def test_blocking_has_its_own_words(tmp_path: Path, action: str) -> None:
-    """Events are read again by now; the actions are what is not there."""
-    found = only_problem(tmp_path, section("microsoft", DEFENDER, action=action))
-    assert "this version has no actions that warn or block" in found
 
 
 @pytest.mark.parametrize(("key", "value"), [("auth", "secret"), ("action", "Audit")])

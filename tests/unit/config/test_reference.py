@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from misp_modules_ext.config import (
+    ActionRules,
     DestinationSettings,
     IndicatorRules,
     LedgerSettings,
@@ -18,10 +19,12 @@ from misp_modules_ext.config import (
     load,
     reference,
 )
+from misp_modules_ext.config.action_keys import ACTIONS
 from misp_modules_ext.config.notyet import NOT_YET
 from misp_modules_ext.config.schema import KEYS, Key, Part
-from misp_modules_ext.config.settings import Frozen
+from misp_modules_ext.config.settings import Auth, Frozen
 from misp_modules_ext.errors import ConfigurationError
+from tests.support.certificates import Made
 from tests.unit.config.samples import APPLICATION, SECRET, TENANT, WORKSPACE, write
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -76,7 +79,8 @@ def test_every_key_that_waits_is_in_the_tables(name: str) -> None:
 )
 def test_defaults_are_those_of_the_settings(part: Part, key: Key) -> None:
     """Read as if it stood in the file, the documented default is the field's default."""
-    field = CLASSES[part].model_fields[key.field]
+    settings = ActionRules if key in ACTIONS else CLASSES[part]
+    field = settings.model_fields[key.field]
     # The version of the API is filled in for Sentinel only.
     expected = "2024-02-01-preview" if key.field == "api_version" else field.get_default()
     assert key.parse(key.default) == expected
@@ -84,9 +88,13 @@ def test_defaults_are_those_of_the_settings(part: Part, key: Key) -> None:
 
 def test_every_field_has_its_key() -> None:
     """Nothing in the settings stays out of the file's reach but what follows from the rest or waits."""
-    derived = {"name", "scope", "selection", "indicator", "sync_tags"}
+    derived = {"name", "references", "selection", "indicator", "actions"}
     for part, settings in CLASSES.items():
-        assert {key.field for key in KEYS[part] if key.field} == set(settings.model_fields) - derived
+        # A selection knows the tags of each MISP from that MISP's section.
+        known = derived | {"sync_tags"} if part is Part.SELECTION else derived
+        own = {key.field for key in KEYS[part] if key.field and key not in ACTIONS}
+        assert own == set(settings.model_fields) - known
+    assert {key.field for key in ACTIONS} == set(ActionRules.model_fields) - {"graph"}
     assert {key.field for key in KEYS[Part.QUEUE]} <= set(Settings.model_fields)
 
 
@@ -105,16 +113,22 @@ def test_the_example_works_once_it_is_filled(tmp_path: Path) -> None:
     (only,) = settings.destinations
     assert only.selection == Selection()
     assert only.indicator == IndicatorRules()
+    assert only.actions == ActionRules()
 
 
 def test_the_example_works_with_every_key_in_force(tmp_path: Path) -> None:
     """No commented line is misspelt, misplaced or without effect; the defaults in it change nothing."""
-    ca = tmp_path / "ca.pem"
+    ca, token = tmp_path / "ca.pem", tmp_path / "token"
     ca.write_bytes(trustme.CA().cert_pem.bytes())
+    token.write_text("a.b.c")
+    certificate = Made().write(tmp_path / "application.pfx", Made().pfx("passphrase"))
     text = _uncommented(_filled(EXAMPLE)).replace("/etc/misp-modules-ext/private-ca.pem", str(ca))
-    settings = load(write(tmp_path, text), {})
+    text = text.replace("/etc/misp-modules-ext/application.pem", str(certificate))
+    text = text.replace("/var/run/secrets/azure/tokens/azure-identity-token", str(token))
+    settings = load(write(tmp_path, text), {"CERTIFICATE_PASSWORD": "passphrase"})
     assert settings.warnings == ()
-    sentinel, defender = settings.destinations
+    sentinel, defender, *others = settings.destinations
+    assert [other.auth for other in others] == [Auth.CERTIFICATE, Auth.MANAGED_IDENTITY, Auth.WORKLOAD_IDENTITY]
     assert sentinel.max_per_event == DestinationSettings.model_fields["max_per_event"].default
     assert sentinel.doors == DestinationSettings.model_fields["doors"].default
     assert sentinel.selection.warninglists == Selection().warninglists
@@ -125,6 +139,8 @@ def test_the_example_works_with_every_key_in_force(tmp_path: Path) -> None:
     assert sentinel.workspace_name
     assert sentinel.hard_delete is DestinationSettings.model_fields["hard_delete"].default
     assert settings.queue_url is not None
+    assert defender.actions.block_tags == {"microsoft:block"}
+    assert "export" not in defender.doors
 
 
 @pytest.mark.parametrize("key", [key for _, key in ROWS], ids=lambda key: key.name)

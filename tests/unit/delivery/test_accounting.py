@@ -12,7 +12,7 @@ from misp_modules_ext.config.settings import IndicatorRules, Selection
 from misp_modules_ext.delivery.accounting import Result, Taken, account_for
 from misp_modules_ext.model.account import DestinationAccount, Item
 from misp_modules_ext.model.indicator import Kind, Observable
-from misp_modules_ext.model.misp import Attribute
+from misp_modules_ext.model.misp import Attribute, Decay, Sightings
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from misp_modules_ext.planning import PlannedAttribute, RuleSet, make_plan
 from tests.support.build import NOW, attribute, event
@@ -168,3 +168,21 @@ def test_the_account_always_adds_up(
     leading = [i for i in items for o in i.observables if o.outcome is Outcome.ACCEPTED]
     accepted = {o.indicator for i in leading for o in i.observables if o.outcome is Outcome.ACCEPTED}
     assert len(accepted) == sum(o.outcome is Outcome.ACCEPTED for i in items for o in i.observables)
+
+
+def test_what_is_over_says_what_ended_it() -> None:
+    """Of each attribute its own end, beside the date of the indicator; a window needs no more words."""
+    over = Result(Outcome.SKIPPED, Reason.EXPIRED, "It expired on 2026-11-23.")
+    day = 86_400
+    items = _items(
+        attribute("domain", "a.evil.example", timestamp=NOW - 2 * day, sightings=Sightings(expires=NOW - day)),
+        attribute("domain", "b.evil.example", timestamp=NOW - 2 * day, decay=Decay(day, "NIDS")),
+        attribute("domain", "c.evil.example"),
+        otherwise=over,
+    )
+    assert [(i.outcome, i.reason) for i in items] == [(Outcome.SKIPPED, Reason.EXPIRED)] * 3
+    assert [i.message.removeprefix(over.message).strip() for i in items] == [
+        "An Expiration sighting in MISP ended this attribute on 2026-11-23.",
+        'On 2026-11-23 the score of this attribute fell below the threshold of MISP\'s decay model "NIDS".',
+        "",
+    ]

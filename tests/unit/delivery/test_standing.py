@@ -66,6 +66,29 @@ def test_in_a_preview_what_is_due_would_go() -> None:
     assert _result(FRESH, None, None) == Result(Outcome.ACCEPTED, None, "", NOW + 5, 1)
 
 
+@pytest.mark.parametrize(
+    ("row", "drained", "expected"),
+    [
+        (_row(schema.SETTLED, due_hash=None, sent_hash=None), FINE, Result(Outcome.WITHDRAWN, Reason.EXPIRED)),
+        (None, None, Result(Outcome.WITHDRAWN, Reason.EXPIRED)),
+        (None, DOWN, Result(Outcome.PENDING, Reason.UNREACHABLE, "Nobody answers.")),
+        (_row(schema.DUE, due_hash=None), DOWN, Result(Outcome.PENDING, Reason.UNREACHABLE, "Nobody answers.")),
+        (
+            _row(schema.DUE, due_hash=None, reason="withdrawal-cap", message="is 5."),
+            FINE,
+            Result(Outcome.PENDING, Reason.WITHDRAWAL_CAP, "is 5."),
+        ),
+    ],
+)
+def test_what_misp_ended_is_withdrawn_and_not_accepted(
+    row: Holding | None, drained: Drained | None, expected: Result
+) -> None:
+    """Its attribute passes every gate, and it goes all the same."""
+    rows = {} if row is None else {NUMBER: row}
+    settled = Settled({NUMBER: FRESH}, withdrawing={NUMBER})
+    assert results(settled, lambda _: rows, {NUMBER: DOMAIN}, drained) == {DOMAIN: expected}
+
+
 @pytest.mark.parametrize("drained", [FINE, DOWN, BUSY])
 def test_a_row_that_is_gone_meanwhile_is_no_arrival(drained: Drained) -> None:
     """Nothing is accepted without a row that says so."""

@@ -75,11 +75,14 @@ def test_an_unknown_name_lists_the_known_ones(here: Path) -> None:
     assert not (here / "ledger.db").exists()
 
 
-@pytest.mark.parametrize(("door", "told"), [("action", True), ("cli", True), ("export", False)])
-def test_it_is_said_when_misp_was_not_asked_for_warninglists(door: str, told: bool, here: Path) -> None:
-    """Workflows and files carry no hits, so the gate is open there; an export asks MISP."""
-    account = submit([event(attribute())], _settings(here), Order(door, preview=True))
-    assert any("warninglist" in warning for warning in account.warnings) is told
+@pytest.mark.parametrize("door", ["action", "cli", "export"])
+def test_it_is_said_once_that_there_is_no_index_of_warninglists(door: str, here: Path) -> None:
+    """For all attributes together, with the place and the command; also in an export, where MISP tells its own hits."""
+    account = submit([event(attribute(), attribute("md5", "0" * 32))], _settings(here), Order(door, preview=True))
+    (told,) = (warning for warning in account.warnings if "warninglist" in warning)
+    assert str(here / "state/misp-modules-ext/warninglists.db") in told
+    assert "Build it with `misp-microsoft warninglists`." in told
+    assert [item.outcome for d in account.destinations for item in d.items] == [Outcome.ACCEPTED] * 4
 
 
 def test_without_the_gate_there_is_nothing_to_say(here: Path) -> None:

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from misp_modules_ext.config.settings import Auth
 from misp_modules_ext.destinations import aadsts
 from tests.support.shared import shared
 
@@ -40,3 +41,22 @@ def test_codes_that_pass_are_told_apart() -> None:
     assert not aadsts.passes("7000215")
     assert not aadsts.passes("0")
     assert aadsts.hint("0") is aadsts.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("auth", "key"),
+    [(Auth.SECRET, "appSecret"), (Auth.CERTIFICATE, "certificate"), (Auth.WORKLOAD_IDENTITY, "federatedTokenFile")],
+)
+def test_hints_name_the_key_of_the_kind(auth: Auth, key: str) -> None:
+    """Of a missing credential, and of a code that nobody knows."""
+    for code in ("7000218", "900144", "0", ""):
+        assert f"`{key}`" in aadsts.hint(code, auth).remedy
+    assert aadsts.hint("700016", auth) is aadsts.HINTS["700016"]
+
+
+@pytest.mark.parametrize("words", ["Identity not found", "400, No Managed Identity found for specified ClientId"])
+def test_an_identity_endpoint_has_words_in_place_of_codes(words: str) -> None:
+    """Those of IMDS and of App Service; other words get the general hint."""
+    assert "no such identity" in aadsts.hint("", Auth.MANAGED_IDENTITY, words).meaning
+    assert "Azure portal" in aadsts.hint("", Auth.MANAGED_IDENTITY, "Something else").remedy
+    assert aadsts.hint("500011", Auth.MANAGED_IDENTITY, words) is aadsts.HINTS["500011"]

@@ -15,7 +15,7 @@ from misp_modules_ext.destinations.answers import Answer
 from misp_modules_ext.destinations.defender import Defender
 from misp_modules_ext.destinations.interface import Refusal
 from misp_modules_ext.errors import NotFound, Unavailable
-from misp_modules_ext.model.indicator import Due, Kind
+from misp_modules_ext.model.indicator import Action, Due, Kind
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination, due
 
@@ -323,3 +323,132 @@ def test_check_says_when_others_entries_cannot_be_seen(claims: Any, warned: bool
     finding = Defender(settings, transport).check()[1]  # type: ignore[arg-type]
     assert finding.ok
     assert ("Ti.ReadWrite.All" in finding.answer) is warned
+
+
+CHANGED = A._replace(remote_id="5", rewritten=True)
+BLOCK = due(Kind.DOMAIN_NAME, "a.evil.example", action=Action.BLOCK)._replace(remote_id="5", rewritten=True)
+
+
+@pytest.mark.parametrize(
+    ("entries", "unanswered", "others"),
+    [
+        ([_entry("a.evil.example")], False, ()),
+        ([_entry("a.evil.example", action="Block")], False, ("5",)),
+        ([_entry("a.evil.example", rbacGroupNames=["Servers"])], False, ("5",)),
+        ([_entry("a.evil.example"), _entry("a.evil.example", id="6", action="Block")], True, ("6",)),
+        ([_entry("a.evil.example", action="Warn"), _entry("a.evil.example", id="6", action="Block")], True, ("5", "6")),
+        ([_entry("a.evil.example"), _entry("a.evil.example", id="6", action="Block")], False, ()),
+        ([_entry("a.evil.example"), _entry("a.evil.example", application="Other", id="6", action="Block")], True, ()),
+        ([_entry("a.evil.example"), _entry("a.evil.example", application="Other", id="6", action="Alert")], True, ()),
+    ],
+)
+def test_entries_that_an_import_would_leave_beside_it(
+    entries: list[dict[str, Any]], unanswered: bool, others: tuple[str, ...]
+) -> None:
+    """Ours with another action or other device groups; what an unanswered request may have made counts as ours."""
+    one = CHANGED._replace(unanswered=unanswered)
+    (found,) = _defender(as_json({"value": entries}), END)[0].survey([one], 5.0)
+    assert found == one._replace(others=others)
+
+
+def test_after_a_lost_first_answer_the_entry_with_another_action_is_found() -> None:
+    """Its id was never known: the import of another action would make a second one."""
+    one = A._replace(rewritten=True, unanswered=True)
+    (found,) = _defender(as_json({"value": [_entry("a.evil.example", action="Block")]}), END)[0].survey([one], 5.0)
+    assert found == one._replace(remote_id="5", others=("5",))
+
+
+@pytest.mark.parametrize("theirs", ["Audit", "Block"])
+def test_an_entry_of_someone_else_where_ours_would_go(theirs: str) -> None:
+    """An import with that action would change theirs: ours goes, theirs stays. With another it is no hindrance."""
+    entries = [
+        _entry("a.evil.example", action="Warn"),
+        _entry("a.evil.example", application="Other", id="6", action=theirs),
+    ]
+    api, transport = _defender(as_json({"value": entries}), END, Answer(204))
+    (found,) = api.survey([CHANGED], 5.0)
+    deleted = [asked.json for asked in transport.of(API) if asked.method == "POST"]
+    if theirs == "Audit":
+        assert isinstance(found, Refusal)
+        assert (found.reason, deleted) == (Reason.ALREADY_THERE, [{"IndicatorIds": ["5"]}])
+    else:
+        assert (found, deleted) == (CHANGED._replace(others=("5",)), [])
+
+
+def _asked(transport: Scripted) -> list[str]:
+    return [urlsplit(asked.url).path.rpartition("/")[2] for asked in transport.of(API)]
+
+
+def test_what_is_left_beside_a_new_entry_is_deleted_after_it() -> None:
+    """Never before: between the two the value would be free."""
+    api, transport = _defender(as_json({"value": [_result("a.evil.example", id="9")]}), Answer(204))
+    (result,) = api.send([BLOCK._replace(others=("5", "6"))], 5.0)
+    assert (result.outcome, result.remote_id) == (OK, "9")
+    assert _asked(transport) == ["import", "BatchDelete"]
+    assert transport.of(API)[1].json == {"IndicatorIds": ["5", "6"]}
+
+
+def test_an_entry_that_changed_in_its_place_is_not_deleted() -> None:
+    """Should Defender keep the id although the action changed."""
+    api, transport = _defender(as_json({"value": [_result("a.evil.example", id="5")]}))
+    assert api.send([BLOCK._replace(others=("5",))], 5.0)[0].remote_id == "5"
+    assert _asked(transport) == ["import"]
+
+
+@pytest.mark.parametrize(
+    "reason", ["The tenant holds 15000 indicators, the most it can.", "Conflict: an indicator exists already"]
+)
+def test_where_two_cannot_stand_beside_each_other_the_old_one_goes_first(reason: str) -> None:
+    """A full tenant must not keep a block alive that was taken back."""
+    answers = (
+        as_json({"value": [_result("a.evil.example", True, failureReason=reason), _result("2001:db8:0:0:0:0:0:b")]}),
+        Answer(204),
+        as_json({"value": [_result("a.evil.example", id="9")]}),
+    )
+    api, transport = _defender(*answers)
+    first, second = api.send([BLOCK._replace(others=("5",)), B], 5.0)
+    assert (first.outcome, first.remote_id, second.outcome) == (OK, "9", OK)
+    assert _asked(transport) == ["import", "BatchDelete", "import"]
+    assert [item["indicatorValue"] for item in transport.of(API)[2].json["Indicators"]] == ["a.evil.example"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "others"),
+    [
+        ("InvalidInput: the title is bad", ("5",)),
+        ("The tenant holds 15000 indicators, the most it can.", ()),
+    ],
+)
+def test_a_refusal_deletes_nothing_that_is_not_in_its_way(reason: str, others: tuple[str, ...]) -> None:
+    """What is there stays as it was."""
+    answer = as_json({"value": [_result("a.evil.example", True, failureReason=reason)]})
+    api, transport = _defender(answer)
+    assert api.send([BLOCK._replace(others=others)], 5.0)[0].outcome is not OK
+    assert _asked(transport) == ["import"]
+
+
+def test_withdrawing_what_may_have_got_another_action_deletes_both() -> None:
+    """The import of the other action was not answered."""
+    entries = [_entry("a.evil.example"), _entry("a.evil.example", id="6", action="Block")]
+    api, transport = _defender(as_json({"value": entries}), END, Answer(204))
+    api.withdraw([CHANGED._replace(unanswered=True)], 5.0)
+    (deletion,) = (asked for asked in transport.of(API) if asked.method == "POST")
+    assert sorted(deletion.json["IndicatorIds"]) == ["5", "6"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "action", "fits"),
+    [
+        (Kind.DOMAIN_NAME, "a.evil.example", Action.BLOCK_AND_REMEDIATE, False),
+        (Kind.URL, "https://a.evil.example/", Action.BLOCK_AND_REMEDIATE, False),
+        (Kind.IPV4_ADDR, "203.0.113.9", Action.BLOCK_AND_REMEDIATE, False),
+        (Kind.IPV4_ADDR, "203.0.113.9", Action.WARN, True),
+        (Kind.FILE_MD5, "0" * 32, Action.BLOCK_AND_REMEDIATE, True),
+        (Kind.FILE_SHA256, "0" * 64, Action.ALLOWED, True),
+    ],
+)
+def test_an_action_that_a_type_does_not_have_is_not_sent(kind: Kind, value: str, action: Action, fits: bool) -> None:
+    """Whatever decided on it: Defender would not import it."""
+    refused = _defender()[0].refuses(due(kind, value, action=action).indicator)
+    assert (refused is None) is fits
+    assert refused is None or refused.reason is Reason.KIND_NOT_HELD

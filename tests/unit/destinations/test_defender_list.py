@@ -130,7 +130,7 @@ def test_every_kind_comes_back_as_it_went(kind: Kind) -> None:
         ("IpAddress", "198.51.100.1", Observable(Kind.IPV4_ADDR, "198.51.100.1")),
         ("IpAddress", "198.51.100.0/24", None),
         ("Url", "HTTP://EVIL.example/Path", Observable(Kind.URL, "http://evil.example/Path")),
-        ("CertificateThumbprint", "ab" * 20, None),
+        ("CertificateThumbprint", "AB" * 20, Observable(Kind.X509_SHA1, "ab" * 20)),
         (None, "c1.evil.example", None),
         ("DomainName", None, None),
     ],

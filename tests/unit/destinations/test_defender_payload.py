@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,6 +103,16 @@ def test_peers_08_what_defender_does_not_hold_is_said_not_sent(kind: Kind) -> No
 def test_only_http_is_matched(url: str, held: bool) -> None:
     """Network protection looks at http and https."""
     assert (payload.refusal(Observable(Kind.URL, url)) is None) is held
+
+
+@pytest.mark.parametrize("action", ["Allowed", "Audit", "Warn", "Block", "BlockAndRemediate"])
+def test_certificates_are_never_only_audited(action: str) -> None:
+    """Defender documents two actions for them; the default, Audit, is not one of the two."""
+    named = SimpleNamespace(value=action)
+    observable = Observable(Kind.X509_SHA1, VALUES[Kind.X509_SHA1])
+    refusal = payload.refusal(observable, named)  # type: ignore[arg-type]
+    assert (refusal is None) is (action in ("Allowed", "BlockAndRemediate"))
+    assert payload.TYPES[Kind.X509_SHA1] == "CertificateThumbprint"
 
 
 def test_every_kind_is_decided() -> None:

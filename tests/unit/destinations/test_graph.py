@@ -19,7 +19,7 @@ from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination, due
 
 from .scripted import API, LOGIN, Scripted, as_json
-from .values import HELD_BY_DEFENDER, VALUES
+from .values import HELD_BY_DEFENDER, HELD_BY_GRAPH, VALUES
 
 A, B = due(Kind.DOMAIN_NAME, "a.evil.example"), due(Kind.DOMAIN_NAME, "b.evil.example")
 FAILED = "Failed to create, check Error element for reason"
@@ -270,7 +270,9 @@ def _entries(graph: Graph, *items: dict[str, Any]) -> list[Entry]:
     return _graph(as_json({"value": list(items)}), product=graph.settings.product)[0].entries(5.0)
 
 
-HELD = [("Azure Sentinel", kind) for kind in Kind] + [("Microsoft Defender ATP", kind) for kind in HELD_BY_DEFENDER]
+HELD = [("Azure Sentinel", kind) for kind in HELD_BY_GRAPH] + [
+    ("Microsoft Defender ATP", kind) for kind in HELD_BY_DEFENDER
+]
 
 
 @pytest.mark.parametrize(("product", "kind"), sorted(HELD))

@@ -15,9 +15,17 @@ from misp_modules_ext.model.misp import Tlp
 from tests.support.build import destination, due
 from tests.support.shared import shared
 
-from .values import HELD_BY_DEFENDER, VALUES
+from .values import HELD_BY_DEFENDER, HELD_BY_GRAPH, VALUES
 
-PRODUCTS = {"Azure Sentinel": frozenset(Kind), "Microsoft Defender ATP": HELD_BY_DEFENDER}
+PRODUCTS = {"Azure Sentinel": HELD_BY_GRAPH, "Microsoft Defender ATP": HELD_BY_DEFENDER}
+HASH_TYPES = {
+    Kind.FILE_MD5: "md5",
+    Kind.FILE_SHA1: "sha1",
+    Kind.FILE_SHA256: "sha256",
+    Kind.FILE_AUTHENTIHASH: "authenticodeHash256",
+    Kind.FILE_SSDEEP: "ctph",
+    Kind.FILE_TLSH: "lsHash",
+}
 READ_BY_DEFENDER = {"domainName", "url", "networkDestinationIPv4", "networkDestinationIPv6", "fileHashValue"}
 HELD = [(product, kind) for product, kinds in PRODUCTS.items() for kind in sorted(kinds)]
 
@@ -50,8 +58,8 @@ def test_each_indicator_has_exactly_one_observable(product: str, kind: Kind) -> 
     known = {name for names in _facts()["observable_properties"].values() for name in names}
     fields = {name: given for name, given in _entity(product, kind).items() if name in known}
     hash_type = fields.pop("fileHashType", None)
-    assert list(fields.values()) == [VALUES[kind]]
-    assert hash_type == {Kind.FILE_MD5: "md5", Kind.FILE_SHA1: "sha1", Kind.FILE_SHA256: "sha256"}.get(kind)
+    assert list(map(str, fields.values())) == [VALUES[kind]]
+    assert hash_type == HASH_TYPES.get(kind)
     if product == payload.DEFENDER:
         assert set(fields) <= READ_BY_DEFENDER
 
@@ -72,11 +80,21 @@ def test_products_have_graphs_old_names(product: str, name: str) -> None:
 
 
 def test_defender_behind_graph_holds_what_defender_holds() -> None:
-    """Sentinel takes all kinds."""
+    """Sentinel takes what Graph has a field for; the rest is refused with a sentence of its own."""
     assert {
         kind for kind in Kind if payload.refusal(Observable(kind, VALUES[kind]), payload.DEFENDER) is None
     } == HELD_BY_DEFENDER
-    assert {payload.refusal(Observable(kind, VALUES[kind]), payload.SENTINEL) for kind in Kind} == {None}
+    refusals = {kind: payload.refusal(Observable(kind, VALUES[kind]), payload.SENTINEL) for kind in Kind}
+    assert {kind for kind, refusal in refusals.items() if refusal is None} == HELD_BY_GRAPH
+    assert all(refusal.message.startswith("Graph's") for refusal in refusals.values() if refusal is not None)
+
+
+@pytest.mark.parametrize(("number", "held"), [("2147483647", True), ("2147483648", False), ("4199999999", False)])
+def test_numbers_are_numbers_and_end_where_graphs_end(number: str, held: bool) -> None:
+    """`networkDestinationAsn` is an Edm.Int32: half of all AS numbers does not fit."""
+    observable = Observable(Kind.AUTONOMOUS_SYSTEM, number)
+    assert (payload.refusal(observable, payload.SENTINEL) is None) is held
+    assert payload.observable_fields(observable, payload.SENTINEL) == {"networkDestinationAsn": int(number)}
 
 
 def test_every_tlp_and_severity_has_its_word() -> None:

@@ -8,12 +8,13 @@ import pytest
 
 from misp_modules_ext.destinations.answers import Answer
 from misp_modules_ext.destinations.sentinel import Sentinel, read_errors
-from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.errors import NotFound, Unavailable
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination, due, indicator
 
 from .scripted import API, LOGIN, Scripted, as_json
+from .values import HELD_BY_SENTINEL, VALUES
 
 GOOD = Answer(200, {"content-length": "0"})
 
@@ -117,6 +118,22 @@ def test_a_request_names_workspace_version_and_source() -> None:
     assert taken.json["stixobjects"] == [sent.json["stixobjects"][0] | {"revoked": True}]
 
 
+def test_the_path_of_the_upload_is_the_configured_one() -> None:
+    """What the template for government clouds has; a character that ends a path does not."""
+    sentinel, transport = _sentinel(GOOD, upload_path="threatintelligence-stix-objects:upload")
+    sentinel.send(DUES[:1], 5.0)
+    (sent,) = transport.of(API)
+    assert "/workspaces/33333333-3333-4333-8333-333333333333/threatintelligence-stix-objects:upload?" in sent.url
+
+
+@pytest.mark.parametrize(("cloud", "told"), [("global", False), ("gcc", False), ("gcc-high", True), ("dod", True)])
+def test_a_404_in_a_cloud_whose_path_is_not_verified_says_so(cloud: str, told: bool) -> None:
+    """The workspace need not be the culprit there."""
+    with pytest.raises(NotFound) as caught:
+        _sentinel(Answer(404), cloud=cloud)[0].send(DUES, 5.0)
+    assert ("uploadPath" in str(caught.value)) is told
+
+
 def test_batches_hold_a_hundred() -> None:
     """Documented for one request; nothing is lost or doubled."""
     dues = [due(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(250)]
@@ -125,10 +142,17 @@ def test_batches_hold_a_hundred() -> None:
     assert [one for batch in batches for one in batch] == dues
 
 
-def test_sentinel_holds_all_kinds_but_no_half_characters() -> None:
+@pytest.mark.parametrize("kind", Kind)
+def test_sentinel_holds_what_it_can_match(kind: Kind) -> None:
+    """A refusal of another kind has its reason; what is held is not refused."""
+    refusal = _sentinel()[0].refuses(indicator(kind, VALUES[kind]))
+    assert (refusal is None) is (kind in HELD_BY_SENTINEL)
+    assert refusal is None or refusal.reason is Reason.KIND_NOT_HELD
+
+
+def test_sentinel_holds_no_half_characters() -> None:
     """A refusal of an unsendable value has its reason."""
     sentinel, _ = _sentinel()
-    assert [sentinel.refuses(indicator(kind, "x")) for kind in Kind] == [None] * len(Kind)
     refusal = sentinel.refuses(indicator(observable=Observable(Kind.URL, "http://a.example/\udc00")))
     assert refusal is not None
     assert refusal.reason is Reason.INVALID_VALUE

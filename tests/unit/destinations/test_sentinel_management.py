@@ -18,7 +18,7 @@ from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination, due
 
 from .scripted import API, LOGIN, Scripted, as_json
-from .values import VALUES
+from .values import HELD_BY_SENTINEL, VALUES
 
 SUBSCRIPTION = "44444444-4444-4444-8444-444444444444"
 PLACE = {"subscription_id": SUBSCRIPTION, "resource_group": "soc (a)", "workspace_name": "soc-workspace"}
@@ -108,7 +108,7 @@ def test_the_resource_manager_may_be_elsewhere() -> None:
     assert "8443" not in str(_sentinel(endpoint_management=f"{API}:8443", workspace_name="")[0].hosts())
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", sorted(HELD_BY_SENTINEL))
 def test_every_kind_comes_back_as_it_went(kind: Kind) -> None:
     """The pattern names the observable, and a fresh entry says nothing else than its due."""
     one = due(kind, VALUES[kind])
@@ -120,7 +120,7 @@ def test_every_kind_comes_back_as_it_went(kind: Kind) -> None:
     assert sentinel.differs(entry, one) == ""
 
 
-@given(st.sampled_from(list(Kind)), st.text(max_size=20))
+@given(st.sampled_from(sorted(HELD_BY_SENTINEL)), st.text(max_size=20))
 def test_peers_24_patterns_with_quotes_are_read_back(kind: Kind, value: str) -> None:
     """Whatever the value holds; for addresses a slash tells a network."""
     if kind in (Kind.IPV4_ADDR, Kind.IPV6_ADDR, Kind.IPV4_CIDR, Kind.IPV6_CIDR):
@@ -154,7 +154,7 @@ def test_spaces_in_patterns_mean_nothing(text: str) -> None:
 def test_patterns_that_we_do_not_send(text: str) -> None:
     """None is guessed."""
     assert observable(text) is None
-    assert len(PATHS) == len(Kind)
+    assert PATHS.keys() == HELD_BY_SENTINEL
 
 
 def test_peers_24_the_next_page_is_asked_by_the_token_in_its_link() -> None:

@@ -94,6 +94,14 @@ def test_a_corrected_refusal_is_not_replayed() -> None:
     assert tokens.get(5.0).value.get_secret_value() == "token-1"
 
 
+def test_a_trouble_that_passes_is_not_replayed_either() -> None:
+    """Entra says so with a 400, too, which MSAL would repeat for a minute after it has passed."""
+    tokens, _ = _tokens(discovery(), _refusal("90033", "temporarily_unavailable", 400), discovery(), token())
+    with pytest.raises(Unavailable):
+        tokens.get(5.0)
+    assert tokens.get(5.0).value.get_secret_value() == "token-1"
+
+
 def test_an_unknown_tenant_is_a_refusal() -> None:
     """MSAL raises ValueError at discovery and hides Entra's words; they are found again."""
     tokens, _ = _tokens(_refusal("90002", "invalid_tenant", 400), discovery(), token())

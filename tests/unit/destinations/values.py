@@ -1,4 +1,4 @@
-"""One value of each kind, with what is awkward in it."""
+"""One value of each kind, with what is awkward in it, and which destination holds which kind."""
 
 from __future__ import annotations
 
@@ -16,5 +16,100 @@ VALUES = {
     Kind.FILE_SHA1: "01234567" * 5,
     Kind.FILE_SHA256: "0123456789abcdef" * 4,
     Kind.FILE_NAME: "it's \\ a 'file' 😀.exe",
+    Kind.FILE_PATH: "C:\\it's\\a 'file' 😀.exe",
+    Kind.FILE_SHA224: "01234567" * 7,
+    Kind.FILE_SHA384: "01234567" * 12,
+    Kind.FILE_SHA512: "01234567" * 16,
+    Kind.FILE_SHA512_224: "89abcdef" * 7,
+    Kind.FILE_SHA512_256: "89abcdef" * 8,
+    Kind.FILE_SHA3_224: "0a1b2c3d" * 7,
+    Kind.FILE_SHA3_256: "0a1b2c3d" * 8,
+    Kind.FILE_SHA3_384: "0a1b2c3d" * 12,
+    Kind.FILE_SHA3_512: "0a1b2c3d" * 16,
+    Kind.FILE_AUTHENTIHASH: "fedcba9876543210" * 4,
+    Kind.FILE_IMPHASH: "fedcba9876543210" * 2,
+    Kind.FILE_SSDEEP: "96:QRWkwoBevsL0/sIQ3+q8:QRWktBe80",
+    Kind.FILE_TLSH: "T1" + "0123456789ABCDEF" * 4 + "012345",
+    Kind.X509_MD5: "0a" * 16,
+    Kind.X509_SHA1: "0a" * 20,
+    Kind.X509_SHA256: "0a" * 32,
+    Kind.JA3: "0b" * 16,
+    Kind.JA3S: "0c" * 16,
+    Kind.URI: "evil.example/it's?q=a\\b",
+    Kind.USER_AGENT: "Mozilla/5.0 (it's \\ an 'agent')",
+    Kind.AUTONOMOUS_SYSTEM: "64496",
+    Kind.EMAIL_SUBJECT: "it's \\ a 'subject' 😀",
+    Kind.EMAIL_SENDER_NAME: "O'Brien \\ Sons",
+    Kind.EMAIL_MESSAGE_ID: "it's\\1@evil.example",
+    Kind.EMAIL_X_MAILER: "The 'Bat' \\ 3",
+    Kind.MUTEX: "Global\\it's 'one'",
+    Kind.PROCESS_NAME: "it's.exe",
+    Kind.WINDOWS_REGISTRY_KEY: "HKEY_LOCAL_MACHINE\\SOFTWARE\\it's 'one'",
+    Kind.BTC: "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+    Kind.DASH: "XdSrfZRP3gGEbtUpK8o9RV9S7LiGfDmTju",
+    Kind.XMR: "4" + "A" * 94,
+    Kind.IBAN: "GB82WEST12345698765432",
+    Kind.BIC: "DEUTDEFF500",
+    Kind.BANK_ACCOUNT_NR: "12345678",
+    Kind.ABA_RTN: "021000021",
+    Kind.BIN: "411111",
+    Kind.PHONE_NUMBER: "+15550109999",
 }
-HELD_BY_DEFENDER = frozenset(VALUES) - {Kind.IPV4_CIDR, Kind.IPV6_CIDR, Kind.EMAIL_ADDR, Kind.FILE_NAME}
+HELD_BY_SENTINEL = frozenset(
+    {
+        Kind.IPV4_ADDR,
+        Kind.IPV6_ADDR,
+        Kind.IPV4_CIDR,
+        Kind.IPV6_CIDR,
+        Kind.DOMAIN_NAME,
+        Kind.URL,
+        Kind.EMAIL_ADDR,
+        Kind.FILE_MD5,
+        Kind.FILE_SHA1,
+        Kind.FILE_SHA256,
+        Kind.FILE_NAME,
+        Kind.X509_MD5,
+        Kind.X509_SHA1,
+        Kind.X509_SHA256,
+        Kind.USER_AGENT,
+        Kind.WINDOWS_REGISTRY_KEY,
+    }
+)
+#: With the action Audit.
+HELD_BY_DEFENDER = frozenset(
+    {
+        Kind.IPV4_ADDR,
+        Kind.IPV6_ADDR,
+        Kind.DOMAIN_NAME,
+        Kind.URL,
+        Kind.FILE_MD5,
+        Kind.FILE_SHA1,
+        Kind.FILE_SHA256,
+    }
+)
+#: For Sentinel; behind it, Defender holds what it holds.
+HELD_BY_GRAPH = frozenset(
+    {
+        Kind.IPV4_ADDR,
+        Kind.IPV6_ADDR,
+        Kind.IPV4_CIDR,
+        Kind.IPV6_CIDR,
+        Kind.DOMAIN_NAME,
+        Kind.URL,
+        Kind.EMAIL_ADDR,
+        Kind.FILE_MD5,
+        Kind.FILE_SHA1,
+        Kind.FILE_SHA256,
+        Kind.FILE_NAME,
+        Kind.FILE_PATH,
+        Kind.FILE_AUTHENTIHASH,
+        Kind.FILE_SSDEEP,
+        Kind.FILE_TLSH,
+        Kind.USER_AGENT,
+        Kind.AUTONOMOUS_SYSTEM,
+        Kind.EMAIL_SUBJECT,
+        Kind.EMAIL_SENDER_NAME,
+        Kind.EMAIL_X_MAILER,
+        Kind.MUTEX,
+    }
+)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from misp_modules_ext.misp.pages import Pages
-from misp_modules_ext.model.misp import Tag
+from misp_modules_ext.model.misp import NO_DECAY, NO_SIGHTINGS, Tag
 
 EVENT = "e8d1649e-c6e0-46a7-8fe4-b75cc91b8674"
 
@@ -181,3 +181,29 @@ def test_an_attribute_whose_uuid_cannot_be_read_makes_the_view_doubtful(strange:
     pages = Pages(_header(2))
     pages.add_attributes([_row(1), _row(2, uuid=strange)])
     assert not pages.finish(_header(2)).complete
+
+
+def test_inherited_tags_are_not_asked_for() -> None:
+    """They stand in pages with decay scores; the header says what they are, and the attribute does not carry them."""
+    pages = Pages(_header(1))
+    rows = [_row(1, Tag=[{"name": "tlp:red", "local": False, "inherited": 1}])]
+    assert pages.unknown_tags(rows) == {}
+    pages.add_attributes(rows)
+    assert pages.finish(_header(1)).attributes[0].tags == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "scored", "said"),
+    [
+        ({"Sighting": []}, True, (NO_SIGHTINGS, NO_DECAY)),
+        ({"Sighting": []}, False, (NO_SIGHTINGS, None)),
+        ({}, True, (None, None)),
+    ],
+    ids=["no model", "not asked", "an old MISP"],
+)
+def test_no_decay_and_not_asked_are_told_apart(fields: dict[str, Any], scored: bool, said: tuple[Any, Any]) -> None:
+    """MISP leaves scores out where no model is for the type."""
+    pages = Pages(_header(1))
+    pages.add_attributes([_row(1, **fields)], scored=scored)
+    (read,) = pages.finish(_header(1)).attributes
+    assert (read.sightings, read.decay) == said

@@ -341,3 +341,12 @@ def test_a_proposal_in_the_place_of_an_attribute_stays_behind() -> None:
 
 
 _PLAIN = {"type": "domain", "value": "evil.example", "to_ids": True}
+
+
+def test_attributes_with_one_uuid_are_told_apart() -> None:
+    """Files exist where all have the same: only the first one counts, and the others are accounted for."""
+    one = {"uuid": "5f1c6a9e-3b0d-4c57-9f1e-2d8a7b6c5e40", "type": "domain", "value": "a.example"}
+    other = {**one, "value": "b.example"}
+    attributes = parse_event({"Event": {"info": "x", "Attribute": [one, other, one]}}).attributes
+    assert [bool(attribute.problem) for attribute in attributes] == [False, True, False]
+    assert "same UUID" in attributes[1].problem

@@ -64,6 +64,23 @@ def test_pick_tag_leaves_the_others_behind() -> None:
     assert _reasons(plan) == [None, Reason.NOT_PICKED]
 
 
+def test_hits_of_lists_that_do_not_refuse_are_a_note() -> None:
+    """At most three are named. A refused attribute has its reason, and one that nobody looked up has no note."""
+    selection = Selection(allow_documentation_ranges=True, warninglists=frozenset({"E"}))
+    rules = RuleSet(selection, IndicatorRules())
+    on = [("A",), ("A", "B", "C", "D", "F"), ("A", "E"), (), None]
+    given_ = [attribute("domain", f"n{n}.evil.example", warninglists=hits) for n, hits in enumerate(on)]
+    plan = _plan(*given_, rules=rules)
+    assert _reasons(plan) == [None, None, Reason.WARNINGLIST, None, None]
+    assert [planned.notes for planned in plan.attributes] == [
+        ("It is on warninglists that [selection] lets pass: A.",),
+        ("It is on warninglists that [selection] lets pass: A; B; C; and 2 more.",),
+        (),
+        (),
+        (),
+    ]
+
+
 def test_special_values_are_parts_with_a_reason() -> None:
     """A private address never goes, whatever the rules; documentation values only when they are allowed."""
     strict = RuleSet(Selection(), IndicatorRules())

@@ -99,6 +99,20 @@ def account(*destinations: DestinationAccount, **changes: object) -> Account:
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
+def acting() -> Account:
+    """One indicator blocks, one was to block and only alerts, one alerts."""
+    block = replace(part(Kind.DOMAIN_NAME, "b.example"), action="Block")
+    note = "Would be Block, is Audit: `neverBlock` covers it with c.example."
+    held_back = replace(part(Kind.DOMAIN_NAME, "c.example"), action_note=note)
+    rows = [
+        item("domain", "a.example", part(Kind.DOMAIN_NAME, "a.example")),
+        item("domain", "b.example", block),
+        item("hostname", "b.example", replace(block, outcome=Outcome.MERGED)),
+        item("domain", "c.example", held_back),
+    ]
+    return account(destination("microsoft defender", rows))
+
+
 def _sent() -> list[Item]:
     sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     return [

@@ -287,3 +287,11 @@ def test_small_parts_of_a_bar_can_be_seen() -> None:
     items = [*samples.many(400).destinations[0].items, samples.skipped("url", "x", Reason.REJECTED)]
     bar = view.outcome_bar(samples.destination("microsoft", items))
     assert min(part.width for part in bar) > 1
+
+
+def test_what_does_more_than_alert_is_marked() -> None:
+    """At its row, beside the outcome; and why another one does not."""
+    page = to_html(samples.acting())
+    assert page.count('<span class="badge action">Block</span>') == 2
+    assert "Would be Block, is Audit: <code>neverBlock</code> covers it with c.example." in page
+    assert "badge action" not in to_html(samples.mixed()).split("</style>")[1]

@@ -26,6 +26,7 @@ ACCOUNTS = {
     "preview": replace(samples.arrived(), preview=True),
     "no destination": samples.account(),
     "no attribute": samples.account(samples.destination("microsoft", [])),
+    "acting": samples.acting(),
     "many destinations": samples.many(3, destinations=50),
 }
 
@@ -147,3 +148,15 @@ def test_a_problem_keeps_its_code_and_text() -> None:
     problem = to_dict(samples.problem())["problem"]
     assert problem["code"] == "configuration"
     assert "Did you mean `tenantId`?" in problem["message"]
+
+
+def test_what_does_more_than_alert_says_so() -> None:
+    """Only there: readers of older reports find what they know."""
+    (found,) = to_dict(samples.acting())["destinations"]
+    told = [
+        {key: part[key] for key in ("action", "actionNote") if key in part}
+        for item in found["items"]
+        for part in item["observables"]
+    ]
+    note = "Would be Block, is Audit: `neverBlock` covers it with c.example."
+    assert told == [{}, {"action": "Block"}, {"action": "Block"}, {"actionNote": note}]

@@ -103,3 +103,13 @@ def test_withdrawals_warnings_and_messages_are_told() -> None:
     mixed = printed(samples.mixed(), terminal=False)
     assert "Warning: [misp] has no key" in mixed
     assert "microsoft soc-us: Entra says that the secret has expired (AADSTS7000222)." in mixed
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_does_more_than_alert_is_told(terminal: bool) -> None:
+    """Each indicator once, and why others do not."""
+    text = printed(samples.acting(), terminal=terminal)
+    assert "microsoft defender: more than an alert: 1 Block" in text
+    assert "microsoft defender: not the action that was asked for: 1 indicator" in text
+    assert "domain-name c.example - Would be Block, is Audit: `neverBlock` covers it with c.example." in text
+    assert "more than an alert" not in printed(samples.mixed(), terminal=terminal)

@@ -38,6 +38,7 @@ ACCOUNTS = {
     "hostile": samples.hostile(),
     "problem": samples.problem(),
     "preview": PREVIEW,
+    "acting": samples.acting(),
     "up to date": replace(samples.arrived(), as_of=samples.STARTED + 60),
     "unfinished": samples.account(problem="It still runs.", problem_code="unfinished"),
     "no destination": samples.account(),

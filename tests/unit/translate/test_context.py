@@ -47,7 +47,7 @@ def test_the_whole_of_it() -> None:
 
 def test_no_observable_no_evidence() -> None:
     """What cannot be read vouches for nothing."""
-    assert _evidence(attribute("mutex", "x")) == ()
+    assert _evidence(attribute("comment", "x")) == ()
 
 
 def test_each_observable_has_its_own_evidence_and_window() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misp_modules_ext.model.indicator import Kind, Observable
-from misp_modules_ext.translate.hosts import domain, host_name
+from misp_modules_ext.translate.hosts import domain, host_name, is_onion, onion
 from misp_modules_ext.translate.text import NotValid
 
 LABEL_63 = "a" * 63
@@ -117,3 +117,41 @@ def test_a_host_name_is_a_fixed_point(text: str) -> None:
     except NotValid:
         return
     assert host_name(name) == (name, ())
+
+
+#: The key is 0, 1, 2 and so on; the checksum is right.
+ONION = "aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dyp3kead.onion"
+
+
+@pytest.mark.parametrize("text", [ONION, f"www.{ONION}", "expyuzz4wqqyqhjn.onion"])
+def test_the_address_of_an_onion_service_is_kept(text: str) -> None:
+    """Of version 3 with its checksum, of version 2, and with names below it, which Tor leaves aside."""
+    assert onion(text) == (Observable(Kind.DOMAIN_NAME, text), ())
+    assert is_onion(text)
+
+
+def test_the_address_of_an_onion_service_is_a_host_name() -> None:
+    """It is normalised like any other."""
+    assert onion(ONION.upper() + ".") == (
+        Observable(Kind.DOMAIN_NAME, ONION),
+        ("trailing dot removed", "written in lower case"),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "evil.example",
+        "onion",
+        "evil.onion",
+        f"b{ONION[1:]}",
+        f"{ONION.removesuffix('.onion')}.example",
+        f"{ONION[:54]}ae.onion",
+        "expyuzz4wqqyqhj1.onion",
+    ],
+)
+def test_other_names_are_no_address_of_an_onion_service(text: str) -> None:
+    """One wrong character is found, as is another version."""
+    with pytest.raises(NotValid, match="onion service"):
+        onion(text)
+    assert not is_onion(text)

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from misp_modules_ext.config.settings import DAY, IndicatorRules
 from misp_modules_ext.model.indicator import Kind
-from misp_modules_ext.model.misp import Tlp
+from misp_modules_ext.model.misp import NO_DECAY, NO_SIGHTINGS, Attribute, Decay, Sightings, Tlp
 from misp_modules_ext.translate import evidence, observe
 from misp_modules_ext.translate.lifetime import (
     LAST_SECOND,
     base_of,
+    ends,
     tenth_of_window,
     valid_from,
+    why_it_ended,
     window_of,
 )
 from tests.support.build import NOW, attribute, event
@@ -103,3 +105,76 @@ def test_odd_times_never_leave_the_calendar(a: int, b: int, c: int, d: int, take
     odd = attribute(timestamp=a, first_seen=b, last_seen=c)
     (made,) = evidence(event(publish_timestamp=d), odd, observe(odd), IndicatorRules(window=window), "", taken)
     assert 0 < made.valid_from < made.valid_until <= LAST_SECOND
+
+
+EDITED = NOW - 30 * DAY
+
+
+def _told(**fields: Any) -> Attribute:
+    return attribute(**{"timestamp": EDITED, **fields})
+
+
+def _until(told: Attribute) -> int:
+    (made,) = evidence(event(publish_timestamp=NOW), told, observe(told), IndicatorRules(), "", NOW)
+    return made.valid_until
+
+
+def test_an_expiration_sighting_ends_it_on_its_date() -> None:
+    """Before decay and window, in the past as in the future; a later publication does not lengthen it."""
+    for date in (NOW - DAY, NOW + 5 * DAY, NOW + 500 * DAY):
+        assert _until(_told(sightings=Sightings(expires=date), decay=Decay(10 * DAY, "NIDS"))) == date
+
+
+def test_an_edit_after_its_expiration_makes_it_count_again() -> None:
+    """What somebody changed in MISP after that date is meant to be there; the window counts again."""
+    expired = Sightings(expires=EDITED - 1)
+    assert _until(_told(sightings=expired)) == NOW + 120 * DAY
+    assert _until(_told(sightings=expired, decay=Decay(40 * DAY, "NIDS"))) == EDITED + 40 * DAY
+    assert _until(_told(sightings=Sightings(expires=EDITED))) == EDITED
+
+
+def test_a_decay_model_gives_the_fixed_date() -> None:
+    """Counted from the last change, or the last sighting after it: neither window, publication nor taking matter."""
+    decay = Decay(47 * DAY, "NIDS")
+    assert _until(_told(decay=decay)) == EDITED + 47 * DAY
+    assert _until(_told(decay=decay, last_seen=EDITED - DAY)) == EDITED + 46 * DAY
+    assert _until(_told(decay=decay, sightings=Sightings(seen=1, last=NOW - DAY))) == NOW + 46 * DAY
+    assert _until(_told(decay=Decay(500 * DAY, "NIDS"))) == EDITED + 500 * DAY
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        {},
+        {"sightings": NO_SIGHTINGS, "decay": NO_DECAY},
+        {"sightings": Sightings(seen=9, false_positives=4, last=NOW)},
+        {"decay": Decay(5, "NIDS"), "timestamp": 0},
+    ],
+)
+def test_where_misp_says_no_end_the_window_counts(silent: dict[str, Any]) -> None:
+    """Nobody was asked, nothing ends it, or it is not known from when a model counts."""
+    assert ends(_told(**silent)) is None
+    assert _until(_told(**silent)) == NOW + 120 * DAY
+    assert why_it_ended(_told(**silent)) == ""
+
+
+def test_the_report_says_what_ended_it_and_when() -> None:
+    """Not who reported the sighting; the model by its name."""
+    expired = _told(sightings=Sightings(expires=NOW - DAY))
+    assert why_it_ended(expired) == "An Expiration sighting in MISP ended this attribute on 2026-11-23."
+    decayed = _told(decay=Decay(DAY, "NIDS\nSimple"))
+    assert why_it_ended(decayed) == (
+        'On 2026-10-26 the score of this attribute fell below the threshold of MISP\'s decay model "NIDS Simple".'
+    )
+
+
+@given(ANY_TIME, ANY_TIME, ANY_TIME, ANY_TIME, st.integers(0, 10**11), st.integers(1, 10**15), st.booleans())
+def test_odd_ends_never_leave_the_calendar(
+    a: int, b: int, c: int, date: int, lasts: int, taken: int, sighted: bool
+) -> None:
+    """Whatever MISP says of the end, it begins before it ends, and nothing raises."""
+    sightings = Sightings(expires=date) if sighted else Sightings(seen=1, last=date)
+    odd = attribute(timestamp=a, first_seen=b, last_seen=c, sightings=sightings, decay=Decay(lasts, "odd"))
+    (made,) = evidence(event(), odd, observe(odd), IndicatorRules(), "", taken)
+    assert 0 < made.valid_from < made.valid_until <= LAST_SECOND
+    why_it_ended(odd)

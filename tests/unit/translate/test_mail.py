@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from misp_modules_ext.model.indicator import Kind, Observable
-from misp_modules_ext.translate.mail import mail_address
+from misp_modules_ext.translate.composites import Reader
+from misp_modules_ext.translate.mail import mail_address, mailer, message_id, sender_name, subject
 from misp_modules_ext.translate.text import NotValid
 
 
@@ -71,3 +72,37 @@ def test_what_is_no_address_is_refused_with_a_sentence(text: str, sentence: str)
     with pytest.raises(NotValid) as error:
         mail_address(text)
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("read", "kind"),
+    [
+        (subject, Kind.EMAIL_SUBJECT),
+        (sender_name, Kind.EMAIL_SENDER_NAME),
+        (mailer, Kind.EMAIL_X_MAILER),
+    ],
+)
+@pytest.mark.parametrize("text", ["Re: Your 'invoice' \\ 2", "Größe 😀", "X-Mailer: The  Bat!"])
+def test_what_a_mail_says_of_itself_is_kept_byte_for_byte(read: Reader, kind: Kind, text: str) -> None:
+    """Odd spaces and doubled headers are how such a mail is told from others."""
+    assert read(text) == (Observable(kind, text), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "notes"),
+    [
+        ("<1.2@evil.example>", "1.2@evil.example", ("angle brackets removed",)),
+        ("1.2@evil.example", "1.2@evil.example", ()),
+        ("1234", "1234", ()),
+    ],
+)
+def test_a_message_id_is_what_stands_between_the_brackets(text: str, value: str, notes: tuple[str, ...]) -> None:
+    """RFC 5322 3.6.4; servers that make none with an `@` exist."""
+    assert message_id(text) == (Observable(Kind.EMAIL_MESSAGE_ID, value), notes)
+
+
+@pytest.mark.parametrize("text", ["<>", "a b", "<a> <b>", "<a", "a>", "Message-ID: <a@b>"])
+def test_other_texts_are_no_message_id(text: str) -> None:
+    """Two of them, half of one, or the whole header."""
+    with pytest.raises(NotValid, match="message id"):
+        message_id(text)

@@ -10,6 +10,7 @@ from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.translate import PARSERS, Observation, observe, special
+from misp_modules_ext.translate.files import HASHES
 from misp_modules_ext.translate.text import MAX_LENGTH
 from tests.support.build import attribute
 
@@ -26,6 +27,32 @@ TYPE_OF = {
     Kind.FILE_SHA1: "sha1",
     Kind.FILE_SHA256: "sha256",
     Kind.FILE_NAME: "filename",
+    Kind.FILE_PATH: "filename",
+    **{kind: type_ for type_, kind in HASHES.items()},
+    Kind.FILE_SSDEEP: "ssdeep",
+    Kind.FILE_TLSH: "tlsh",
+    Kind.X509_MD5: "x509-fingerprint-md5",
+    Kind.X509_SHA1: "x509-fingerprint-sha1",
+    Kind.X509_SHA256: "x509-fingerprint-sha256",
+    Kind.JA3: "ja3-fingerprint-md5",
+    Kind.URI: "uri",
+    Kind.USER_AGENT: "user-agent",
+    Kind.AUTONOMOUS_SYSTEM: "AS",
+    Kind.EMAIL_SUBJECT: "email-subject",
+    Kind.EMAIL_SENDER_NAME: "email-src-display-name",
+    Kind.EMAIL_MESSAGE_ID: "email-message-id",
+    Kind.EMAIL_X_MAILER: "email-x-mailer",
+    Kind.MUTEX: "mutex",
+    Kind.WINDOWS_REGISTRY_KEY: "regkey",
+    Kind.BTC: "btc",
+    Kind.DASH: "dash",
+    Kind.XMR: "xmr",
+    Kind.IBAN: "iban",
+    Kind.BIC: "bic",
+    Kind.BANK_ACCOUNT_NR: "bank-account-nr",
+    Kind.ABA_RTN: "aba-rtn",
+    Kind.BIN: "bin",
+    Kind.PHONE_NUMBER: "phone-number",
 }
 TYPES = sorted(PARSERS)
 # Pieces that values are made of, so that random text comes near to what the readers look for.
@@ -76,6 +103,28 @@ PIECES = st.lists(
             "0a" * 16,
             "0B" * 20,
             "a" * 64,
+            "HKLM",
+            "hkey_users",
+            "HKCU:",
+            "\\REGISTRY\\MACHINE",
+            "Computer\\",
+            "Software\\Run",
+            "AS",
+            "64496",
+            "1.10",
+            "<",
+            ">",
+            "+",
+            "(0)",
+            "00",
+            "GB82WEST12345698765432",
+            "DEUTDEFFXXX",
+            "021000021",
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+            "3:abc:def",
+            "T1",
+            "ab" * 35,
+            ":ab",
         ]
     ),
     max_size=12,
@@ -93,9 +142,9 @@ def test_the_reasons_for_no_observable() -> None:
     assert observe(attribute("domain", "evil.example", problem="no value")) == Observation(
         (), reason=Reason.MALFORMED, message="no value"
     )
-    unknown = observe(attribute("mutex", "Global\\x"))
+    unknown = observe(attribute("comment", "Global\\x"))
     assert (unknown.reason, unknown.observables) == (Reason.UNSUPPORTED_TYPE, ())
-    assert "`mutex`" in unknown.message
+    assert "`comment`" in unknown.message
     invalid = observe(attribute("ip-dst", "999.1.1.1"))
     assert (invalid.reason, invalid.observables) == (Reason.INVALID_VALUE, ())
     assert "`999.1.1.1`" in invalid.message
@@ -111,10 +160,10 @@ def test_what_is_observed_carries_facts_and_notes() -> None:
 
 
 @pytest.mark.parametrize(
-    "type_", ["link", "text", "comment", "uri", "sha512", "AS", "x509-fingerprint-sha1", "Domain", ""]
+    "type_", ["link", "text", "comment", "port", "size-in-bytes", "cc-number", "file-path", "Domain", ""]
 )
 def test_other_types_are_said_to_be_unsupported(type_: str) -> None:
-    """Links and comments are for people; the rest is not there yet; types are case-sensitive in MISP."""
+    """Links and comments are for people, a port or size alone matches everything; types are case-sensitive in MISP."""
     observation = observe(attribute(type_, "https://evil.example/"))
     assert observation.reason is Reason.UNSUPPORTED_TYPE
     assert observation.message.endswith(".")
@@ -139,8 +188,8 @@ def test_any_value_of_any_type_gets_an_answer(type_: str, value: str) -> None:
 def test_observables_are_fixed_points(type_: str, value: str) -> None:
     """Reading an observable's value again gives the same one and nothing to note: one thing, one spelling."""
     for observable in observe(_attribute(type_, value)).observables:
-        again = observe(_attribute(TYPE_OF[observable.kind], observable.value))
-        assert again == Observation((observable,))
+        found = PARSERS[TYPE_OF[observable.kind]](observable.value)
+        assert Observation(*found) == Observation((observable,))
 
 
 @given(st.sampled_from(TYPES), VALUES)

@@ -6,14 +6,17 @@ import os
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from misp_modules_ext.config.settings import DAY, IndicatorRules
+from misp_modules_ext.destinations import defender_payload, graph_payload, sentinel_payload
 from misp_modules_ext.model.indicator import Context, Kind, Observable
-from misp_modules_ext.model.misp import Attribute, Event, Tag, Tlp
+from misp_modules_ext.model.misp import Attribute, Decay, Event, Sightings, Tag, Tlp
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.translate import Merged, evidence, merge, observe
+from misp_modules_ext.translate.types import TYPES
 from tests.support.build import NOW, attribute, event
 
 MD5, SHA256 = "0a" * 16, "0c" * 32
@@ -48,6 +51,11 @@ def test_peers_07_composites_keep_both_halves() -> None:
     """The hash of `filename|sha256` and the address of `domain|ip` are there."""
     assert _observables("filename|sha256", f"a.exe|{SHA256}") == (Observable(Kind.FILE_SHA256, SHA256),)
     assert observe(attribute("filename|sha256", f"a.exe|{SHA256}")).facts == ("file name: a.exe",)
+    assert _observables("filename|imphash", f"a.exe|{MD5}") == (Observable(Kind.FILE_IMPHASH, MD5),)
+    assert _observables("regkey|value", r"HKLM\a|b") == (
+        Observable(Kind.WINDOWS_REGISTRY_KEY, r"HKEY_LOCAL_MACHINE\a"),
+    )
+    assert observe(attribute("regkey|value", r"HKLM\a|b")).facts == ("registry value: b",)
     assert _observables("domain|ip", "evil.example|192.0.2.1") == (
         Observable(Kind.DOMAIN_NAME, "evil.example"),
         Observable(Kind.IPV4_ADDR, "192.0.2.1"),
@@ -71,14 +79,22 @@ def test_peers_08_a_range_is_a_kind_of_its_own() -> None:
         ("AS", "AS64496"),
         ("mutex", "Global\\x"),
         ("imphash", MD5),
+        *[(type_, "x") for type_ in TYPES],
     ],
 )
 def test_peers_09_no_type_vanishes(type_: str, value: str) -> None:
-    """Each goes, or has a reason and a sentence that names it."""
+    """Each goes, or has a reason and a sentence that says it; each destination holds what goes or says why not."""
     observation = observe(attribute(type_, value))
-    if not observation.observables:
-        assert observation.reason is Reason.UNSUPPORTED_TYPE
+    assert bool(observation.observables) is (observation.reason is None) is not bool(observation.message)
+    if observation.reason is Reason.UNSUPPORTED_TYPE:
         assert f"`{type_}`" in observation.message
+    for observable in observation.observables:
+        for refused in (
+            sentinel_payload.refusal(observable),
+            defender_payload.refusal(observable),
+            graph_payload.refusal(observable, graph_payload.SENTINEL),
+        ):
+            assert refused is None or refused.message.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +105,8 @@ def test_peers_09_no_type_vanishes(type_: str, value: str) -> None:
         ("https://evil.example/a%2Fb", "https://evil.example/a%2Fb"),
         ("https://evil.example/Ünïcode", "https://evil.example/Ünïcode"),
         ("https://evil.example/a#fragment", "https://evil.example/a#fragment"),
+        ("http://evil.example:80/", "http://evil.example:80/"),
+        ("http://user:pass@evil.example/", "http://user:pass@evil.example/"),
     ],
 )
 def test_peers_10_urls_are_refanged_and_otherwise_kept(given: str, value: str) -> None:
@@ -103,6 +121,22 @@ def test_peers_13_expiry_goes_by_kind_and_last_sighting() -> None:
     given = attribute("domain", "curl-update.example", timestamp=NOW, last_seen=seen)
     (made,) = evidence(event(), given, observe(given), rules, "", NOW)
     assert made.valid_until == seen + 120 * DAY
+
+
+def test_peers_13_an_old_attribute_that_is_new_to_us_lives_its_whole_window() -> None:
+    """Synchronised from another MISP years after it was made: no date of a file or of an earlier run cuts it."""
+    for told in (attribute(timestamp=1), attribute(timestamp=0), attribute(timestamp=1, last_seen=2, first_seen=1)):
+        (made,) = evidence(event(date="2019-01-01"), told, observe(told), IndicatorRules(), "", NOW)
+        assert made.valid_until == NOW + 120 * DAY
+
+
+def test_peers_13_what_misp_says_of_the_end_counts() -> None:
+    """An Expiration sighting ends it, a decay model dates it, and a sighting renews it."""
+    expired = attribute(timestamp=NOW - DAY, sightings=Sightings(expires=NOW - 5))
+    decaying = attribute(timestamp=NOW - DAY, decay=Decay(30 * DAY, "NIDS"))
+    seen = replace(decaying, sightings=Sightings(seen=1, last=NOW))
+    made = [evidence(event(), a, observe(a), IndicatorRules(), "", NOW)[0] for a in (expired, decaying, seen)]
+    assert [item.valid_until for item in made] == [NOW - 5, NOW + 29 * DAY, NOW + 30 * DAY]
 
 
 def test_peers_14_comments_of_others_stay_with_them() -> None:

@@ -284,3 +284,73 @@ def test_the_domain_of_an_address_is_judged() -> None:
 def test_files_are_never_special(kind: Kind) -> None:
     """Hashes of empty files are a matter of warninglists."""
     assert special(Observable(kind, "d41d8cd98f00b204e9800998ecf8427e"), False) == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        (0, "reserved"),
+        (23456, "stand-in"),
+        (64512, "private"),
+        (65534, "private"),
+        (65535, "reserved"),
+        (65552, "reserved"),
+        (131071, "reserved"),
+        (4200000000, "private"),
+        (4294967294, "private"),
+        (4294967295, "reserved"),
+    ],
+)
+def test_autonomous_systems_that_are_no_ones_are_refused(number: int, word: str) -> None:
+    """Whether documentation is allowed or not."""
+    for allow in (False, True):
+        assert word in special(Observable(Kind.AUTONOMOUS_SYSTEM, str(number)), allow)
+
+
+@pytest.mark.parametrize("number", [64496, 64511, 65536, 65551])
+def test_autonomous_systems_for_documentation_are_refused_unless_allowed(number: int) -> None:
+    """Both blocks of RFC 5398."""
+    assert "documentation" in special(Observable(Kind.AUTONOMOUS_SYSTEM, str(number)), False)
+    assert special(Observable(Kind.AUTONOMOUS_SYSTEM, str(number)), True) == ""
+
+
+@pytest.mark.parametrize("number", [1, 174, 23455, 23457, 64495, 131072, 4199999999])
+def test_other_autonomous_systems_may_go(number: int) -> None:
+    """Just outside of the special ones."""
+    assert special(Observable(Kind.AUTONOMOUS_SYSTEM, str(number)), False) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("10.0.0.1/a", "private"),
+        ("127.0.0.1:8080/a", "loopback"),
+        ("host.internal/a", "`.internal`"),
+        ("evil.example/a", "documentation"),
+        ("/10.0.0.1/a", ""),
+        ("evil.com/a", ""),
+        ("gate.php?id=1", ""),
+    ],
+)
+def test_the_host_of_a_uri_is_judged(value: str, word: str) -> None:
+    """Where there is one."""
+    sentence = special(Observable(Kind.URI, value), False)
+    assert word in sentence
+    assert bool(word) is bool(sentence)
+
+
+@pytest.mark.parametrize(
+    ("key", "everywhere"),
+    [
+        (r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Run", True),
+        (r"HKEY_CURRENT_USER\software\microsoft\windows\currentversion\RUNONCE", True),
+        (r"HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services", True),
+        (r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon", True),
+        (r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Run\Evil", False),
+        (r"HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\Evil", False),
+        (r"HKEY_CURRENT_USER\Software\Evil", False),
+    ],
+)
+def test_keys_that_every_windows_has_are_refused(key: str, everywhere: bool) -> None:
+    """An indicator for the autostart key would alert on every machine; one for what is below it would not."""
+    assert bool(special(Observable(Kind.WINDOWS_REGISTRY_KEY, key), False)) is everywhere

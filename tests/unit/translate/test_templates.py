@@ -8,7 +8,13 @@ from importlib.resources import files
 
 import pytest
 
+from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.model.misp import Attribute, ObjectContext
+from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.translate import observe
 from misp_modules_ext.translate.templates import TEMPLATES
+from misp_modules_ext.translate.types import PARSERS_IN_OBJECTS, TYPES
+from tests.support.build import attribute
 
 
 @cache
@@ -41,3 +47,66 @@ def test_facts_have_the_types_of_their_relations(name: str) -> None:
     for relation, fact in TEMPLATES[name].facts.items():
         type_ = defined(name)[relation]
         assert fact.type == ("" if type_ in ("text", "other") else type_)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_relation_that_could_be_an_indicator_is_decided(name: str) -> None:
+    """It counts, or has a reason: a template that gets a new one makes this fail."""
+    row = TEMPLATES[name]
+    for relation, type_ in defined(name).items():
+        assert type_ not in PARSERS_IN_OBJECTS or relation in row.observables or row.why_silent(relation), relation
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_what_counts_can_be_read(name: str) -> None:
+    """By its own type, or by the one that the row names."""
+    row = TEMPLATES[name]
+    for relation in row.observables:
+        assert row.read_as.get(relation, defined(name)[relation]) in PARSERS_IN_OBJECTS
+
+
+def _in_object(name: str, relation: str, type_: str, value: str) -> Attribute:
+    return attribute(type_, value, relation=relation, object=ObjectContext("u", name))
+
+
+@pytest.mark.parametrize(
+    ("name", "relation", "type_", "value", "kind"),
+    [
+        ("file", "sha256", "sha256", "0a" * 32, Kind.FILE_SHA256),
+        ("file", "fullpath", "text", r"C:\a\b.exe", Kind.FILE_PATH),
+        ("mutex", "name", "text", "Global\\x", Kind.MUTEX),
+        ("process", "name", "text", "a.exe", Kind.PROCESS_NAME),
+        ("process", "image", "filename", r"C:\a\b.exe", Kind.FILE_PATH),
+        ("ja3s", "ja3s-fingerprint-md5", "ja3-fingerprint-md5", "0a" * 16, Kind.JA3S),
+        ("ja3s", "ja3-fingerprint-md5", "ja3-fingerprint-md5", "0a" * 16, Kind.JA3),
+        ("android-app", "certificate", "sha1", "0a" * 20, Kind.X509_SHA1),
+        ("email", "from", "email-src", "a@evil.example", Kind.EMAIL_ADDR),
+        ("url", "host", "hostname", "evil.example", Kind.DOMAIN_NAME),
+        ("a template that nobody knows", "name", "domain", "evil.example", Kind.DOMAIN_NAME),
+    ],
+)
+def test_what_counts_becomes_its_kind(name: str, relation: str, type_: str, value: str, kind: Kind) -> None:
+    """Also where MISP has no type for it and calls it a text."""
+    assert observe(_in_object(name, relation, type_, value)).observables == (Observable(kind, value),)
+
+
+@pytest.mark.parametrize(
+    ("name", "relation", "type_", "value", "why"),
+    [
+        ("email", "to", "email-dst", "a@victim.example", "who received a mail"),
+        ("pe", "richpe", "md5", "0a" * 16, "a part of the header"),
+        ("pe-section", "md5", "md5", "0a" * 16, "a section of the file"),
+        ("person", "e-mail", "email-src", "a@victim.example", "about a person"),
+        ("victim", "domain", "domain", "victim.example", "who was attacked"),
+        ("credit-card", "cc-number", "cc-number", "4111111111111111", "payment card"),
+        ("x509", "ocsp_server", "uri", "http://ocsp.example/", "the authority"),
+        ("dns-record", "ns-record", "domain", "ns.example", "many others"),
+    ],
+)
+def test_what_does_not_count_says_why(name: str, relation: str, type_: str, value: str, why: str) -> None:
+    """Outside of the object the same attribute would be read as its type says."""
+    seen = observe(_in_object(name, relation, type_, value))
+    assert (seen.observables, seen.reason) == ((), Reason.UNSUPPORTED_TYPE)
+    assert why in seen.message
+    assert f"`{relation}` of an object `{name}`" in seen.message
+    assert bool(observe(attribute(type_, value)).observables) is bool(TYPES[type_].kinds)

@@ -7,12 +7,28 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.translate.composites import Found
+from misp_modules_ext.translate.files import HASHES as ALL_HASHES
 from misp_modules_ext.translate.text import MAX_LENGTH, NotValid
-from misp_modules_ext.translate.types import PARSERS, PLAIN, Found
+from misp_modules_ext.translate.types import PARSERS, PLAIN
+from tests.unit.destinations.values import VALUES
 
 MD5, SHA1, SHA256 = "0a" * 16, "0b" * 20, "0c" * 32
 DOMAIN = Observable(Kind.DOMAIN_NAME, "evil.example")
 ADDRESS = Observable(Kind.IPV4_ADDR, "192.0.2.1")
+#: Types whose values are what somebody or something called itself, so that a bar is one.
+BYTE_FOR_BYTE = (
+    "filename",
+    "email-attachment",
+    "email-subject",
+    "email-src-display-name",
+    "email-message-id",
+    "email-x-mailer",
+    "mutex",
+    "user-agent",
+    "uri",
+)
+FILE_HASHES = [(f"filename|{type_}", kind) for type_, kind in ALL_HASHES.items()]
 HASHES = [
     ("filename|md5", Kind.FILE_MD5, MD5),
     ("filename|sha1", Kind.FILE_SHA1, SHA1),
@@ -52,7 +68,7 @@ def test_a_simple_type_yields_its_kind(type_: str, value: str, kind: Kind) -> No
 @pytest.mark.parametrize("value", ["", "  ", "|", "\x00", "\ud800", "a\u200bb"])
 def test_every_type_refuses_what_holds_nothing(type_: str, value: str) -> None:
     """Empty values and characters nobody sees never become an indicator."""
-    if type_ in ("filename", "email-attachment") and value == "|":
+    if type_ in BYTE_FOR_BYTE and value == "|":
         return
     with pytest.raises(NotValid):
         PARSERS[type_](value)
@@ -62,6 +78,13 @@ def test_every_type_refuses_what_holds_nothing(type_: str, value: str) -> None:
 def test_of_a_name_and_a_hash_the_hash_is_the_observable(type_: str, kind: Kind, digest: str) -> None:
     """The name is context: alone it would match half of all machines."""
     assert PARSERS[type_](f"invoice.exe|{digest}") == Found((Observable(kind, digest),), ("file name: invoice.exe",))
+
+
+@pytest.mark.parametrize(("type_", "kind"), FILE_HASHES)
+def test_every_hash_has_its_composite(type_: str, kind: Kind) -> None:
+    """The same for all of them: the hash, with the name as context."""
+    (plain,) = PARSERS[type_.removeprefix("filename|")](VALUES[kind]).observables
+    assert PARSERS[type_](f"a|b.exe|{VALUES[kind]}") == Found((plain,), ("file name: a|b.exe",))
 
 
 @pytest.mark.parametrize(
@@ -209,6 +232,8 @@ def test_the_short_way_finds_what_the_parser_finds(type_: str, value: str, after
         ("domain", "evil.example"),
         ("hostname", "_dmarc.c2.evil.example"),
         ("onion-address", "abcdefghijklmnop.onion"),
+        ("filename", "a|b.exe"),
+        ("mutex", r"Global\x"),
         ("url", "https://evil.example:8443/a?b#c"),
         ("md5", MD5),
         ("sha1", SHA1),

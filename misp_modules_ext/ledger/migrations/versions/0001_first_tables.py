@@ -182,6 +182,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_submission_started_ms"), "submission", ["started_ms"], unique=False)
     op.create_table(
+        "sync",
+        sa.Column("misp", sa.String(length=255), nullable=False),
+        sa.Column("holder", sa.String(length=64), nullable=True),
+        sa.Column("lease_until_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.Column("began_ms", sa.BigInteger(), nullable=True),
+        sa.Column("checkpoint", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("misp", name=op.f("pk_sync")),
+        comment="how far each MISP was read, and who reads it now",
+        **TABLE,
+    )
+    op.create_table(
         "usage_by_hour",
         sa.Column("destination_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("hour", sa.BigInteger(), autoincrement=False, nullable=False),

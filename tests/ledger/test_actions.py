@@ -1,0 +1,286 @@
+"""What blocks is decided by our own reading: a request neither raises an action nor takes one away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from misp_modules_ext.config.settings import ActionRules
+from misp_modules_ext.ledger import Origin, holdings, schema, story
+from misp_modules_ext.ledger import take as take_views
+from misp_modules_ext.ledger.content import Stored
+from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.ledger.placing import action_of
+from misp_modules_ext.model.indicator import Action
+from misp_modules_ext.model.misp import Attribute, Event
+from tests.ledger.house import NARROW, WIDE, House, domain
+from tests.support.build import NOW, attribute, event
+
+ORG = "aaaaaaaa-0000-4000-8000-000000000001"
+STRANGER = "aaaaaaaa-0000-4000-8000-000000000002"
+RULES = ActionRules(block_tags=frozenset({"block"}), audit_tags=frozenset({"audit"}), block_orgs=frozenset({ORG}))
+ACTING = WIDE.model_copy(update={"actions": RULES})
+NAME = "one.evil.example"
+OTHER = "0e0e0e0e-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def acting(house: House) -> House:
+    """A ledger with a destination that may block, and one that only alerts."""
+    house.settings = (ACTING, NARROW)
+    return house
+
+
+def _one(*tags: str, **fields: Any) -> Attribute:
+    return attribute("domain", NAME, **{"tags": tags, "warninglists": (), "timestamp": NOW - 86_400} | fields)
+
+
+def _event(*attributes: Attribute, **fields: Any) -> Event:
+    return event(*attributes, **{"timestamp": NOW, "creator_uuid": ORG} | fields)
+
+
+def _sent_by_workflow(shown: Event) -> Event:
+    """As workflows and files bring it: without what MISP's warninglists say."""
+    return replace(shown, attributes=tuple(replace(a, warninglists=None) for a in shown.attributes))
+
+
+def _action(house: House) -> Action:
+    """What the evidence says, which is what the row says."""
+    number = observable_id(domain(NAME))
+
+    def look(connection: Connection) -> tuple[Action, int]:
+        store = house.stores(connection)[0]
+        content = Stored(connection, [number], "https://misp.example").content(store)
+        return content[number].indicator.action, holdings.read(connection, store, [number])[number].grade
+
+    action, grade = house.ledger.write(look)
+    assert action_of(grade) is action
+    return action
+
+
+def _blocked(house: House, *tags: str) -> None:
+    house.read(_event(_one("block", *tags)))
+    house.take(_event(_one("block", *tags)))
+    house.read(_event(_one("block", *tags)))
+    house.send()
+    assert _action(house) is Action.BLOCK
+
+
+def test_a_request_alone_never_blocks(acting: House) -> None:
+    """Anyone could have sent it; our own reading of the same does."""
+    shown = _event(_one("block"))
+    acting.take(shown)
+    assert _action(acting) is Action.AUDIT
+    acting.read(shown)
+    assert _action(acting) is Action.BLOCK
+    assert len(acting.send()) == 1
+
+
+def test_what_stands_blocked_is_not_sent_again_by_any_door(acting: House) -> None:
+    """The content does not go to Audit and back because a request said the same, with or without warninglists."""
+    _blocked(acting)
+    for shown in (_event(_one("block")), _sent_by_workflow(_event(_one("block")))):
+        for again in (False, False, True):
+            acting.take(shown)
+            if again:
+                acting.read(_event(_one("block")))
+            assert acting.send() == []
+            assert _action(acting) is Action.BLOCK
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        _event(_one()),
+        _event(_one("block", "audit")),
+        _event(_one("block", comment="changed")),
+        _event(_one("block", "PAP:AMBER")),
+        _event(_one("block", warninglists=("Top 1000 websites",))),
+        _event(_one("block", timestamp=NOW + 60), timestamp=NOW + 60),
+        _event(_one("block"), creator_uuid=STRANGER),
+        _event(_one("block"), tags=("audit",)),
+        _event(_one("block"), info="Another title", timestamp=NOW + 60),
+    ],
+    ids=range(9),
+)
+def test_no_request_ends_a_block(acting: House, changed: Event) -> None:
+    """Until our own reading confirms it, everything stays: the indicator would go and come within seconds."""
+    _blocked(acting)
+    acting.take(changed)
+    assert acting.send() == []
+    assert _action(acting) is Action.BLOCK
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        _event(_one()),
+        _event(_one("block", "audit")),
+        _event(_one("block", "PAP:AMBER")),
+        _event(_one("block", warninglists=("Top 1000 websites",))),
+        _event(_one("block"), creator_uuid=STRANGER),
+        _event(_one("block"), tags=("audit",)),
+    ],
+    ids=range(6),
+)
+def test_our_own_reading_ends_a_block(acting: House, changed: Event) -> None:
+    """It is sent once more, as Audit."""
+    _blocked(acting)
+    acting.read(changed)
+    assert _action(acting) is Action.AUDIT
+    assert len(acting.send()) == 1
+
+
+def test_a_request_cannot_raise_what_our_own_reading_saw(acting: House) -> None:
+    """The tag in its body counts when MISP itself shows it."""
+    acting.take(_event(_one()))
+    acting.read(_event(_one()))
+    acting.send()
+    for shown in (_event(_one("block")), _event(_one(), tags=("block",))):
+        acting.take(shown)
+        acting.take(_event(_one()))
+        acting.take(shown)
+        assert _action(acting) is Action.AUDIT
+        assert acting.send() == []
+    acting.read(_event(_one("block")))
+    assert _action(acting) is Action.BLOCK
+
+
+def test_a_request_cannot_take_an_objection_away(acting: House) -> None:
+    """Of two attributes with a say the first decides: a request that changes that one must not silence it."""
+    objection = _event(_one("audit", uuid=OTHER), uuid=OTHER, threat_level=1)
+    block = _event(_one("block"), threat_level=3)
+    for shown in (objection, block):
+        acting.take(shown)
+        acting.read(shown)
+    assert _action(acting) is Action.AUDIT
+    acting.send()
+    for request in (
+        _event(_one("audit", uuid=OTHER, comment="x"), uuid=OTHER, threat_level=1),
+        _event(_one("block", uuid=OTHER), uuid=OTHER, threat_level=1),
+        _event(_one("audit", uuid=OTHER), uuid=OTHER, threat_level=4),
+    ):
+        acting.take(request)
+        assert _action(acting) is Action.AUDIT
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_an_event_of_others_does_not_end_a_block(acting: House, read: bool) -> None:
+    """Severer, but of an organisation that may not block: it has no say, whoever brings it."""
+    _blocked(acting)
+    other = _event(_one("audit", uuid=OTHER), uuid=OTHER, threat_level=1, creator_uuid=STRANGER)
+    acting.take(other)
+    if read:
+        acting.read(other)
+    assert _action(acting) is Action.BLOCK
+
+
+def test_the_creator_has_to_be_among_block_orgs(acting: House) -> None:
+    """Also when our own reading saw it."""
+    acting.take(_event(_one("block"), creator_uuid=STRANGER))
+    acting.read(_event(_one("block"), creator_uuid=STRANGER))
+    assert _action(acting) is Action.AUDIT
+
+
+def test_a_reading_confirms_only_what_it_shows(acting: House) -> None:
+    """What a request invented, and a partial view does not contradict, stays what it was."""
+    acting.take(_event(_one("block")))
+    other = attribute("domain", "two.evil.example", uuid=OTHER)
+    acting.take(_event(other, timestamp=NOW + 1), own=True)
+    acting.take(_event(other, timestamp=NOW + 1), own=True)
+    assert _action(acting) is Action.AUDIT
+
+
+def test_a_frozen_event_confirms_nothing_that_a_request_brought(acting: House) -> None:
+    """MISP shows it unpublished, so it stays as it was, and that is not as our reading saw it."""
+    acting.take(_event(_one("block")))
+    acting.read(_event(_one("block"), published=False))
+    acting.read(_event(_one("block", to_ids=False), published=False))
+    acting.take(_event(_one("block")))
+    assert _action(acting) is Action.AUDIT
+
+
+def test_a_frozen_event_stays_blocked(acting: House) -> None:
+    """MISP takes the publication back at every edit: until it is published again the event counts as it was."""
+    _blocked(acting)
+    acting.read(_event(_one(), published=False, timestamp=NOW + 60))
+    assert _action(acting) is Action.BLOCK
+    assert acting.send() == []
+    acting.read(_event(_one(), timestamp=NOW + 60))
+    assert _action(acting) is Action.AUDIT
+
+
+def test_what_was_read_before_blocking_was_switched_on(house: House) -> None:
+    """The next reading of the same confirms it; no request does."""
+    house.take(_event(_one("block")))
+    house.read(_event(_one("block")))
+    house.send()
+    house.settings = (ACTING, NARROW)
+    house.take(_event(_one("block")))
+    assert _action(house) is Action.AUDIT
+    house.read(_event(_one("block")))
+    assert _action(house) is Action.BLOCK
+
+
+def test_a_changed_rule_counts_at_the_next_reading(acting: House) -> None:
+    """`neverBlock` is no evidence: what is there is judged anew."""
+    _blocked(acting)
+    never = RULES.model_copy(update={"never_block": frozenset({"evil.example"})})
+    acting.settings = (WIDE.model_copy(update={"actions": never}), NARROW)
+    acting.take(_event(_one("block")))
+    assert _action(acting) is Action.AUDIT
+    assert len(acting.send()) == 1
+
+
+def test_a_request_for_another_destination_ends_no_block_either(acting: House) -> None:
+    """Evidence is kept once for all destinations."""
+    _blocked(acting)
+    changed = _event(_one("block", comment="changed"))
+
+    def work(connection: Connection) -> None:
+        first, second = acting.stores(connection)
+        take_views(connection, [changed], Origin.REQUEST, [second], "https://misp.example", elsewhere=[first.rules])
+
+    acting.ledger.write(work)
+    acting.read(_event(_one("block")))
+    assert acting.send() == []
+    assert _action(acting) is Action.BLOCK
+
+
+def test_no_verdict_of_warninglists_is_kept_apart_from_a_good_one(acting: House) -> None:
+    """Our own reading without one blocks nothing, and says so in the ledger, too."""
+    acting.take(_event(_one("block")))
+    acting.read(_event(_one("block", warninglists=None)))
+    assert _action(acting) is Action.AUDIT
+
+
+def test_a_value_of_two_attributes_stays_blocked_when_one_goes(acting: House) -> None:
+    """What is left has its own say."""
+    second = _one("block", uuid=OTHER)
+    for step in (_event(_one("block"), second), _event(second, timestamp=NOW + 5)):
+        acting.take(step)
+        acting.read(step)
+        acting.send()
+    assert _action(acting) is Action.BLOCK
+    assert acting.row(domain(NAME)) is not None
+    assert acting.row(domain(NAME)).state == schema.SETTLED  # type: ignore[union-attr] # it is there
+
+
+def test_the_story_of_a_value_says_why_it_does_not_block(acting: House) -> None:
+    """For each attribute that asks for it; one that gets what it asks for has nothing to explain."""
+
+    def told() -> list[tuple[Action, str] | None]:
+        found = acting.ledger.read(lambda connection: story.story(connection, domain(NAME)))
+        assert found is not None
+        store = acting.ledger.write(lambda connection: acting.stores(connection)[0])
+        return [story.action_refused(said.witness, store, "https://misp.example") for said in found.said]
+
+    acting.take(_event(_one("block")))
+    ((action, why),) = filter(None, told())
+    assert action is Action.BLOCK
+    assert "our own reading" in why
+    acting.read(_event(_one("block")))
+    assert told() == [None]
