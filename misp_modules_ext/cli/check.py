@@ -61,7 +61,7 @@ def check(config: ConfigOption = None, destination: DestinationOption = None, as
     chosen = choose(settings, tuple(destination or ()))
     findings = {d.name: create(d).check() for d in chosen}
     hosts = sorted({host for d in chosen for host in create(d).hosts()})
-    ours = [*_ledger(settings, chosen), _misp(settings), *_warninglists(settings, chosen), *_acting(chosen)]
+    ours = [*_ledger(settings, chosen), _misp(settings), *_warninglists(settings, chosen), *_acting(settings, chosen)]
     with standard_output():
         if as_json:
             print_json(_document(settings, chosen, findings, ours, hosts))
@@ -158,8 +158,9 @@ _NO_INDEX = (
 _STALE = "Run `misp-microsoft warninglists`."
 
 
-def _acting(chosen: tuple[DestinationSettings, ...]) -> Iterator[Checked]:
+def _acting(settings: Settings, chosen: tuple[DestinationSettings, ...]) -> Iterator[Checked]:
     """Which destinations may do more than alert, so that nobody switches that on unnoticed."""
+    unasked = "" if settings.warninglist_index.exists() else f"Until there is an index nothing blocks. {REMEDY}"
     for destination in chosen:
         rules = destination.actions
         if rules.acts:
@@ -173,7 +174,8 @@ def _acting(chosen: tuple[DestinationSettings, ...]) -> Iterator[Checked]:
             told = ", ".join([f"{rules.action} without a tag", *asked])
             trusted = f"for events of {plural(len(rules.block_orgs), 'organisation')}"
             never = f"in neverBlock {len(rules.never_block)}"
-            yield Checked("actions", True, f"[{destination.name}] may do more than alert: {told}; {trusted}; {never}.")
+            answer = f"[{destination.name}] may do more than alert: {told}; {trusted}; {never}."
+            yield Checked("actions", True, answer, unasked)
 
 
 _UNREAD = "Until then events are not read, and nothing is withdrawn."

@@ -29,6 +29,7 @@ from misp_modules_ext.model.account import Item
 from misp_modules_ext.model.indicator import Action, Kind
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason
+from tests.support import lists
 from tests.support.build import NOW, attribute, due, event
 from tests.support.misp_server import MispServer
 from tests.support.misp_views import action_request, core_event, export_request
@@ -44,7 +45,14 @@ NAME = "c2.evil.example"
 
 
 def _configure(world: World, *, wipe: bool = True, **keys: str) -> Settings:
-    return load(world.configure(only=(DEFENDER,), wipe=wipe, misp=MISP, **keys))
+    return _with_index(load(world.configure(only=(DEFENDER,), wipe=wipe, misp=MISP, **keys)))
+
+
+def _with_index(settings: Settings) -> Settings:
+    """With warninglists to look values up in; none of them holds ours."""
+    if not settings.warninglist_index.exists():
+        lists.index(settings.warninglist_index, lists.TOP)
+    return settings
 
 
 def _event(*tags: str, **fields: Any) -> Event:
@@ -84,6 +92,18 @@ def test_a_block_arrives_and_is_told(world: World) -> None:
         assert item.outcome is Outcome.UNCHANGED
         assert [(part.action, part.action_note) for part in item.observables] == [("Block", "")]
     assert len(world.emulator.requests()) == before
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_without_a_good_verdict_of_the_index_nothing_blocks(world: World, listed: bool) -> None:
+    """No index is none; and any list counts, whichever `warninglists` names."""
+    settings = load(world.configure(only=(DEFENDER,), misp=MISP, **KEYS))
+    if listed:
+        name, match, types, _ = lists.TOP
+        lists.index(settings.warninglist_index, (name, match, types, ("evil.example",)))
+    (part,) = _push(settings, _event("block")).observables
+    assert (f"on a warninglist: {lists.TOP[0]}" if listed else "nobody has looked for it") in part.action_note
+    assert _there(world) == [(NAME, "Audit")]
 
 
 def test_what_a_request_asks_for_alerts_and_says_why(world: World) -> None:
@@ -244,7 +264,7 @@ def test_graph_changes_an_action_by_a_new_indicator(world: World) -> None:
     ):
         world.emulator.reset()
         keys = KEYS | {"product": product, "api": "graph"}
-        settings = load(world.configure(only=("microsoft graph",), misp=MISP, **keys))
+        settings = _with_index(load(world.configure(only=("microsoft graph",), misp=MISP, **keys)))
         _push(settings, _event("block"))
         assert [entity["action"] for entity in world.graph()] == ["block"]
         before = len(_writes(world))
@@ -328,13 +348,18 @@ def _with_tag(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_through_every_door_only_our_own_reading_blocks(
-    served: tuple[Service, World], misp: tuple[Misp, MispServer, str, str], tmp_path: Path
+    served: tuple[Service, World],
+    misp: tuple[Misp, MispServer, str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A body with the tag alerts, through the menu, a workflow and as a file; MISP's own tag blocks, and ends it."""
     service, world = served
     made, server, shown, org = misp
     keys = KEYS | {"blockOrgs": org, "doors": "\n    export\n    action\n    cli"}
-    settings = load(world.configure(only=(DEFENDER,), misp={"url": server.url, "key": MISP_KEY}, **keys))
+    monkeypatch.setenv("XDG_STATE_HOME", str(world.config.parent / "state"))
+    configured = world.configure(only=(DEFENDER,), misp={"url": server.url, "key": MISP_KEY}, **keys)
+    settings = _with_index(load(configured))
 
     def read_again() -> int:
         return len(server.requests)

@@ -54,12 +54,15 @@ def test_a_store_of_another_ledger_is_a_failure(tmp_path: Path, monkeypatch: pyt
         mark(settings, destination(), open_ledger(url))
 
 
-def test_destinations_that_may_do_more_than_alert_are_named() -> None:
+def test_destinations_that_may_do_more_than_alert_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that nobody switches that on unnoticed."""
     rules = ActionRules(
         block_tags=frozenset({"a", "b"}), block_orgs=frozenset({"org"}), never_block=frozenset({"example.org"})
     )
-    (found,) = check._acting((destination(), destination(name="microsoft two", actions=rules)))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    settings = Settings(path=tmp_path / "x.conf")
+    (found,) = check._acting(settings, (destination(), destination(name="microsoft two", actions=rules)))
+    assert found.remedy.startswith("Until there is an index nothing blocks.")
     assert found.answer == (
         "[microsoft two] may do more than alert: Audit without a tag, Block by 2 tags; for events of 1 organisation; "
         "in neverBlock 1."
