@@ -13,7 +13,7 @@ from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOpt
 from misp_modules_ext.config import load
 from misp_modules_ext.delivery.acting import carry_out, places
 from misp_modules_ext.delivery.drain import Place
-from misp_modules_ext.ledger import again, lease
+from misp_modules_ext.ledger import again, companions, lease
 from misp_modules_ext.report.text import plural
 
 
@@ -57,5 +57,6 @@ def _make_due(connection: Connection, place: Place, only: set[int] | None, lift:
     lease.resume(connection, store.destination_id)
     if lift:
         again.lift_cap(connection, store, again.capped(connection, store, only))
+    companions.again(connection, store, only)
     numbers = again.make_due(connection, store, only)
     return numbers, again.leaving(connection, store, numbers)

@@ -82,6 +82,8 @@ def carry_out(place: Place, numbers: Collection[int], leaving: Collection[int] =
         leaving: those of them that should be gone afterwards.
     """
     drained = _drained(place, numbers) if numbers else Drained()
+    if not numbers:
+        follow(place)
     rows = place.ledger.read(lambda connection: holdings.read(connection, place.store, numbers))
     names = place.ledger.read(lambda connection: holdings.names(numbers, connection))
     named = {number: Observable(Kind(kind), value) for number, (kind, value) in names.items()}

@@ -1,7 +1,8 @@
 """Objects of context follow their indicators: what a destination lacks of them is sent, what is too much taken back.
 
 After the indicators, in requests of their own: nobody waits for them, and what is wrong with one is told and is no
-fault of an indicator. Under the same lease and the same rate as everything that goes to that destination.
+fault of an indicator. Under the same lease and the same rate as everything that goes to that destination, but with a
+pause of their own: what keeps them from being taken holds no indicator back.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from misp_modules_ext.destinations.limits import limiter_for
 from misp_modules_ext.destinations.wire import to_seconds
 from misp_modules_ext.errors import BatchRefused, DestinationError, LedgerError
 from misp_modules_ext.ledger import companions, lease
-from misp_modules_ext.ledger.companions import Companion
+from misp_modules_ext.ledger.companions import EARLIER, Companion
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.schema import SHARED
 from misp_modules_ext.model.outcome import Outcome
@@ -43,6 +44,7 @@ class _Change(NamedTuple):
         document: what is sent.
         leaves: it is taken back.
         for_good: its indicator is gone, so that its id is never asked for again.
+        held: the destination holds an earlier version.
         needs: objects that must be there before it.
     """
 
@@ -50,12 +52,21 @@ class _Change(NamedTuple):
     document: Mapping[str, Any]
     leaves: bool = False
     for_good: bool = False
+    held: bool = False
     needs: tuple[bytes, ...] = ()
 
 
 class _Changes(NamedTuple):
+    """What is to be done for a portion.
+
+    Attributes:
+        dropped: what was refused, so never there, and is not asked for any more: nothing is sent for it.
+        refused: what belongs to none alone and was refused, and is not to be sent now.
+    """
+
     shared: list[_Change]
     own: list[_Change]
+    dropped: list[Companion]
     refused: set[bytes]
 
 
@@ -64,7 +75,7 @@ def follow(place: Place) -> Drained:
     objects, ledger, store = place.destination, place.ledger, place.store
     if not isinstance(objects, HoldsObjects) or place.stopping.begun:
         return Drained()
-    if not ledger.read(lambda connection: companions.is_due(connection, store)):
+    if not ledger.read(lambda connection: companions.may_go(connection, store)):
         return Drained()
     if ledger.read(lambda connection: lease.paused(connection, store.destination_id)) is not None:
         return Drained()
@@ -116,6 +127,7 @@ class _Following:
             return False
         changes = ledger.read(lambda connection: self._changes(connection, numbers))
         self._refused = changes.refused
+        self._drop(changes.dropped)
         self._send(changes.shared)
         self._send([change for change in changes.own if not self._refused.intersection(change.needs)])
         if self._stopped.is_set():
@@ -147,11 +159,29 @@ class _Following:
                     (shared if beside.shared else own).append(change)
         gone = set(stands.gone)
         settled = gone | stands.there.keys()
+        dropped: list[Companion] = []
         for name, one in there.items():
-            if one.observable_id in settled and name not in wanted and one.document is not None:
+            if one.observable_id not in settled or name in wanted or one.document is None:
+                continue
+            if one.held:
                 own.append(self._leaving(one, one.document, clock, for_good=one.observable_id in gone))
+            else:
+                dropped.append(one)
         refused = {name for name, one in there.items() if one.refusal and one.observable_id == SHARED}
-        return _Changes(shared, own, refused - {change.companion.object for change in shared})
+        return _Changes(shared, own, dropped, refused - {change.companion.object for change in shared})
+
+    def _drop(self, dropped: Sequence[Companion]) -> None:
+        """Forget what never was there, but not how often an earlier one was taken back."""
+        if not dropped:
+            return
+        kept = [one._replace(document=None, refusal="") for one in dropped if one.generation]
+        gone = [one.object for one in dropped if not one.generation]
+
+        def write(connection: Connection) -> None:
+            companions.keep(connection, self._place.store, self._lease, kept)
+            companions.forget(connection, self._place.store, self._lease, gone)
+
+        self._place.ledger.write(write)
 
     def _leaving(self, one: Companion, held: bytes, clock: int, *, for_good: bool) -> _Change:
         document = orjson.loads(held)
@@ -221,7 +251,7 @@ class _Following:
     def _record(self, chunk: Sequence[_Change], refusals: Sequence[str]) -> None:
         answered = list(zip(chunk, refusals, strict=True))
         # What could not be taken back is there still, as it was.
-        kept = [c.companion._replace(refusal=why) for c, why in answered if not c.leaves]
+        kept = [c.companion.refused(why, held=c.held) if why else c.companion for c, why in answered if not c.leaves]
         left = [c for c, why in answered if c.leaves and not why]
         gone = [c.companion.object for c in left if c.for_good]
         kept += [_taken_back(c.companion) for c in left if not c.for_good]
@@ -229,7 +259,7 @@ class _Following:
         def write(connection: Connection) -> None:
             companions.keep(connection, self._place.store, self._lease, kept)
             companions.forget(connection, self._place.store, self._lease, gone)
-            lease.resume(connection, self._place.store.destination_id)
+            companions.resume(connection, self._place.store)
 
         self._place.ledger.write(write)
         with self._lock:
@@ -244,7 +274,9 @@ class _Following:
         ledger = self._place.ledger
         state, reason = TROUBLE[type(error)]
         after: float | None = getattr(error, "retry_after", None)
-        ledger.write(lambda connection: lease.pause(connection, self._lease, reason, str(error), after))
+        store = self._place.store
+        ledger.write(lambda connection: companions.pause(connection, store, self._lease, str(error), after))
+        log.warning("[%s] Objects of context wait: %s", store.settings.name, error)
         return Drained(state, reason, str(error), self._sent)
 
 
@@ -258,8 +290,9 @@ def _change(beside: Beside, document: Mapping[str, Any], one: Companion, known: 
     What belongs to none alone stays as it was when it was first named: a technique has one name in each version of
     ATT&CK, and would change with each event.
     """
-    change = _Change(one, document, needs=tuple(map(_uuid, beside.needs)))
-    if known is None or known.document is None:
+    held = known is not None and known.held
+    change = _Change(one, document, held=held, needs=tuple(map(_uuid, beside.needs)))
+    if known is None or known.document is None or known.refusal == EARLIER:
         return change
     if beside.shared and not known.refusal:
         return None

@@ -107,8 +107,7 @@ class Rounds:
         """Drain a destination, and log what is new about it."""
         drained = drain(place)
         if drained.state is State.OK and not drained.message:
-            followed = follow(place)
-            drained = drained if followed.state is State.OK else followed
+            follow(place)
         number, name = place.store.destination_id, place.store.settings.name
         if drained.sent:
             log.info("[%s] %d answered by Microsoft.", name, drained.sent)
@@ -154,4 +153,4 @@ class Rounds:
 
 def _has_work(connection: Connection, store: Store) -> bool:
     """Whether indicators or their objects of context are due."""
-    return flight.has_work(connection, store) or companions.is_due(connection, store)
+    return flight.has_work(connection, store) or companions.may_go(connection, store)

@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Mapping
 from operator import itemgetter
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, delete, insert, literal, select
+from sqlalchemy import Connection, Select, delete, insert, literal, select, update
 
 from misp_modules_ext.ledger import bulk, schema
 from misp_modules_ext.ledger.content import Stored
+from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.holdings import Holding, read
-from misp_modules_ext.ledger.lease import Lease, renew
+from misp_modules_ext.ledger.lease import Lease, pause_ms, renew
 from misp_modules_ext.ledger.schema import SHARED
 from misp_modules_ext.ledger.stores import Store, key_of
 from misp_modules_ext.model.indicator import Due, Indicator, Stamp
@@ -25,6 +26,10 @@ _THERE, _NOTED = schema.companion, schema.companion_due
 #: Hexadecimal digits of a store's key: names in `meta` are short.
 _DIGITS = 40
 _OBJECTS, _LABELS = "objects", "labels"
+#: How a refusal begins of which an earlier version is there; alone: to be sent again, whatever it says.
+EARLIER = "An earlier version is there. "
+#: A pause's message is cut here: values in `meta` are short.
+_MOST_SAID = 150
 
 
 class Companion(NamedTuple):
@@ -34,7 +39,7 @@ class Companion(NamedTuple):
         object: UUID of the object in its first generation, 16 bytes.
         observable_id: whose it is; `SHARED` for one that belongs to none alone.
         document: the object as JSON; `None` when it was taken back.
-        refusal: why the destination refused it; `""` when it is there.
+        refusal: why the destination refused it; `""` when it is there. See `EARLIER`.
         generation: how often it was taken back.
     """
 
@@ -43,6 +48,15 @@ class Companion(NamedTuple):
     document: bytes | None
     refusal: str = ""
     generation: int = 0
+
+    @property
+    def held(self) -> bool:
+        """Whether the destination holds it, in this version or an earlier one."""
+        return self.document is not None and (not self.refusal or self.refusal.startswith(EARLIER))
+
+    def refused(self, why: str, *, held: bool) -> Companion:
+        """The same, refused; `held` says whether an earlier version is there."""
+        return self._replace(refusal=EARLIER + why if held else why)
 
 
 class Standing(NamedTuple):
@@ -62,6 +76,77 @@ def note(connection: Connection, store: Store, numbers: Iterable[int]) -> None:
     if store.settings.sends_objects:
         rows = [(store.destination_id, number) for number in sorted(set(numbers))]
         bulk.insert_missing(connection, _NOTED, ["destination_id", "observable_id"], rows)
+
+
+def may_go(connection: Connection, store: Store) -> bool:
+    """Whether any are to be looked at, and their own pause is over."""
+    return is_due(connection, store) and _paused_until(connection, store) <= now_ms(connection)
+
+
+def pause(connection: Connection, store: Store, lease: Lease, message: str, retry_after: float | None) -> None:
+    """Pause the objects alone, longer with each failure in a row: what is wrong with them holds no indicator back.
+
+    Args:
+        connection: in a transaction.
+        store: the destination.
+        lease: under which the sending ended.
+        message: why it ended.
+        retry_after: seconds that Microsoft asked to wait; `None` when it did not.
+
+    Raises:
+        LeaseLostError: another drains this destination now.
+    """
+    clock = renew(connection, lease)
+    failures = int(_said(connection, _pause_name(store), 1) or 0)
+    until = clock + pause_ms(failures, retry_after)
+    row = (_pause_name(store), f"{until} {failures + 1} {message[:_MOST_SAID]}")
+    bulk.upsert(connection, schema.meta, ["name", "value"], ["name"], [row])
+
+
+def resume(connection: Connection, store: Store) -> None:
+    """End the objects' own pause: one was answered, or a person asks for it."""
+    connection.execute(delete(schema.meta).where(schema.meta.c.name == _pause_name(store)))
+
+
+def _paused_until(connection: Connection, store: Store) -> int:
+    return int(_said(connection, _pause_name(store), 0) or 0)
+
+
+def _said(connection: Connection, name: str, word: int) -> str:
+    table = schema.meta
+    found = connection.execute(select(table.c.value).where(table.c.name == name)).scalar_one_or_none()
+    return "" if found is None else str(found).split(" ", 2)[word]
+
+
+def again(connection: Connection, store: Store, only: Collection[int] | None) -> None:
+    """Have what was refused sent once more: a person asks for it.
+
+    What belongs to none alone is needed by nobody knows whom, so the objects of all indicators are looked at then.
+
+    Args:
+        connection: in a transaction.
+        store: the destination.
+        only: ids of the observables that are meant; all when it is `None`.
+    """
+    resume(connection, store)
+    row = _THERE.c
+    meant = [SHARED] if only is None else sorted({SHARED, *only})
+    refused = (row.destination_id == store.destination_id) & row.refusal.is_not(None)
+    numbers: set[int] = set()
+    for chunk in [None] if only is None else list(bulk.chunks(meant)):
+        chosen = refused if chunk is None else refused & row.observable_id.in_(chunk)
+        numbers.update(connection.execute(select(row.observable_id).where(chosen)).scalars())
+        earlier = row.refusal.startswith(EARLIER, autoescape=True)
+        connection.execute(update(_THERE).where(chosen, earlier).values(refusal=EARLIER))
+        connection.execute(update(_THERE).where(chosen, ~earlier).values(refusal=None, document=None))
+    if SHARED in numbers:
+        numbers.update(connection.execute(_sent(store)).scalars() if only is None else only)
+    note(connection, store, numbers - {SHARED})
+
+
+def _sent(store: Store) -> Select[tuple[int]]:
+    row = schema.holding.c
+    return select(row.observable_id).where(row.destination_id == store.destination_id, row.sent_hash.is_not(None))
 
 
 def is_due(connection: Connection, store: Store) -> bool:
@@ -105,6 +190,10 @@ def _sent_objects(connection: Connection, store: Store) -> bool:
     table = schema.meta
     found = connection.execute(select(table.c.value).where(table.c.name == _name(store))).scalar_one_or_none()
     return found == _OBJECTS
+
+
+def _pause_name(store: Store) -> str:
+    return f"objects:{key_of(store.settings).hex()[:_DIGITS]}"
 
 
 def _name(store: Store) -> str:

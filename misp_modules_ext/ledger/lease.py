@@ -118,15 +118,24 @@ def pause(connection: Connection, lease: Lease, reason: Reason, message: str, re
     clock = renew(connection, lease)
     mine = table.c.destination_id == lease.destination_id
     failures = connection.execute(select(table.c.failures).where(mine)).scalar_one()
-    growing = min(FIRST_PAUSE_MS * 2 ** min(failures, 20), LONGEST_PAUSE_MS)
-    wait = max(growing, int(min((retry_after or 0) * 1000, LONGEST_ASKED_MS)))
     values = {
         "failures": failures + 1,
-        "paused_until_ms": clock + wait,
+        "paused_until_ms": clock + pause_ms(failures, retry_after),
         "pause_reason": reason.code + (_ASKED if retry_after else ""),
         "pause_message": message,
     }
     connection.execute(update(table).where(mine).values(**values))
+
+
+def pause_ms(failures: int, retry_after: float | None) -> int:
+    """How long a pause is, milliseconds.
+
+    Args:
+        failures: how many went before in a row.
+        retry_after: seconds that Microsoft asked to wait; `None` when it did not.
+    """
+    growing: int = min(FIRST_PAUSE_MS * 2 ** min(failures, 20), LONGEST_PAUSE_MS)
+    return max(growing, int(min((retry_after or 0) * 1000, LONGEST_ASKED_MS)))
 
 
 def resume(connection: Connection, destination_id: int) -> None:

@@ -184,18 +184,104 @@ def test_an_error_of_an_object_is_not_the_indicators(desk: Desk, caplog: pytest.
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 429, "retryAfter": 30}, {"drop": "after"}])
-def test_trouble_pauses_the_destination_and_loses_nothing(desk: Desk, fault: dict[str, Any]) -> None:
-    """What had no answer goes again after the pause, under the same ids."""
+def test_trouble_pauses_the_objects_alone_and_loses_nothing(desk: Desk, fault: dict[str, Any]) -> None:
+    """No indicator waits for them; what had no answer goes again after the pause, under the same ids."""
     desk.take(_host(1), _host(2))
     place = desk.place()
     drain(place)
     desk.emulator.fault(api="sentinel", times=1, **fault)
     assert follow(place).state is not State.OK
+    assert place.ledger.read(lambda connection: lease.paused(connection, place.store.destination_id)) is None
     assert place.ledger.read(lambda connection: companions.is_due(connection, place.store))
-    place.ledger.write(lambda connection: lease.resume(connection, place.store.destination_id))
+    assert not place.ledger.read(lambda connection: companions.may_go(connection, place.store))
+    desk.take(_host(1), _host(2), _host(3))
+    assert (drain(place).sent, follow(place)) == (1, Drained())
+    place.ledger.write(lambda connection: companions.resume(connection, place.store))
     assert follow(place).state is State.OK
-    assert len(desk.held("relationship")) == 4
+    assert len(desk.held("relationship")) == 6
     assert not place.ledger.read(lambda connection: companions.is_due(connection, place.store))
+
+
+def test_objects_that_are_all_refused_hold_no_indicator_back(desk: Desk) -> None:
+    """Ten actors that Sentinel takes none of: the next indicator goes all the same."""
+    desk.tags = [f'misp-galaxy:threat-actor="Actor {number}"' for number in range(10)]
+    desk.take(_host(1))
+    place = desk.place()
+    drain(place)
+    # One request of ten, halved until each is alone.
+    desk.emulator.fault(api="sentinel", status=400, times=19)
+    assert follow(place).state is State.PAUSED
+    desk.take(_host(1), _host(2))
+    assert (drain(place).state, drain(place).message) == (State.OK, "")
+    assert len(desk.held("indicator")) == 2
+
+
+def test_what_was_refused_goes_again_when_a_person_asks(desk: Desk) -> None:
+    """An actor, and the relationships that need it, also those of indicators that came later."""
+    desk.take(_host(1))
+    place = desk.place()
+    drain(place)
+    desk.emulator.fault(api="sentinel", itemErrors=[0], times=1)
+    follow(place)
+    desk.take(_host(1), _host(2))
+    desk.go()
+    assert not desk.held("threat-actor")
+    place.ledger.write(lambda connection: companions.again(connection, place.store, None))
+    assert follow(place).state is State.OK
+    assert len(desk.held("threat-actor")) == 1
+    assert len(desk.held("relationship")) == 4
+    sent = desk.rows()
+    assert follow(place) == Drained()
+    assert desk.rows() == sent
+
+
+def test_a_relationship_that_never_was_there_is_not_taken_back(desk: Desk) -> None:
+    """Sentinel would add a row for it, and bill that."""
+    desk.tags = [ACTOR]
+    desk.take(_host(1))
+    place = desk.place()
+    drain(place)
+    follow(place)
+    desk.take(_host(1), _host(2))
+    drain(place)
+    desk.emulator.fault(api="sentinel", itemErrors=[0], times=1)
+    follow(place)
+    assert len(desk.held("relationship")) == 1
+    sent = desk.rows()
+    desk.tags = []
+    desk.take(_host(1), _host(2))
+    desk.go()
+    # Both indicators change, and one relationship is revoked.
+    assert desk.rows() - sent == 3
+    assert desk.held("relationship") == []
+
+
+def test_a_relationship_whose_later_version_was_refused_is_taken_back(desk: Desk) -> None:
+    """The earlier one is there still; asked again, the later one goes."""
+    desk.tags = [ACTOR]
+    desk.take(_host(1))
+    desk.go()
+    (first,) = desk.held("relationship")
+    desk.tags = [ACTOR, "tlp:green"]
+    desk.take(_host(1))
+    place = desk.place()
+    drain(place)
+    desk.emulator.fault(api="sentinel", itemErrors=[0], times=1)
+    follow(place)
+    assert desk.held("relationship") == [first]
+    place.ledger.write(lambda connection: companions.again(connection, place.store, None))
+    follow(place)
+    (later,) = desk.held("relationship")
+    assert (later["id"], later["object_marking_refs"] != first["object_marking_refs"]) == (first["id"], True)
+    desk.tags = [ACTOR, "tlp:clear"]
+    desk.take(_host(1))
+    drain(place)
+    desk.emulator.fault(api="sentinel", itemErrors=[0], times=1)
+    follow(place)
+    desk.tags = ["tlp:clear"]
+    desk.take(_host(1))
+    desk.go()
+    assert desk.held("relationship") == []
 
 
 def test_who_switches_to_objects_gets_those_of_what_is_there_and_back(desk: Desk) -> None:
