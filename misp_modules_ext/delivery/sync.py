@@ -279,15 +279,15 @@ class _Run:
         if not event.complete:
             self.synced.incomplete.append(event.uuid)
         if not self._wish.preview:
-            self._ledger.write(lambda connection: self._read_later(connection, event))
+            self._read_later(event)
         return account
 
-    def _read_later(self, connection: Connection, event: Event) -> None:
+    def _read_later(self, event: Event) -> None:
         if not event.complete:
-            read_rest(connection, event.uuid, event.misp)
+            self._ledger.write(lambda connection: read_rest(connection, event.uuid, event.misp))
         asked_for = self._asked_for.get(event.uuid)
         if asked_for is not None and asked_for != syncs.Known(event.timestamp, event.counts_as_published):
-            read_soon(connection, event.uuid)
+            self._ledger.write(lambda connection: read_soon(connection, event.uuid))
 
     def _wanted(self, event: Event) -> bool:
         """Whether anything of it goes anywhere; of most events of a large community nothing does."""
