@@ -61,7 +61,13 @@ def check(config: ConfigOption = None, destination: DestinationOption = None, as
     chosen = choose(settings, tuple(destination or ()))
     findings = {d.name: create(d).check() for d in chosen}
     hosts = sorted({host for d in chosen for host in create(d).hosts()})
-    ours = [*_ledger(settings, chosen), _misp(settings), *_warninglists(settings, chosen), *_acting(settings, chosen)]
+    ours = [
+        *_ledger(settings, chosen),
+        _misp(settings),
+        *_orphans(settings),
+        *_warninglists(settings, chosen),
+        *_acting(settings, chosen),
+    ]
     with standard_output():
         if as_json:
             print_json(_document(settings, chosen, findings, ours, hosts))
@@ -122,6 +128,17 @@ def _misp(settings: Settings) -> Checked:
     except MispError as error:
         return Checked("MISP", False, str(error), _UNREAD, 5)
     return Checked("MISP", False, f"{misp.url} shows an event that nobody has: it is no MISP.", _UNREAD, 5)
+
+
+def _orphans(settings: Settings) -> list[Checked]:
+    """MISPs that the ledger knows and the configuration does not."""
+    try:
+        ledger = open_ledger(settings.ledger.url.get_secret_value())
+        found = ledger.read(lambda connection: queries.orphans(connection, looking.misps(settings)))
+    except LedgerError:
+        # Told already.
+        return []
+    return [Checked("MISP", True, looking.orphan_words(orphan), looking.ADOPT) for orphan in found]
 
 
 def _warninglists(settings: Settings, chosen: tuple[DestinationSettings, ...]) -> list[Checked]:

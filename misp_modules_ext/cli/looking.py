@@ -14,6 +14,7 @@ from misp_modules_ext.ledger import Ledger, Store, evictions, queries
 from misp_modules_ext.ledger.stores import key_of
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import RuleSet
+from misp_modules_ext.report.text import plural
 
 #: What to say when nothing sends in the background.
 NO_DRAIN = (
@@ -26,6 +27,27 @@ NO_KEY = (
 READS = "Events are read with the key of [misp]: what MISP no longer says is withdrawn."
 
 _PAUSES = {Reason.CREDENTIALS_REFUSED: 4, Reason.PERMISSION_REFUSED: 4, Reason.NOT_FOUND: 2}
+
+
+#: What to do about an `Orphan`.
+ADOPT = (
+    "If only its address has changed, write the old one into `url` again; else `misp-microsoft withdraw --event UUID` "
+    "takes back what an event said."
+)
+
+
+def orphan_words(orphan: queries.Orphan) -> str:
+    """That events of a MISP which no section names are left to themselves."""
+    return (
+        f"the ledger holds {plural(orphan.events, 'event')} of {orphan.misp}, for example {orphan.example}, and no "
+        "section has this MISP: they are not read, and nothing of them is changed or withdrawn."
+    )
+
+
+def misps(settings: Settings) -> list[str]:
+    """The addresses of all MISPs of the configuration."""
+    every = (settings.rh_isac, settings.misp, *settings.other_misps)
+    return sorted({misp.address for misp in every if misp is not None})
 
 
 class Place(NamedTuple):

@@ -69,6 +69,7 @@ def look(ledger: Ledger, settings: Settings, places: list[Place], *, exact: bool
             queries.readings(connection, LATEST),
             [_at(connection, place, exact=exact) for place in places],
             submissions.latest(connection, LATEST),
+            queries.orphans(connection, looking.misps(settings)),
         )
 
     return ledger.read(work)

@@ -64,6 +64,7 @@ class Status(NamedTuple):
         at: seconds since 1970 UTC.
         revision: the version of the tables.
         reads: whether events can be read from MISP.
+        orphans: MISPs that the configuration no longer has.
     """
 
     at: float
@@ -74,6 +75,7 @@ class Status(NamedTuple):
     readings: queries.Readings
     destinations: list[At]
     latest: list[Submission]
+    orphans: tuple[queries.Orphan, ...] = ()
 
     @property
     def alive(self) -> list[queries.Drain]:
@@ -103,6 +105,8 @@ def show(found: Status, *, as_json: bool) -> None:
 def _head(out: Console, found: Status) -> None:
     line(out, f"Ledger: {found.ledger.where} (identity {found.ledger.identity}, tables {found.revision})")
     line(out, f"MISP: {looking.READS if found.reads else looking.NO_KEY}")
+    for orphan in found.orphans:
+        line(out, f"MISP: {looking.orphan_words(orphan)} {looking.ADOPT}")
     for drain in found.alive:
         line(out, f"Drain: {drain.kind} on {drain.host}, process {drain.pid}, heard of {drain.seen:.0f} s ago")
     if not found.alive:
@@ -234,7 +238,11 @@ def document(found: Status) -> dict[str, Any]:
         "ledger": found.ledger.where,
         "identity": found.ledger.identity,
         "tables": found.revision,
-        "misp": {"reads": found.reads, "message": looking.READS if found.reads else looking.NO_KEY},
+        "misp": {
+            "reads": found.reads,
+            "message": looking.READS if found.reads else looking.NO_KEY,
+            "notConfigured": [orphan._asdict() for orphan in found.orphans],
+        },
         "drains": [drain._asdict() | {"alive": looking.is_alive(drain)} for drain in found.drains],
         "readings": {
             "due": found.readings.due,

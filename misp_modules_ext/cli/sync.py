@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from misp_modules_ext.cli.status import codes, look
 from misp_modules_ext.config import Settings, load, values
 from misp_modules_ext.config.findings import Invalid
 from misp_modules_ext.config.sections import RH_ISAC
-from misp_modules_ext.config.settings import DestinationSettings, MispSettings
+from misp_modules_ext.config.settings import MispSettings
 from misp_modules_ext.delivery import queue
 from misp_modules_ext.delivery.places import holder
 from misp_modules_ext.delivery.revisit import up_to_date
@@ -27,7 +27,7 @@ from misp_modules_ext.delivery.rounds import Rounds
 from misp_modules_ext.delivery.submit import keep
 from misp_modules_ext.delivery.sync import Synced, Wish, sync
 from misp_modules_ext.errors import UsageError
-from misp_modules_ext.ledger import Ledger, open_ledger, schema, submissions
+from misp_modules_ext.ledger import Ledger, flight, open_ledger, queries, submissions
 from misp_modules_ext.misp.client import EVENT_FILTERS
 from misp_modules_ext.misp.coerce import seconds
 from misp_modules_ext.model.account import Account
@@ -39,6 +39,8 @@ from misp_modules_ext.report.text import iso, number, one_line, plural
 PATIENCE = 600.0
 #: Seconds between two looks while it does, and between two lines of progress.
 LOOK, LINE_EVERY = 1.0, 15.0
+#: Events that the line names.
+MOST_NAMED = 3
 
 
 def sync_command(
@@ -55,10 +57,11 @@ def sync_command(
         bool, typer.Option("--full", help="Also read every event that the ledger holds of this MISP; once a week.")
     ] = False,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", help="In place of syncTags, for this run; may be repeated.")
+        list[str] | None,
+        typer.Option("--tag", help="Only what carries this tag, of what syncTags lets through; may be repeated."),
     ] = None,
     type_: Annotated[
-        list[str] | None, typer.Option("--type", help="Only attributes of this type, in this run; may be repeated.")
+        list[str] | None, typer.Option("--type", help="Only attributes of this type; may be repeated.")
     ] = None,
     event_filter: Annotated[
         list[str] | None,
@@ -75,13 +78,13 @@ def sync_command(
     """
     settings = load(config)
     source = _source(settings, misp)
-    settings = _narrowed(settings, source, tag or (), type_ or ())
     wish = Wish(
         source,
         _moment(last, since),
         full,
         _filters(event_filter or ()),
-        bool(tag or type_),
+        frozenset(tag or ()),
+        frozenset(type_ or ()),
         tuple(destination or ()),
         dry_run,
     )
@@ -157,20 +160,6 @@ def _source(settings: Settings, name: str) -> MispSettings:
     return found
 
 
-def _narrowed(settings: Settings, misp: MispSettings, tags: Iterable[str], types: Iterable[str]) -> Settings:
-    """The settings with the tags and types of this run."""
-    change: dict[str, object] = {}
-    if tags := frozenset(tags):
-        change["sync_tags"] = ((misp.address, tags),)
-    if types := frozenset(types):
-        change["types"] = types
-
-    def narrowed(one: DestinationSettings) -> DestinationSettings:
-        return one.model_copy(update={"selection": one.selection.model_copy(update=change)})
-
-    return settings.model_copy(update={"destinations": tuple(map(narrowed, settings.destinations))})
-
-
 def _moment(last: str, since: str) -> int | None:
     """Where to begin, seconds since 1970 UTC.
 
@@ -217,14 +206,12 @@ def _send(settings: Settings, wish: Wish) -> None:
 
 
 def _others_send(ledger: Ledger, settings: Settings, wish: Wish) -> bool:
-    """Whether something is due that another process sends at this moment."""
-    found = look(ledger, settings, looking.places(ledger, settings, wish.destinations))
-    others = any(looking.is_alive(drain) for drain in found.drains)
-    waits = any(
-        at.place.known is not None and at.place.known.pause is None and at.counts.of(schema.DUE)
-        for at in found.destinations
-    )
-    return others and waits
+    """Whether something is due now that another process sends at this moment; what is due later is not waited for."""
+    if not any(map(looking.is_alive, ledger.read(queries.drains))):
+        return False
+    places = looking.places(ledger, settings, wish.destinations)
+    stores = [place.store for place in places if place.known is not None and place.known.pause is None]
+    return ledger.read(lambda connection: any(flight.has_work(connection, store) for store in stores if store))
 
 
 def _totals(settings: Settings, changed: Iterable[str], unmoved: Totals) -> Totals:
@@ -257,6 +244,7 @@ def _document(misp: MispSettings, done: Synced, totals: Totals) -> dict[str, Any
             "readBefore": done.before,
             "changed": len(done.changed),
             "missing": done.missing,
+            "incomplete": done.incomplete,
             "failures": done.failures,
         },
         "destinations": [
@@ -276,12 +264,18 @@ def _line(misp: MispSettings, done: Synced, totals: Totals) -> str:
             (len(done.changed), "changed"),
             (done.before, "read before"),
             (len(done.missing), "missing"),
+            (len(done.incomplete), _incomplete(done.incomplete)),
             (len(done.failures), "not read"),
         )
         if count
     ]
     head = f"{events} ({', '.join(extra)})" if extra else events
     return "; ".join([head, *(_clause(name, totals) for name in totals.counts)])
+
+
+def _incomplete(uuids: Sequence[str]) -> str:
+    more = ", …" if len(uuids) > MOST_NAMED else ""
+    return f"incomplete: {', '.join(uuids[:MOST_NAMED])}{more}"
 
 
 def _clause(name: str, totals: Totals) -> str:

@@ -186,7 +186,11 @@ def _misp(section: OurSection, reader: Reader) -> MispSettings | None:
 
 
 def _with_sync_tags(store: DestinationSettings, misps: list[MispSettings]) -> DestinationSettings:
-    tags = tuple(sorted((misp.address, frozenset(misp.sync_tags)) for misp in misps if misp.sync_tags))
+    united: dict[str, frozenset[str]] = {}
+    for misp in misps:
+        if misp.sync_tags:
+            united[misp.address] = united.get(misp.address, frozenset()).union(misp.sync_tags)
+    tags = tuple(sorted(united.items()))
     return store.model_copy(update={"selection": store.selection.model_copy(update={"sync_tags": tags})})
 
 

@@ -56,7 +56,7 @@ MISP = (
         values.entries,
         f"{LIST} of tags, or `none`",
         "What `misp-microsoft sync` takes from this MISP: only attributes that carry one of these tags, themselves or "
-        "through their event, in any case of letters.",
+        "through their event, in any case of letters. Of sections with one address the tags of all count.",
         instead="`rhisac: vetted` in `[RH-ISAC MISP]`; elsewhere all that the other rules let through",
     ),
 )

@@ -29,6 +29,13 @@ CLAIM_MS = 300_000
 SOON_MS = 15_000
 FIRST_WAIT_MS = 2_000
 LONGEST_WAIT_MS = 900_000
+#: An event of which a run of `sync` saw only part is looked at again after as much time as has gone since its last
+#: change, at least and at most so much: soon at first, then half as often each time, and after a day not any more. Of
+#: some events MISP never shows all that it counts.
+SOONEST_PART_MS = 60_000
+LATEST_PART_MS = 86_400_000
+#: `read_message` of such an event.
+PART = "MISP counts other attributes than it shows. What it shows was taken; what it does not show stays as it was."
 
 
 class Claim(NamedTuple):
@@ -36,6 +43,7 @@ class Claim(NamedTuple):
 
     Attributes:
         marker: what its `read_due_ms` was set to: a request that comes meanwhile sets it anew.
+        message: what came of the reading before, `None` when all was well.
     """
 
     event_id: int
@@ -43,26 +51,46 @@ class Claim(NamedTuple):
     misp: str
     attempts: int
     marker: int
+    message: str | None = None
 
 
-def claim(connection: Connection, misps: Collection[str]) -> Claim | None:
-    """Take up the event that is due first, of those that one of these MISPs shows."""
+def claim(connection: Connection, misps: Collection[str], until_ms: int | None = None) -> Claim | None:
+    """Take up the event that is due first, of those that one of these MISPs shows.
+
+    Args:
+        connection: in a transaction.
+        misps: by what `Event.misp` calls them.
+        until_ms: only what was due then; `None` for now.
+    """
     table = schema.event
     clock = now_ms(connection)
-    columns = (table.c.event_id, table.c.uuid, table.c.misp, table.c.read_attempts, table.c.read_due_ms)
-    due = select(*columns).where(table.c.read_due_ms <= clock, table.c.misp.in_(sorted(misps)))
+    until = clock if until_ms is None else min(clock, until_ms)
+    columns = (
+        table.c.event_id,
+        table.c.uuid,
+        table.c.misp,
+        table.c.read_attempts,
+        table.c.read_message,
+        table.c.read_due_ms,
+    )
+    due = select(*columns).where(table.c.read_due_ms <= until, table.c.misp.in_(sorted(misps)))
     first = due.order_by(table.c.read_due_ms, table.c.event_id).limit(1)
     found = connection.execute(first).one_or_none()
     if found is None:
         return None
-    event_id, uuid, misp, attempts, before = found
+    event_id, uuid, misp, attempts, message, before = found
     mine = (table.c.event_id == event_id) & (table.c.read_due_ms == before)
     taken = connection.execute(update(table).where(mine).values(read_due_ms=clock + CLAIM_MS))
-    return Claim(event_id, uuid, misp, attempts, clock + CLAIM_MS) if taken.rowcount == 1 else None
+    return Claim(event_id, uuid, misp, attempts, clock + CLAIM_MS, message) if taken.rowcount == 1 else None
 
 
 def read_one(
-    ledger: Ledger, misps: Mapping[str, MispSettings], stores: list[Store], base_url: str, lists: Path
+    ledger: Ledger,
+    misps: Mapping[str, MispSettings],
+    stores: list[Store],
+    base_url: str,
+    lists: Path,
+    until_ms: int | None = None,
 ) -> bool:
     """Read one event that is due and settle what it says.
 
@@ -72,11 +100,12 @@ def read_one(
         stores: all destinations.
         base_url: address of `[misp]` for links.
         lists: the index of warninglists, if there is one.
+        until_ms: only one that was due then; `None` for now.
 
     Returns:
         Whether there was one.
     """
-    found = ledger.write(lambda connection: claim(connection, misps))
+    found = ledger.write(lambda connection: claim(connection, misps, until_ms))
     if found is None:
         return False
     try:
@@ -95,7 +124,7 @@ def read_one(
             alone(connection)
             if _is_latest(connection, found):
                 take(connection, events, Origin.OWN_READING, stores, base_url)
-                _done(connection, found, stores)
+                _done(connection, found, stores, part=found.message == PART and not event.complete)
 
         ledger.write(settle)
         log.info("The event %s was read from MISP.", found.uuid)
@@ -133,12 +162,28 @@ def _repeat_later(connection: Connection, found: Claim, message: str) -> None:
     connection.execute(update(table).where(mine).values(**values))
 
 
-def _done(connection: Connection, found: Claim, stores: list[Store]) -> None:
-    """Read it again when a grace is over, else not before somebody pushes it."""
+def _done(connection: Connection, found: Claim, stores: list[Store], *, part: bool = False) -> None:
+    """Read it again when a grace is over, or for what was not shown (`part`); else not before somebody pushes it."""
     table = schema.event
     mine = (table.c.event_id == found.event_id) & (table.c.read_due_ms == found.marker)
     again = _grace_over(connection, found.event_id, stores)
     connection.execute(update(table).where(mine).values(read_due_ms=again, read_attempts=0))
+    if part:
+        _read_rest(connection, found.event_id, LATEST_PART_MS)
+
+
+def _read_rest(connection: Connection, event_id: int, oldest: int | None = None) -> None:
+    """Look again for what MISP did not show, unless the last change is older than so many milliseconds."""
+    table = schema.event
+    here = table.c.event_id == event_id
+    changed, due = connection.execute(select(table.c.own_timestamp, table.c.read_due_ms).where(here)).one()
+    clock = now_ms(connection)
+    age = clock - (changed or 0) * 1000
+    if oldest is not None and age > oldest:
+        return
+    again = clock + min(max(age, SOONEST_PART_MS), LATEST_PART_MS)
+    values = {"read_due_ms": again if due is None else min(due, again), "read_message": PART}
+    connection.execute(update(table).where(here).values(**values))
 
 
 def _grace_over(connection: Connection, event_id: int, stores: Sequence[Store]) -> int | None:
@@ -174,3 +219,12 @@ def read_soon(connection: Connection, uuid: str, misp: str = "") -> None:
     table = schema.event
     this = (table.c.uuid == uuid) & (table.c.misp == misp)
     connection.execute(update(table).where(this).values(read_due_ms=now_ms(connection)))
+
+
+def read_rest(connection: Connection, uuid: str, misp: str) -> None:
+    """A reading saw only part of an event: if the ledger knows it, look again for the rest."""
+    table = schema.event
+    this = (table.c.uuid == uuid) & (table.c.misp == misp)
+    event_id = connection.execute(select(table.c.event_id).where(this)).scalar_one_or_none()
+    if event_id is not None:
+        _read_rest(connection, event_id)

@@ -66,15 +66,18 @@ class Rounds:
 
         Args:
             settings: the configuration.
-            wait: until nothing of the round is left, instead of going on in the background.
+            wait: until nothing of the round is left, instead of going on in the background. What of events becomes due
+                to be read meanwhile is for the next round.
 
         Raises:
             LedgerError: the ledger cannot be opened or written.
         """
         ledger = open_ledger(settings.ledger.url.get_secret_value())
         stores = ledger.write(lambda connection: self._begin(connection, settings))
+        # Who waits does so for what is due now: a reading that fails is due again in a moment, and would never end it.
+        until = ledger.read(now_ms) if wait else None
         mine = [store for store in stores if self._is_ours(settings, store, ledger)]
-        self._crew.start("reading", lambda: self._read(ledger, settings, stores))
+        self._crew.start("reading", lambda: self._read(ledger, settings, stores, until))
         if wait:
             # What our own reading makes due belongs to this round.
             self._crew.wait()
@@ -128,9 +131,9 @@ class Rounds:
         submissions.forget(connection, settings.ledger.retention)
         return register(connection, [(d, create(d).refuses) for d in settings.destinations])
 
-    def _read(self, ledger: Ledger, settings: Settings, stores: list[Store]) -> None:
+    def _read(self, ledger: Ledger, settings: Settings, stores: list[Store], until_ms: int | None) -> None:
         misps, base_url, lists = readable(settings), base_url_of(settings), settings.warninglist_index
-        while misps and not self._stopping.begun and read_one(ledger, misps, stores, base_url, lists):
+        while misps and not self._stopping.begun and read_one(ledger, misps, stores, base_url, lists, until_ms):
             self._changed()
 
     def _place(self, ledger: Ledger, store: Store, settings: Settings) -> Place:

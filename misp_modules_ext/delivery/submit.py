@@ -222,6 +222,9 @@ def _account(
         settled.ready = {}
     rows = courier.rows(settled.withdrawing) if courier is not None else {}
     drained = courier.drained() if courier is not None else None
+    if order.send_later and not order.preview:
+        # Nothing has been sent yet: what is due waits, what is to go is there.
+        drained = Drained()
     look = courier.rows if courier is not None else None
     found = with_outdated(standing.of(settled, look, drained), plan, taken.stale)
     lost_by, kept = taken.lost_by.get(rules, ()), taken.kept.get(rules, ())

@@ -7,18 +7,22 @@ Memory is that of one event. Whatever interrupts a run, nothing is withdrawn bec
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from sqlalchemy import Connection
+
 from misp_modules_ext.config.settings import DAY, MispSettings, Settings
-from misp_modules_ext.delivery.places import base_url_of, holder
+from misp_modules_ext.delivery.places import base_url_of, holder, readable
+from misp_modules_ext.delivery.reading import read_rest, read_soon
 from misp_modules_ext.delivery.submit import Order, choose, submit
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispRefused
-from misp_modules_ext.ledger import Ledger, Origin, event_missing, open_ledger, register, submissions, syncs
+from misp_modules_ext.ledger import Ledger, Origin, event_missing, open_ledger, register, schema, submissions, syncs
 from misp_modules_ext.misp.client import MispClient
 from misp_modules_ext.model.account import Account
-from misp_modules_ext.model.misp import Event
+from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.model.outcome import Outcome
 from misp_modules_ext.planning import RuleSet, make_bare_plan
 
@@ -29,8 +33,11 @@ FIRST = DAY
 #: Seconds that every run looks back further than where the last one began: clocks differ, and MISP notes the time of a
 #: publication before others can see it.
 OVERLAP = 3600
-#: A run gives up when so many events in a row cannot be read.
+#: A run gives up when so many events in a row cannot be read: then it is MISP that does not answer. Otherwise the next
+#: run finds out, in which these come last.
 MOST_FAILURES = 3
+#: Seconds between two signs of life while one event is read.
+HEARD_EVERY = 30.0
 #: Of an account, outcomes that say that something moves.
 _MOVES = frozenset({Outcome.ACCEPTED, Outcome.PENDING, Outcome.WITHDRAWN, Outcome.REJECTED})
 
@@ -44,7 +51,9 @@ class Wish:
         since: seconds since 1970 UTC; `None` for where the last run that ended well began.
         full: also every event that the ledger holds of this MISP.
         only: further conditions for MISP's list of events, as in `misp.client.EVENT_FILTERS`.
-        narrow: the rules of the destinations are narrower than those of the configuration.
+        tags: take only attributes that carry one of these, themselves or through their event, in any case of letters;
+            empty for all.
+        types: take only attributes of these types; empty for all.
         destinations: names; empty for all.
         preview: take and send nothing.
     """
@@ -53,9 +62,15 @@ class Wish:
     since: int | None = None
     full: bool = False
     only: Mapping[str, str] = field(default_factory=dict)
-    narrow: bool = False
+    tags: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
     destinations: tuple[str, ...] = ()
     preview: bool = False
+
+    @property
+    def narrow(self) -> bool:
+        """Whether only part of each event is taken."""
+        return bool(self.tags or self.types)
 
 
 @dataclass(slots=True)
@@ -70,6 +85,7 @@ class Synced:
         before: events that an interrupted run had read already.
         changed: UUIDs of the submissions of those events of which anything is to be sent.
         missing: UUIDs of events that MISP does not show.
+        incomplete: UUIDs of events of which MISP counts other attributes than it shows.
         failures: a sentence for each event, or list, that could not be read.
         refused: MISP does not take the key.
     """
@@ -81,6 +97,7 @@ class Synced:
     before: int = 0
     changed: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     refused: bool = False
 
@@ -113,9 +130,9 @@ def sync(settings: Settings, wish: Wish, told: Told) -> Synced:
     turn = ledger.write(lambda connection: syncs.begin(connection, wish.misp.address, holder("sync")))
     if isinstance(turn, syncs.Busy):
         return Synced(busy=turn)
-    run = _Run(settings, wish, ledger, client, turn, told)
     whole = False
     try:
+        run = _Run(settings, wish, ledger, client, turn, told)
         whole = run.go()
     finally:
         ledger.write(lambda connection: syncs.end(connection, turn, whole=whole))
@@ -132,8 +149,19 @@ class _Run:
         self._client = client
         self._turn = turn
         self._told = told
+        self._heard = time.monotonic()
         self._known = ledger.read(lambda connection: syncs.known(connection, wish.misp.address))
+        self._asked_for = self._of_served()
         self.synced = Synced(since=self._since())
+        self._covers = self._leaves_nothing_out() and not wish.preview
+        self._tried = ledger.read(lambda connection: syncs.tried(connection, wish.misp.address)) if self._covers else {}
+
+    def _of_served(self) -> dict[str, syncs.Known]:
+        """What people and workflows have pushed from this MISP, when it is the one that the modules serve."""
+        served = readable(self._settings).get("")
+        if served is None or served.address != self._wish.misp.address:
+            return {}
+        return self._ledger.read(lambda connection: syncs.known(connection, ""))
 
     def _since(self) -> int:
         turn, wish = self._turn, self._wish
@@ -149,6 +177,7 @@ class _Run:
         """Do it; whether the next run may begin where this one began."""
         synced = self.synced
         self._keep_turn()
+        self._client.before_each = self._keep_turn_now_and_then
         try:
             listed = self._list()
         except MispError as error:
@@ -160,56 +189,105 @@ class _Run:
             failed_in_a_row = 0 if self._read(uuid) else failed_in_a_row + 1
             if synced.refused or failed_in_a_row == MOST_FAILURES:
                 break
-            self._keep_turn()
-        return synced.whole and self._covers() and not self._wish.preview
+        return synced.whole and self._covers
 
-    def _covers(self) -> bool:
-        """Whether nothing that was published since the last run that ended well was left out."""
+    def _leaves_nothing_out(self) -> bool:
+        """Whether all is read that was published since the last run that ended well, unfinished ones included."""
         wish, turn = self._wish, self._turn
-        reaches = turn.checkpoint is None or self.synced.since <= turn.checkpoint
+        reaches = all(self.synced.since <= moment for moment in (turn.since, turn.checkpoint) if moment is not None)
         return reaches and not wish.only and not wish.narrow and not wish.destinations
 
-    def _keep_turn(self) -> None:
-        """Be heard of.
+    def _keep_turn_now_and_then(self) -> None:
+        if time.monotonic() >= self._heard + HEARD_EVERY:
+            self._keep_turn()
+
+    def _keep_turn(self, uuid: str = "", timestamp: int | None = None) -> None:
+        """Be heard of, and note what came of an event; see `syncs.Tried`.
 
         Raises:
             LedgerError: another run has the turn.
         """
-        # A run that covers less than what is to be read leaves no trace for the next one to go on with.
-        since = self.synced.since if self._covers() else None
-        if not self._ledger.write(lambda connection: syncs.goes_on(connection, self._turn, since)):
+        self._heard = time.monotonic()
+
+        def work(connection: Connection) -> bool:
+            # A run that covers less than what is to be read leaves no trace for the next one to go on with.
+            mine = syncs.goes_on(connection, self._turn, self.synced.since if self._covers else None)
+            if mine and uuid and self._covers:
+                syncs.note(connection, self._turn, uuid, timestamp)
+            return mine
+
+        if not self._ledger.write(work):
             raise LedgerError("Another run of sync reads this MISP now. Nothing is lost: what was read is kept.")
 
-    def _list(self) -> list[str]:
-        listed = dict.fromkeys(self._client.published_since(self.synced.since, self._wish.only))
+    def _list(self) -> dict[str, int]:
+        """The events to read: their timestamps by UUID, 0 where MISP's list does not tell."""
+        listed = self._client.published_since(self.synced.since, self._wish.only)
         if self._wish.full:
-            listed |= dict.fromkeys(self._known)
-        return list(listed)
+            for uuid in self._known:
+                listed.setdefault(uuid, 0)
+        return listed
 
-    def _unread(self, listed: Sequence[str]) -> Iterator[str]:
-        """Those that no interrupted run has read since the first attempt."""
-        for uuid in listed:
-            known = self._known.get(uuid)
-            if known is not None and known.read_ms is not None and known.read_ms >= self._turn.began_ms:
-                self.synced.before += 1
+    def _unread(self, listed: Mapping[str, int]) -> list[str]:
+        """Those that no interrupted run has read as they are now; those that it could not read come last."""
+        first: list[str] = []
+        last: list[tuple[int, str]] = []
+        for uuid, timestamp in listed.items():
+            tried = self._tried.get(uuid)
+            if tried is not None and tried.timestamp is None:
+                last.append((tried.tried_ms, uuid))
+            elif tried is None or tried.timestamp is None or tried.timestamp < timestamp or self._wish.full:
+                first.append(uuid)
             else:
-                yield uuid
+                self.synced.before += 1
+        return [*first, *(uuid for _, uuid in sorted(last))]
 
     def _read(self, uuid: str) -> bool:
         """Read and take one event; whether MISP answered."""
         try:
-            event = replace(self._client.read_event_at_once(uuid), misp=self._wish.misp.address)
+            event = self._read_whole(uuid)
         except EventNotFound:
             self._missing(uuid)
+            self._keep_turn(uuid, schema.READ_AGAIN)
             return True
         except MispError as error:
             self._failed(error)
+            self._keep_turn(uuid)
             return False
         self.synced.read += 1
-        account = self._take(event) if uuid in self._known or self._wanted(event) else None
+        account = self._take(event)
+        # Publishing changes no timestamp: what was unpublished may be published when it is listed next.
+        self._keep_turn(uuid, event.timestamp if event.counts_as_published else schema.READ_AGAIN)
         moves = account is not None and account.submission in self.synced.changed[-1:]
         self._told(account, moves, self.synced.read + self.synced.before, self.synced.listed)
         return True
+
+    def _read_whole(self, uuid: str) -> Event:
+        """Read an event, once more when MISP did not show all of it: it may have been edited meanwhile."""
+        event = self._client.read_event_at_once(uuid)
+        if not event.complete:
+            event = self._client.read_event_at_once(uuid)
+        return replace(event, misp=self._wish.misp.address)
+
+    def _take(self, event: Event) -> Account | None:
+        """Take an event if it concerns anybody, and have the drain read what it alone can."""
+        view = _narrowed(event, self._wish)
+        account = None
+        # Of one that is known a view without attributes says that all of them are gone, unless it is a narrowed one.
+        known = event.uuid in self._known and bool(view.attributes or not self._wish.narrow)
+        if known or self._wanted(view):
+            account = self._submit(view)
+        if not event.complete:
+            self.synced.incomplete.append(event.uuid)
+        if not self._wish.preview:
+            self._read_later(event)
+        return account
+
+    def _read_later(self, event: Event) -> None:
+        if not event.complete:
+            self._ledger.write(lambda connection: read_rest(connection, event.uuid, event.misp))
+        asked_for = self._asked_for.get(event.uuid)
+        if asked_for is not None and asked_for != syncs.Known(event.timestamp, event.counts_as_published):
+            self._ledger.write(lambda connection: read_soon(connection, event.uuid))
 
     def _wanted(self, event: Event) -> bool:
         """Whether anything of it goes anywhere; of most events of a large community nothing does."""
@@ -217,7 +295,7 @@ class _Run:
         base_url = base_url_of(self._settings)
         return any(planned.parts for each in rules for planned in make_bare_plan([event], each, base_url).attributes)
 
-    def _take(self, event: Event) -> Account:
+    def _submit(self, event: Event) -> Account:
         wish = self._wish
         order = Order("sync", wish.destinations, wish.preview, origin=Origin.OWN_READING, send_later=True)
         account = submit([event], self._settings, order)
@@ -230,7 +308,11 @@ class _Run:
     def _missing(self, uuid: str) -> None:
         """It was there a moment ago, or is known from earlier: its grace begins, or is over."""
         self.synced.missing.append(uuid)
-        if uuid in self._known and not self._wish.preview:
+        if self._wish.preview:
+            return
+        if uuid in self._asked_for:
+            self._ledger.write(lambda connection: read_soon(connection, uuid))
+        if uuid in self._known:
             settings, misp = self._settings, self._wish.misp
             stores = self._ledger.write(
                 lambda connection: register(connection, [(d, create(d).refuses) for d in settings.destinations])
@@ -242,6 +324,26 @@ class _Run:
         self.synced.failures.append(str(error))
         self.synced.refused = isinstance(error, MispRefused)
         log.warning("%s", error)
+
+
+def _narrowed(event: Event, wish: Wish) -> Event:
+    """What a run is to take of an event.
+
+    It is a view that does not show everything: of what it does not show it says nothing. The rules are those of the
+    configuration, and whether others are picked is seen in all attributes.
+    """
+    if not wish.narrow:
+        return event
+    tags = frozenset(tag.lower() for tag in wish.tags)
+    all_tagged = any(tag.name.lower() in tags for tag in event.tags)
+
+    def wanted(attribute: Attribute) -> bool:
+        if wish.types and attribute.type not in wish.types:
+            return False
+        return not tags or all_tagged or any(tag.name.lower() in tags for tag in attribute.tags)
+
+    shown = tuple(filter(wanted, event.attributes))
+    return replace(event, attributes=shown, kept_out=event.attributes, complete=False)
 
 
 def _moves(account: Account) -> bool:

@@ -6,7 +6,7 @@ numbers are scaled from a part of the rows. Ids of observables are digests, so a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, literal, select, text
@@ -115,6 +115,20 @@ class Beside(NamedTuple):
 
 #: More are not counted one by one.
 MOST_WAITING = 10_000
+
+
+class Orphan(NamedTuple):
+    """A MISP whose events vouch for something although nobody reads them.
+
+    Attributes:
+        misp: its address.
+        events: how many the ledger holds of it.
+        example: the UUID of one of them.
+    """
+
+    misp: str
+    events: int
+    example: str
 
 
 class Drain(NamedTuple):
@@ -288,6 +302,30 @@ def drains(connection: Connection) -> list[Drain]:
     clock = now_ms(connection)
     found = connection.execute(select(table).order_by(table.c.seen_ms.desc()))
     return [Drain(row.holder, row.kind, row.host, row.pid, max(0, clock - row.seen_ms) / 1000) for row in found]
+
+
+def orphans(connection: Connection, misps: Collection[str]) -> tuple[Orphan, ...]:
+    """MISPs, other than these and than the one that the modules serve, whose events vouch for what is somewhere.
+
+    Args:
+        connection: reading is enough.
+        misps: addresses, as in `Event.misp`.
+    """
+    table = schema.event
+    others = select(table.c.misp, func.count(), func.min(table.c.uuid)).where(table.c.misp.not_in(["", *misps]))
+    found = [Orphan(*row) for row in connection.execute(others.group_by(table.c.misp).order_by(table.c.misp))]
+    return tuple(orphan for orphan in found if _vouches(connection, orphan.misp))
+
+
+def _vouches(connection: Connection, misp: str) -> bool:
+    """Whether events of a MISP stand behind anything that is at a destination, or should be."""
+    evidence, row = schema.evidence, schema.holding
+    anything = row.c.due_hash.is_not(None) | row.c.sent_hash.is_not(None) | row.c.flight_hash.is_not(None)
+    joined = schema.event.join(evidence, evidence.c.event_id == schema.event.c.event_id).join(
+        row, row.c.observable_id == evidence.c.observable_id
+    )
+    here = (schema.event.c.misp == misp) & (evidence.c.vouches == 1) & anything & (row.c.state != schema.ON_HOLD)
+    return connection.execute(select(literal(1)).select_from(joined).where(here).limit(1)).first() is not None
 
 
 def readings(connection: Connection, most: int) -> Readings:

@@ -279,6 +279,23 @@ sync = Table(
     **_TABLE,
 )
 
+#: `timestamp` of an event that was read, but is to be read again: it was unpublished, or not there.
+READ_AGAIN = -1
+
+#: Apart from `event`: of most events of a large community nothing goes anywhere, and those have no row there; nor may
+#: what others read between two attempts count as read by this run.
+sync_tried = Table(
+    "sync_tried",
+    metadata,
+    Column("misp", String(255), primary_key=True),
+    Column("uuid", String(36), primary_key=True),
+    # The event's when it was read; NULL when it could not be read.
+    Column("timestamp", BigInteger),
+    Column("tried_ms", BigInteger, nullable=False),
+    comment="events that the unfinished run of sync has read, or could not read",
+    **_TABLE,
+)
+
 drain = Table(
     "drain",
     metadata,

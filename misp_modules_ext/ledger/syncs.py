@@ -1,20 +1,22 @@
 """How far `sync` has read each MISP, and who reads it now.
 
 A run reads the events that were published since a moment. When it ends with all of them in the ledger, the next one
-begins where it began; when it does not, the next one goes on with the same events, and leaves out those that were read
-since the first attempt.
+begins where it began; when it does not, the next one goes on with the same events. What each attempt has tried is
+noted, by runs that leave nothing out and by nobody else, until one of them ends well: what was read, and has not
+changed since, is not read again, and what could not be read comes last.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from misp_modules_ext.ledger import bulk, schema
 from misp_modules_ext.ledger.engine import now_ms
 
-#: Milliseconds that a run has the MISP for itself without being heard of: reading one event takes less.
+#: Milliseconds that a run has the MISP for itself without being heard of. It is heard of with each answer of MISP's, so
+#: that only taking one event into the ledger must end sooner.
 LEASE_MS = 900_000
 
 
@@ -53,12 +55,24 @@ class Known(NamedTuple):
 
     Attributes:
         timestamp: of our own latest reading, `None` when it was never read.
-        read_ms: when that was, milliseconds since 1970 UTC.
+        published: at that reading.
     """
 
-    uuid: str
     timestamp: int | None
-    read_ms: int | None
+    published: bool
+
+
+class Tried(NamedTuple):
+    """An event that the unfinished run has tried.
+
+    Attributes:
+        timestamp: the event's when it was read, `schema.READ_AGAIN` when that was not the last word; `None` when it
+            could not be read.
+        tried_ms: milliseconds since 1970 UTC.
+    """
+
+    timestamp: int | None
+    tried_ms: int
 
 
 def begin(connection: Connection, misp: str, holder: str) -> Turn | Busy:
@@ -90,6 +104,19 @@ def goes_on(connection: Connection, turn: Turn, since: int | None) -> bool:
     return bool(connection.execute(update(schema.sync).where(_mine(turn)).values(**values)).rowcount)
 
 
+def note(connection: Connection, turn: Turn, uuid: str, timestamp: int | None) -> None:
+    """Note that the run has tried an event; see `Tried`."""
+    row = (turn.misp, uuid, timestamp, now_ms(connection))
+    bulk.upsert(connection, schema.sync_tried, ["misp", "uuid", "timestamp", "tried_ms"], ["misp", "uuid"], [row])
+
+
+def tried(connection: Connection, misp: str) -> dict[str, Tried]:
+    """What the unfinished run has tried, by UUID."""
+    table = schema.sync_tried
+    wanted = select(table.c.uuid, table.c.timestamp, table.c.tried_ms).where(table.c.misp == misp)
+    return {uuid: Tried(timestamp, tried_ms) for uuid, timestamp, tried_ms in connection.execute(wanted)}
+
+
 def end(connection: Connection, turn: Turn, *, whole: bool) -> None:
     """Give the turn back.
 
@@ -102,7 +129,9 @@ def end(connection: Connection, turn: Turn, *, whole: bool) -> None:
     values: dict[str, object] = {"holder": None, "lease_until_ms": 0}
     if whole:
         values |= {"since": None, "began_ms": None, "checkpoint": turn.began_ms // 1000}
-    connection.execute(update(schema.sync).where(_mine(turn)).values(**values))
+    ended = connection.execute(update(schema.sync).where(_mine(turn)).values(**values))
+    if whole and ended.rowcount:
+        connection.execute(delete(schema.sync_tried).where(schema.sync_tried.c.misp == turn.misp))
 
 
 def _mine(turn: Turn) -> ColumnElement[bool]:
@@ -110,7 +139,8 @@ def _mine(turn: Turn) -> ColumnElement[bool]:
 
 
 def known(connection: Connection, misp: str) -> dict[str, Known]:
-    """All events of a MISP that the ledger holds, by UUID."""
+    """All events of a MISP that the ledger holds, by UUID; `misp` as in `Event.misp`."""
     table = schema.event
-    columns = (table.c.uuid, table.c.own_timestamp, table.c.read_ms)
-    return {row[0]: Known(*row) for row in connection.execute(select(*columns).where(table.c.misp == misp))}
+    columns = (table.c.uuid, table.c.own_timestamp, table.c.unpublished_since_ms)
+    found = connection.execute(select(*columns).where(table.c.misp == misp))
+    return {uuid: Known(timestamp, since is None) for uuid, timestamp, since in found}

@@ -16,7 +16,10 @@ What MISP gives, and how far that is known (2.5.1 and a file of 2026 read in sou
   `includeAllTags`. Sharing groups come as numbers: their UUIDs are asked for one by one, and where that is refused, the
   group stays unnamed and the gates closed. Warninglist hits are looked up by MISP for attributes with to_ids only.
 * `events/index` with `minimal`: UUID and timestamp of each event by `publish_timestamp` (that or later), sorted by
-  `id`, in pages (2.5.1 read in source); one that MISP does not show to the key is not there.
+  `id`, in pages (2.5.1 read in source); one that MISP does not show to the key is not there, so a short page need not
+  be the last. When an event is deleted, or does not meet the conditions any more, those behind it move up, one of them
+  from a page that is still to come to one that was read: a list of several pages is therefore read again until nothing
+  new turns up. A single page is one answer, in which nothing moves.
 * Sightings (`includeSightings`: those that the key may see, an empty list when there are none) and decay scores
   (`includeDecayScore`, with the models' parameters by `includeFullModel`) are looked up attribute by attribute. The
   scores fail the whole query where sightings are shown to their reporters only (`Sightings_policy` 1) and nobody has
@@ -60,6 +63,8 @@ if TYPE_CHECKING:
 PAGE = 2000
 #: Events in one answer of the list, each of which takes some 150 bytes.
 EVENTS_PAGE = 5000
+#: A list of several pages is read so many times at most: what still turns up then was published just now.
+MOST_LISTS = 5
 #: What else is asked of attributes: when a reading has failed, less, and then nothing.
 _SIGHTINGS: Mapping[str, int] = {"includeSightings": 1}
 _SCORES: Mapping[str, int] = {"includeDecayScore": 1, "includeFullModel": 1}
@@ -83,16 +88,24 @@ class MispClient:
         settings: with `key`.
         timeout: seconds that each answer may take.
         page: attributes, or objects, in one answer.
+        events_page: events in one answer of the list.
+
+    Attributes:
+        before_each: called before each question; what it raises ends the reading.
 
     Raises:
         UsageError: the section has no key.
     """
 
-    def __init__(self, settings: MispSettings, timeout: float = 60, page: int = PAGE) -> None:
+    def __init__(
+        self, settings: MispSettings, timeout: float = 60, page: int = PAGE, events_page: int = EVENTS_PAGE
+    ) -> None:
         if settings.key is None or not settings.has_key:
             raise UsageError(f"[{settings.name}] has no key, so nothing can be read from MISP.{TO_DO}add `key` to it.")
         self._settings = settings
         self._page = page
+        self._events_page = events_page
+        self.before_each: Callable[[], object] = lambda: None
         self._adapter = _Adapter(settings, settings.key, timeout)
         self._pymisp: PyMISP | None = None
         self._extras = _EXTRAS[0]
@@ -142,26 +155,40 @@ class MispClient:
             MispError: MISP cannot be read, or its list cannot be trusted.
         """
         found: dict[str, int] = {}
-        number = 1
-        while True:
-            rows = self._events(since, only, number)
+        for _ in range(MOST_LISTS):
             before = len(found)
-            for row in map(mapping, rows):
-                uuid = uuid_or_none(row.get("uuid"))
-                if uuid is None:
-                    raise self._no_misp()
-                found.setdefault(uuid, seconds(row.get("timestamp")) or 0)
+            pages = self._list(since, only, found)
+            if pages <= 1 or len(found) == before:
+                break
+        return found
+
+    def _list(self, since: int, only: Mapping[str, str], found: dict[str, int]) -> int:
+        """Read the list once and add what it shows; how many pages it has."""
+        number = 0
+        seen: set[str] = set()
+        while True:
+            rows = {self._uuid_of(row): seconds(row.get("timestamp")) or 0 for row in self._events(since, only, number)}
             # Without anything new, a server that ignores `page` would give its first one for ever.
-            if len(rows) < EVENTS_PAGE or len(found) == before:
-                return found
+            if rows.keys() <= seen:
+                return number
+            seen |= rows.keys()
+            found |= rows
             number += 1
 
-    def _events(self, since: int, only: Mapping[str, str], number: int) -> list[object]:
-        query: dict[str, Any] = {"minimal": True, "sort": "id", "limit": EVENTS_PAGE, "page": number, **only}
+    def _uuid_of(self, row: Raw) -> str:
+        uuid = uuid_or_none(row.get("uuid"))
+        if uuid is None:
+            raise self._no_misp()
+        return uuid
+
+    def _events(self, since: int, only: Mapping[str, str], before: int) -> list[Raw]:
+        """The rows of the page after so many."""
+        page = {"limit": self._events_page, "page": before + 1}
+        query: dict[str, Any] = {"minimal": True, "sort": "id", **page, **only}
         answer = self._ask(lambda misp: misp.search_index(publish_timestamp=since, **query))
         if not isinstance(answer, list):
             raise self._no_misp()
-        return answer
+        return [mapping(row) for row in answer]
 
     def read_event_at_once(self, uuid: str) -> Event:
         """As `read_event`, for those who do not come back: where less may be answered, less is asked at once."""
@@ -276,6 +303,7 @@ class MispClient:
             call: the question.
             may_be_missing: a 404 is about what was asked for, not about the address of MISP.
         """
+        self.before_each()
         try:
             return call(self._connect())
         except Exception as error:  # noqa: BLE001 - PyMISP's own errors are of any kind, and quote what MISP sent

@@ -31,6 +31,7 @@ class Fault:
     Attributes:
         path: part of the path of the requests it is for.
         asking: they ask for this.
+        event: they are about this event.
         after: so many of them pass first.
         status: answer that, in MISP's shape.
         echo: what MISP says with `status`.
@@ -45,6 +46,7 @@ class Fault:
 
     path: str = ""
     asking: str | None = None
+    event: str | None = None
     after: int = 0
     status: int | None = None
     echo: str = "Something is wrong"
@@ -91,7 +93,8 @@ class MispServer:
     def fault_for(self, path: str, body: dict[str, Any]) -> Fault:
         """The fault that is due for this request, which is then gone."""
         for fault in self.faults:
-            if fault.path in path and (fault.asking is None or body.get(fault.asking)):
+            about = fault.event is None or body.get("eventid") == fault.event
+            if fault.path in path and about and (fault.asking is None or body.get(fault.asking)):
                 if fault.after == 0:
                     self.faults.remove(fault)
                     return fault

@@ -65,6 +65,13 @@ def test_the_file_of_rh_isacs_members(tmp_path: Path) -> None:
     assert only.store == ("defender", TENANT, "", "MISP-modules-ext")
 
 
+def test_sync_tags_of_sections_with_one_address_are_united(tmp_path: Path) -> None:
+    """Whichever of them is read, the events are those of one MISP."""
+    more = "\n[misp community]\nurl = https://misp.RHISAC.org/\nsyncTags = mine\n"
+    (only,) = read(tmp_path, OLD_FILE + more).destinations
+    assert only.selection.sync_tags == (("https://misp.rhisac.org", frozenset({"rhisac: vetted", "mine"})),)
+
+
 def test_the_old_file_for_sentinel_needs_one_key_more(tmp_path: Path) -> None:
     """The problem names it and where to find it."""
     found = only_problem(tmp_path, OLD_FILE.replace("Microsoft Defender ATP", "Azure Sentinel"))
