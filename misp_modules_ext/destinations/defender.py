@@ -27,7 +27,7 @@ from misp_modules_ext.destinations.defender_payload import entity, refusal, show
 from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
-from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.errors import DestinationError, Throttled, Unavailable
 from misp_modules_ext.model.indicator import Due, Indicator
 from misp_modules_ext.model.outcome import Outcome
 
@@ -97,6 +97,17 @@ class Defender:
             return []
         deadline = time.monotonic() + timeout
         results = dict(zip(batch, self._import(batch, deadline), strict=True))
+        try:
+            self._replace(results, deadline)
+        except (Throttled, Unavailable) as error:
+            raise Unavailable(str(error), error.retry_after) from error
+        except DestinationError as error:
+            # What the import made is there: a refusal of what follows must not read as if nothing had arrived.
+            raise Unavailable(str(error)) from error
+        return [results[due] for due in batch]
+
+    def _replace(self, results: dict[Due, ItemResult], deadline: float) -> None:
+        """Delete what an import has left beside the new entries; where an old one was in the way, import once more."""
         stuck = [due for due, result in results.items() if due.others and answers.is_in_the_way(result)]
         gone = {number for due in stuck for number in due.others}
         if stuck:
@@ -105,7 +116,6 @@ class Defender:
         there = [(due, result.remote_id) for due, result in results.items() if result.outcome is Outcome.ACCEPTED]
         left = [other for due, now in there for other in due.others if other != now and other not in gone]
         self._delete_there(left, deadline)
-        return [results[due] for due in batch]
 
     def _import(self, batch: Sequence[Due], deadline: float) -> list[ItemResult]:
         body = encode({"Indicators": [entity(due, self.settings) for due in batch]})

@@ -159,6 +159,24 @@ def test_a_crash_between_import_and_deletion_heals(world: World, then: str) -> N
     assert _there(world) == {"block": [(NAME, "Block")], "": [(NAME, "Audit")], "gone": []}[then]
 
 
+@pytest.mark.parametrize("status", [429, 400, 403])
+@pytest.mark.parametrize(("first", "then"), [("block", ""), ("", "block"), ("", "")])
+def test_a_refused_deletion_after_the_import_leaves_no_second_entry(
+    world: World, status: int, first: str, then: str
+) -> None:
+    """The import was taken, so the request is in doubt: neither the new entry nor the old one is orphaned."""
+    settings = _configure(world, **KEYS)
+    _push(settings, _event(*filter(None, [first])))
+    other = "" if first else "block"
+    world.emulator.fault(api="defender", path="BatchDelete", status=status)
+    assert _push(settings, _event(*filter(None, [other]), timestamp=NOW + 1)).outcome is Outcome.PENDING
+    assert _there(world) == [(NAME, "Audit"), (NAME, "Block")]
+    world.emulator.clear_faults()
+    _push(settings, _event(*filter(None, [then]), timestamp=NOW + 2))
+    _drain(settings)
+    assert _there(world) == [(NAME, "Block" if then else "Audit")]
+
+
 def _drain(settings: Settings) -> None:
     for place in places(settings, ()):
         ledger, store = place.ledger, place.store

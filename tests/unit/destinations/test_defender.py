@@ -14,7 +14,7 @@ from misp_modules_ext.config.settings import Api
 from misp_modules_ext.destinations.answers import Answer
 from misp_modules_ext.destinations.defender import Defender
 from misp_modules_ext.destinations.interface import Refusal
-from misp_modules_ext.errors import NotFound, Unavailable
+from misp_modules_ext.errors import DestinationError, NotFound, Unavailable
 from misp_modules_ext.model.indicator import Action, Due, Kind
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination, due
@@ -425,6 +425,36 @@ def test_a_refusal_deletes_nothing_that_is_not_in_its_way(reason: str, others: t
     api, transport = _defender(answer)
     assert api.send([BLOCK._replace(others=others)], 5.0)[0].outcome is not OK
     assert _asked(transport) == ["import"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        (as_json({}, 429, retry_after="7"), 7.0),
+        (as_json({"error": {"code": "InvalidInput", "message": "no"}}, 400), None),
+        (as_json({}, 403), None),
+        (as_json({}, 503, retry_after="9"), 9.0),
+    ],
+    ids=["429", "400", "403", "503"],
+)
+@pytest.mark.parametrize("stuck", [False, True])
+def test_a_refusal_after_an_answered_import_leaves_it_in_doubt(answer: Answer, wait: float | None, stuck: bool) -> None:
+    """The new entry is there: forgotten, it would count as another ledger's, and stand for ever beside the old one."""
+    full = "The tenant holds 15000 indicators, the most it can."
+    item = _result("a.evil.example", True, failureReason=full) if stuck else _result("a.evil.example", id="9")
+    api, _ = _defender(as_json({"value": [item]}), answer)
+    with pytest.raises(Unavailable) as raised:
+        api.send([BLOCK._replace(others=("5",))], 5.0)
+    assert raised.value.retry_after == wait
+
+
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_a_refused_import_leaves_nothing_in_doubt(status: int) -> None:
+    """Nothing of it was taken, which the error says."""
+    api, _ = _defender(as_json({}, status))
+    with pytest.raises(DestinationError) as raised:
+        api.send([BLOCK._replace(others=("5",))], 5.0)
+    assert not isinstance(raised.value, Unavailable)
 
 
 def test_withdrawing_what_may_have_got_another_action_deletes_both() -> None:
