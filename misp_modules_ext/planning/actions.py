@@ -22,14 +22,13 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from enum import Enum
 from functools import cache, lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from misp_modules_ext.config.settings import ActionRules
 from misp_modules_ext.model.indicator import BLOCKING, Action, Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Event, Pap, Tag
-from misp_modules_ext.translate import Marks, is_public_suffix
+from misp_modules_ext.translate import Marks, carried_ipv4, is_normal_name, is_public_suffix, place
 
 #: The narrowest prefixes that networks announce to each other on the internet.
 WIDEST_IPV4 = 24
@@ -236,10 +235,11 @@ def _wide(observable: Observable) -> str:
     if kind in (Kind.IPV4_CIDR, Kind.IPV6_CIDR):
         widest = WIDEST_IPV4 if kind is Kind.IPV4_CIDR else WIDEST_IPV6
         return f"the range is wider than a /{widest}." if ip_network(value).prefixlen < widest else ""
-    if kind is Kind.URL:
-        target = _target(observable)
-        if target.whole and target.name and is_public_suffix(target.name):
-            return f"under {target.name} everyone can have a name."
+    target = _target(observable) if kind in _NETWORK else _Target()
+    if target is None:
+        return _DOUBTFUL
+    if kind is Kind.URL and target.whole and target.name and is_public_suffix(target.name):
+        return f"under {target.name} everyone can have a name."
     return "under it everyone can have a name." if kind is Kind.DOMAIN_NAME and is_public_suffix(value) else ""
 
 
@@ -257,50 +257,58 @@ class _Target(NamedTuple):
 
     Attributes:
         name: host name, `""` when there is none.
-        span: addresses, `None` when there are none.
+        spans: addresses; an IPv6 one that carries an IPv4 one hits both.
         whole: the name with all its subdomains.
     """
 
     name: str = ""
-    span: _Span | None = None
+    spans: tuple[_Span, ...] = ()
     whole: bool = False
 
 
-def _target(observable: Observable) -> _Target:
+_DOUBTFUL = "programs differ in what its host is, or cannot tell it."
+
+
+def _target(observable: Observable) -> _Target | None:
+    """Whom a value hits; `None` when that cannot be told for certain."""
     kind, value = observable
     if kind is Kind.DOMAIN_NAME:
         return _Target(value, whole=True)
     if kind is Kind.URL:
-        try:
-            parts = urlsplit(value)
-            host = parts.hostname or ""
-        except ValueError:
-            return _Target()
-        return _host(host, whole=parts.path in ("", "/") and not parts.query)
+        host, rest = place(value)
+        # For RFC 3986 the host goes on behind a backslash, for browsers it does not.
+        return None if rest.startswith("\\") else _host(host, whole=rest in ("", "/"))
     if kind is Kind.EMAIL_ADDR:
         return _host(value.rpartition("@")[2].lower(), whole=False)
-    if kind in (Kind.IPV4_CIDR, Kind.IPV6_CIDR):
-        return _Target(span=_span(value))
-    return _Target(span=_address(ip_address(value))) if kind in _NETWORK else _Target()
+    return _Target(spans=_spans(value)) if kind in _NETWORK else _Target()
 
 
-def _host(host: str, *, whole: bool) -> _Target:
+def _host(host: str, *, whole: bool) -> _Target | None:
+    name = host.removesuffix(".")
+    if is_normal_name(name):
+        return _Target(name, whole=whole)
+    bare = host.removeprefix("[").removesuffix("]")
     try:
-        address = ip_address(host.strip("[]"))
+        # `ip_address` takes a zone (`%eth0`), which no address on the internet has.
+        return None if "%" in bare else _Target(spans=_spans(str(ip_address(bare))))
     except ValueError:
-        return _Target(host.rstrip("."), whole=whole)
-    return _Target(span=_address(address))
+        return None
 
 
-def _address(address: IPv4Address | IPv6Address) -> _Span:
-    """An IPv4 address that is written as an IPv6 one is the same address."""
-    plain = (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-    return _Span(plain.version, int(plain), int(plain))
+def _spans(text: str) -> tuple[_Span, ...]:
+    """The addresses of a range or an address, and the IPv4 addresses that they carry."""
+    span = _span(text)
+    carried = carried_ipv4(span.first, span.last) if span.version == 6 else None
+    return (span,) if carried is None else (span, _Span(4, *carried))
 
 
 def _span(text: str) -> _Span:
+    """The addresses of an entry; IPv4 ones that are written as IPv6 ones are the same (RFC 4291 2.5.5.2)."""
     network = ip_network(text)
-    return _Span(network.version, int(network.network_address), int(network.broadcast_address), text)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if network.version == 6 and first >> 32 == last >> 32 == 0xFFFF:
+        return _Span(4, first & 0xFFFFFFFF, last & 0xFFFFFFFF, text)
+    return _Span(network.version, first, last, text)
 
 
 class _Never(NamedTuple):
@@ -346,8 +354,10 @@ def _covered(observable: Observable, entries: frozenset[str]) -> str:
     if observable.kind in _FILE or observable.kind in _CERTIFICATE:
         return _by(observable.value.lower()) if observable.value.lower() in never.names else ""
     target = _target(observable)
-    if target.span is not None:
-        found = _met(target.span, never)
+    if target is None:
+        return _DOUBTFUL
+    if target.spans:
+        found = next(filter(None, (_met(span, never) for span in target.spans)), "")
         return _by(found) if found else ""
     over = next((name for name in (target.name, *_parents(target.name)) if name in never.names), "")
     if over:

@@ -21,6 +21,7 @@ from urllib.parse import quote
 import orjson
 
 from misp_modules_ext.errors import WarninglistError
+from misp_modules_ext.translate import place
 from misp_modules_ext.warninglists.package import CIDR, HOSTNAME, STRING, SUBSTRING
 from misp_modules_ext.warninglists.patterns import Expressions, Parts
 from misp_modules_ext.warninglists.ranges import Range, read_range
@@ -242,13 +243,7 @@ def _add(held: dict[str, frozenset[int]], more: Mapping[str, frozenset[int]]) ->
 
 def host_of(value: str) -> str:
     """The host of a URL, or of a value that is one; without user and port, which MISP leaves on."""
-    _, slashes, rest = value.partition("//")
-    host = (rest if slashes else value).partition("/")[0]
-    host = host.rpartition("@")[2]
-    if slashes:
-        host = host.partition("?")[0].partition("#")[0]
-        host = host.partition(":")[0]
-    return host.rstrip(".").lower()
+    return place(value).host.rstrip(".").lower()
 
 
 def host_of_entry(entry: str) -> str:
