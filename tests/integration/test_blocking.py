@@ -322,6 +322,36 @@ def _reconcile(settings: Settings, wanted: Wanted) -> None:
     settle(compare(place, 0), wanted, settings)
 
 
+CERTIFICATE = "0123456789abcdef0123456789abcdef01234567"
+
+
+def _certificate(*tags: str, **fields: Any) -> Event:
+    one = attribute("x509-fingerprint-sha1", CERTIFICATE, tags=tags, warninglists=(), timestamp=NOW - 86_400)
+    return event(one, **{"creator_uuid": ORG, "timestamp": NOW, "complete": True} | fields)
+
+
+def test_a_certificate_stops_being_blocked_when_its_tag_goes(world: World) -> None:
+    """Defender audits no certificates: the entry is withdrawn, which the report says."""
+    settings = _configure(world, **KEYS | {"blockAndRemediateTags": "remediate"})
+    assert _push(settings, _certificate("remediate")).outcome is Outcome.ACCEPTED
+    assert _there(world) == [(CERTIFICATE, "BlockAndRemediate")]
+    item = _push(settings, _certificate(timestamp=NOW + 1))
+    assert (item.outcome, item.reason) == (Outcome.SKIPPED, Reason.KIND_NOT_HELD)
+    assert item.message.endswith("What is there of it is withdrawn.")
+    assert _there(world) == []
+
+
+def test_a_certificate_stops_being_blocked_by_reconcile_when_a_rule_goes(world: World) -> None:
+    """It is a finding although nothing can be sent in its place."""
+    settings = _configure(world, **KEYS | {"blockAndRemediateTags": "remediate"})
+    _push(settings, _certificate("remediate"))
+    settings = _configure(world, wipe=False)
+    _reconcile(settings, Wanted())
+    assert _there(world) == [(CERTIFICATE, "BlockAndRemediate")]
+    _reconcile(settings, Wanted(apply=True))
+    assert _there(world) == []
+
+
 def test_an_entry_that_is_taken_over_gets_our_action(world: World) -> None:
     """What an earlier installation had made blocks no longer beside ours."""
     settings = _configure(world)

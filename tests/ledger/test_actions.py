@@ -269,6 +269,36 @@ def test_a_value_of_two_attributes_stays_blocked_when_one_goes(acting: House) ->
     assert acting.row(domain(NAME)).state == schema.SETTLED  # type: ignore[union-attr] # it is there
 
 
+CERTIFICATE = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize("ended", [(), ("remediate", "audit"), ("remediate", "PAP:AMBER")])
+def test_a_certificate_that_is_to_be_audited_is_withdrawn(house: House, ended: tuple[str, ...]) -> None:
+    """Its destination audits none, so nothing could end the block but taking it away; nothing comes in its place."""
+    rules = RULES.model_copy(update={"block_and_remediate_tags": frozenset({"remediate"})})
+    house.settings = (WIDE.model_copy(update={"actions": rules}),)
+
+    def shown(*tags: str) -> Event:
+        one = attribute("x509-fingerprint-sha1", CERTIFICATE, tags=tags, warninglists=(), timestamp=NOW - 86_400)
+        return _event(one)
+
+    house.take(shown("remediate"))
+    house.read(shown("remediate"))
+    house.send()
+    assert house.holds() == {CERTIFICATE}
+    settled = house.read(shown(*ended)).settled
+    assert [s.message for found in settled.values() for s in found.standings.values()] == [
+        "certificates are not audited What is there of it is withdrawn."
+    ]
+    assert [row.due_hash for row in house.send()] == [None]
+    assert house.holds() == set()
+    house.read(shown(*ended))
+    assert house.send() == []
+    house.read(shown("remediate"))
+    house.send()
+    assert house.holds() == {CERTIFICATE}
+
+
 def test_the_story_of_a_value_says_why_it_does_not_block(acting: House) -> None:
     """For each attribute that asks for it; one that gets what it asks for has nothing to explain."""
 
