@@ -16,7 +16,7 @@ from misp_modules_ext.planning import Part, Plan
 
 #: Outcomes of what is at the destination, or will be.
 _GOING = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED, Outcome.PENDING})
-_ANOTHER = "another attribute with this value, which goes before this one, says so."
+_ANOTHER = "another attribute with this value, which forbids it or goes before this one, says so."
 
 Actions = Mapping[Observable, Action]
 

@@ -175,6 +175,7 @@ class Evidence(NamedTuple):
         valid_until: seconds since 1970 UTC.
         action: what it asks Defender to do on a match; `None` when it has no say in that.
         context: what its tags say about the threat.
+        vetoes: actions that it forbids, whoever else asks for them.
     """
 
     observable: Observable
@@ -191,6 +192,7 @@ class Evidence(NamedTuple):
     valid_until: int
     action: Action | None = Action.AUDIT
     context: Context = NO_CONTEXT
+    vetoes: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

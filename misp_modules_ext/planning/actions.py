@@ -10,6 +10,8 @@ Decisions:
 - Of several tags the mildest action counts. Tags that allow and tags that block contradict each other: Audit.
 - Only what our own reading saw of an event of `blockOrgs` has a say. Other evidence for the same value neither blocks
   nor ends a block.
+- What a marking, a warninglist or a tag says against it at one attribute that has a say counts for all that hold the
+  value.
 - Where a kind does not have the action, the next milder one of those that block is taken, never a stronger one.
 - Wide are ranges wider than what networks announce to each other (IPv4 /24, IPv6 /48), URLs without a path and domains
   under which everyone can have a name (the latter are refused everywhere), and what is no exact value: names of files,
@@ -45,22 +47,26 @@ class Decision(NamedTuple):
         action: `None` when this attribute has no say in it.
         wished: what the configuration asks for.
         why: why it is not that, `""` when it is.
+        vetoes: actions that the value must not get, whichever other attribute asks for them.
     """
 
     action: Action | None
     wished: Action = _AUDIT
     why: str = ""
+    vetoes: tuple[Action, ...] = ()
 
 
-_DECIDED = Decision(_AUDIT)
 _NO_SAY = Decision(None)
+#: All but Audit.
+_ACTIONS = (Action.ALLOWED, *BLOCKING)
 
 
 class _Wish(NamedTuple):
-    """What tags ask for; `why` when they contradict each other."""
+    """What tags ask for; `why` when they contradict each other, `objects` when they ask to do no more than alert."""
 
     action: Action
     why: str = ""
+    objects: bool = False
 
 
 class Acting:
@@ -93,8 +99,9 @@ class Acting:
         has_say = reread and self._may
         wish = self._wishes.get(attribute.tags) or self._wish(attribute.tags)
         wished = wish.action
+        vetoes = _vetoes(wish, attribute, marks) if has_say else ()
         if wished is _AUDIT:
-            return _DECIDED if has_say else _NO_SAY
+            return Decision(_AUDIT, vetoes=vetoes) if has_say else _NO_SAY
         possible, unfit = _fitting(observable.kind, wished, self._rules.graph)
         why = wish.why or (unfit if possible is _AUDIT else "")
         if not why and possible in BLOCKING:
@@ -103,12 +110,22 @@ class Acting:
         if not why and possible in BLOCKING:
             why = _listed(attribute.warninglists)
         if why:
-            return Decision(_AUDIT if has_say else None, wished, why)
-        return Decision(possible, wished, unfit)
+            return Decision(_AUDIT if has_say else None, wished, why, vetoes)
+        return Decision(possible, wished, unfit, vetoes)
 
     def _wish(self, tags: tuple[Tag, ...]) -> _Wish:
         found = self._wishes[tags] = _wish(self._names | _names(tags), self._rules)
         return found
+
+
+def _vetoes(wish: _Wish, attribute: Attribute, marks: Marks) -> tuple[Action, ...]:
+    """What one attribute says against an action counts for the value: another one that holds it does not undo it.
+
+    How wide a value is, and what `neverBlock` says of it, is the same for all of them.
+    """
+    if wish.objects:
+        return _ACTIONS
+    return BLOCKING if attribute.warninglists or _marked(marks) else ()
 
 
 _NOT_READ = (
@@ -123,12 +140,16 @@ def _names(tags: Iterable[Tag]) -> frozenset[str]:
 
 def _wish(names: frozenset[str], rules: ActionRules) -> _Wish:
     if not names.isdisjoint(rules.audit_tags):
-        return _Wish(_AUDIT)
+        return _Wish(_AUDIT, objects=True)
     by_tags = (rules.warn_tags, rules.block_tags, rules.block_and_remediate_tags)
     asked = next((action for action, tags in zip(BLOCKING, by_tags, strict=True) if not names.isdisjoint(tags)), None)
     if names.isdisjoint(rules.allow_tags):
         return _Wish(asked or rules.action)
-    return _Wish(Action.ALLOWED) if asked is None else _Wish(asked, "one of its tags asks to allow the value.")
+    return (
+        _Wish(Action.ALLOWED)
+        if asked is None
+        else _Wish(asked, "one of its tags asks to allow the value.", objects=True)
+    )
 
 
 def _stranger(event: Event, rules: ActionRules) -> str:

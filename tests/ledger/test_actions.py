@@ -15,7 +15,7 @@ from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.placing import action_of
 from misp_modules_ext.model.indicator import Action
-from misp_modules_ext.model.misp import Attribute, Event
+from misp_modules_ext.model.misp import Attribute, Event, Sightings
 from tests.ledger.house import NARROW, WIDE, House, domain
 from tests.support.build import NOW, attribute, event
 
@@ -267,6 +267,58 @@ def test_a_value_of_two_attributes_stays_blocked_when_one_goes(acting: House) ->
     assert _action(acting) is Action.BLOCK
     assert acting.row(domain(NAME)) is not None
     assert acting.row(domain(NAME)).state == schema.SETTLED  # type: ignore[union-attr] # it is there
+
+
+@pytest.mark.parametrize("mine", ["00000000-0000-4000-8000-000000000000", "ffffffff-0000-4000-8000-000000000000"])
+@pytest.mark.parametrize("tag", ["PAP:AMBER", "audit"])
+@pytest.mark.parametrize("asks", [True, False])
+def test_what_one_attribute_forbids_the_value_does_not_get(acting: House, mine: str, tag: str, asks: bool) -> None:
+    """Two attributes of one event hold it: whether it is blocked does not go by their UUIDs."""
+    other = _one(tag, *(["block"] if asks else []), uuid="88888888-0000-4000-8000-000000000000")
+    shown = _event(_one("block", uuid=mine), other)
+    acting.take(shown)
+    acting.read(shown)
+    assert _action(acting) is Action.AUDIT
+
+
+def test_a_warninglist_that_holds_it_at_one_attribute_counts_for_the_value(acting: House) -> None:
+    """An event that was read before the list was there, or asked for under another type."""
+    listed = _event(_one("block", uuid=OTHER, warninglists=("Top 1000 websites",)), uuid=OTHER, threat_level=4)
+    for shown in (_event(_one("block"), threat_level=1), listed):
+        acting.take(shown)
+        acting.read(shown)
+    assert _action(acting) is Action.AUDIT
+
+
+def _ended(shown: Attribute) -> Attribute:
+    """An Expiration sighting says that it is over."""
+    return replace(shown, sightings=Sightings(1, 0, NOW - 60, None))
+
+
+@pytest.mark.parametrize("threat_level", [1, 3])
+def test_a_stranger_does_not_keep_a_block_alive_that_misp_has_ended(acting: House, threat_level: int) -> None:
+    """What others say of the value goes on as an alert."""
+    _blocked(acting)
+    acting.take(_event(_one(uuid=OTHER), uuid=OTHER, creator_uuid=STRANGER, threat_level=threat_level))
+    acting.send()
+    assert _action(acting) is Action.BLOCK
+    acting.read(_event(_ended(_one("block")), timestamp=NOW + 60))
+    assert _action(acting) is Action.AUDIT
+    assert len(acting.send()) == 1
+    assert acting.holds() == {NAME}
+
+
+def test_a_strangers_request_does_not_lengthen_a_block(acting: House) -> None:
+    """Its end is that of the evidence with a say."""
+    _blocked(acting)
+    before = acting.row(domain(NAME))
+    late = _one(uuid=OTHER, timestamp=NOW + 60, last_seen=NOW + 60)
+    acting.take(_event(late, uuid=OTHER, creator_uuid=STRANGER, threat_level=1, info="Theirs", timestamp=NOW + 60))
+    assert _action(acting) is Action.BLOCK
+    after = acting.row(domain(NAME))
+    assert before is not None
+    assert after is not None
+    assert after.valid_until == before.valid_until
 
 
 CERTIFICATE = "0123456789abcdef0123456789abcdef01234567"
