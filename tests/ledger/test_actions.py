@@ -206,11 +206,100 @@ def test_a_frozen_event_confirms_nothing_that_a_request_brought(acting: House) -
 def test_a_frozen_event_stays_blocked(acting: House) -> None:
     """MISP takes the publication back at every edit: until it is published again the event counts as it was."""
     _blocked(acting)
-    acting.read(_event(_one(), published=False, timestamp=NOW + 60))
+    acting.read(_event(_one("block", comment="changed"), published=False, timestamp=NOW + 60, info="Another title"))
     assert _action(acting) is Action.BLOCK
     assert acting.send() == []
     acting.read(_event(_one(), timestamp=NOW + 60))
     assert _action(acting) is Action.AUDIT
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        _event(_one()),
+        _event(_one("block", "audit")),
+        _event(_one("block", "PAP:RED")),
+        _event(_one("block"), tags=("PAP:RED",)),
+        _event(_one("block"), creator_uuid=STRANGER),
+        _event(_one("block", warninglists=("Top 1000 websites",))),
+        _event(replace(_one("block"), value="two.evil.example")),
+    ],
+    ids=range(7),
+)
+def test_a_frozen_event_lowers_an_action_and_raises_none(acting: House, changed: Event) -> None:
+    """An edit that objects need not wait for its publication; the indicator goes on as an alert."""
+    _blocked(acting)
+    acting.read(replace(changed, published=False, counts_as_published=False, timestamp=NOW + 60))
+    assert _action(acting) is Action.AUDIT
+    assert len(acting.send()) == 1
+    assert acting.holds() == {NAME}
+    acting.read(_event(_one("block"), published=False, timestamp=NOW + 70))
+    assert _action(acting) is Action.AUDIT
+    acting.read(_event(_one("block"), timestamp=NOW + 80))
+    assert _action(acting) is Action.BLOCK
+
+
+SECOND = attribute("domain", "two.evil.example", uuid=OTHER, warninglists=(), timestamp=NOW - 86_400)
+
+
+@pytest.mark.parametrize("changed", [{"tags": ("PAP:AMBER",)}, {"tags": ()}, {"creator_uuid": STRANGER}])
+def test_a_partial_reading_of_a_changed_event_leaves_no_block_that_it_does_not_show(
+    acting: House, changed: dict[str, Any]
+) -> None:
+    """Under the old header it would go on blocking, although the event asks for it no more."""
+    before = _event(_one(), SECOND, tags=("block",))
+    acting.take(before)
+    acting.read(before)
+    acting.send()
+    assert _action(acting) is Action.BLOCK
+    acting.take(_event(SECOND, **{"tags": ("block",), "timestamp": NOW + 60} | changed), own=True)
+    assert _action(acting) is Action.AUDIT
+    acting.send()
+    assert acting.holds() == {NAME, "two.evil.example"}
+
+
+def test_a_partial_reading_of_an_unchanged_event_leaves_it(acting: House) -> None:
+    """It says nothing about what it does not show."""
+    before = _event(_one("block"), SECOND)
+    acting.take(before)
+    acting.read(before)
+    acting.send()
+    acting.take(_event(SECOND), own=True)
+    assert _action(acting) is Action.BLOCK
+    assert acting.send() == []
+
+
+def test_a_partial_reading_takes_no_objection_away(acting: House) -> None:
+    """Less knowledge lowers an action and raises none."""
+    objection = _event(_one("audit", uuid=OTHER), uuid=OTHER, threat_level=4)
+    for shown in (objection, _event(_one("block"), threat_level=1)):
+        acting.take(shown)
+        acting.read(shown)
+    assert _action(acting) is Action.AUDIT
+    third = attribute("domain", "three.evil.example", uuid="0d0d0d0d-0000-4000-8000-000000000000")
+    acting.take(_event(third, uuid=OTHER, threat_level=4, info="Another title", timestamp=NOW + 60), own=True)
+    assert _action(acting) is Action.AUDIT
+
+
+@pytest.mark.parametrize(
+    "unread",
+    [
+        _event(_one("block"), problem="Its tags cannot be read.", timestamp=NOW + 60),
+        _event(_one("block", problem="Its tags cannot be read."), timestamp=NOW + 60),
+    ],
+    ids=["event", "attribute"],
+)
+def test_a_reading_that_cannot_be_judged_leaves_no_block(acting: House, unread: Event) -> None:
+    """It takes nothing away, and whether anything still asks for the block nobody knows."""
+    _blocked(acting)
+    acting.read(unread)
+    assert _action(acting) is Action.AUDIT
+    acting.send()
+    assert acting.holds() == {NAME}
+    acting.take(_event(_one("block"), timestamp=NOW + 60))
+    assert _action(acting) is Action.AUDIT
+    acting.read(_event(_one("block"), timestamp=NOW + 70))
+    assert _action(acting) is Action.BLOCK
 
 
 def test_what_was_read_before_blocking_was_switched_on(house: House) -> None:
