@@ -30,7 +30,7 @@ from typing import NamedTuple
 from misp_modules_ext.config.settings import ActionRules
 from misp_modules_ext.model.indicator import BLOCKING, Action, Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Event, Pap, Tag
-from misp_modules_ext.translate import Marks, carried_ipv4, is_normal_name, is_public_suffix, place
+from misp_modules_ext.translate import Marks, carried_ipv4, is_normal_name, is_public_suffix, place, plain
 
 #: The narrowest prefixes that networks announce to each other on the internet.
 WIDEST_IPV4 = 24
@@ -62,7 +62,7 @@ _ACTIONS = (Action.ALLOWED, *BLOCKING)
 
 
 class _Wish(NamedTuple):
-    """What tags ask for; `why` when they contradict each other, `objects` when they ask to do no more than alert."""
+    """What tags ask for; `why` when that is in doubt, `objects` when they ask to do no more than alert."""
 
     action: Action
     why: str = ""
@@ -139,6 +139,16 @@ def _names(tags: Iterable[Tag]) -> frozenset[str]:
 
 
 def _wish(names: frozenset[str], rules: ActionRules) -> _Wish:
+    """What tags ask for, by their names and by what these look like: where the two differ, nobody can say."""
+    wish, looks = _asked(names, rules), _asked(frozenset(map(plain, names)), rules)
+    if wish == looks:
+        return wish
+    wished = looks.action if wish.action is _AUDIT else wish.action
+    objects = looks.objects or wish.objects or wish.action is not _AUDIT
+    return _Wish(wished, "one of its tags looks like one of the configuration, and is another.", objects)
+
+
+def _asked(names: frozenset[str], rules: ActionRules) -> _Wish:
     if not names.isdisjoint(rules.audit_tags):
         return _Wish(_AUDIT, objects=True)
     by_tags = (rules.warn_tags, rules.block_tags, rules.block_and_remediate_tags)
@@ -238,7 +248,7 @@ def _fitting(kind: Kind, wished: Action, graph: bool) -> tuple[Action, str]:
 def _marked(marks: Marks) -> str:
     if marks.pap is not None and marks.pap >= Pap.AMBER:
         return f"it is marked {marks.pap.tag}, which forbids blocking."
-    unknown = next((name for name in marks.unknown if name.strip().lower().startswith("pap")), None)
+    unknown = next((name for name in marks.unknown if plain(name).startswith("pap")), None)
     return f"its marking {unknown} is not known, and may forbid blocking." if unknown else ""
 
 

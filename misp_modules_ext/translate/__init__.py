@@ -45,6 +45,7 @@ __all__ = [
     "merge",
     "observe",
     "place",
+    "plain",
     "special",
     "templates_markdown",
     "tenth_of_window",
@@ -57,6 +58,7 @@ from misp_modules_ext.translate.context import NO_DATE, EventContext, event_link
 from misp_modules_ext.translate.context_tables import context_markdown
 from misp_modules_ext.translate.hosts import is_normal_name
 from misp_modules_ext.translate.lifetime import ends, tenth_of_window, why_it_ended
+from misp_modules_ext.translate.machine_tags import plain
 from misp_modules_ext.translate.markings import Marks
 from misp_modules_ext.translate.merging import Merged, leader, merge
 from misp_modules_ext.translate.observation import Observation, observe

@@ -176,6 +176,41 @@ def test_pap_amber_never_blocks(tag: str, words: str, on_event: bool) -> None:
     assert words in _refused(part)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u200bPAP:AMBRE",
+        "\ufeffpap:amber",
+        "\uff30\uff21\uff30\uff1a\uff21\uff2d\uff22\uff25\uff32",
+        "P\u034fAP:AMBER",
+        "PAP\ufe0f:amber",
+        " pap:x",
+    ],
+)
+def test_a_marking_that_only_looks_like_one_forbids_too(name: str) -> None:
+    """Characters that nobody sees, or that look like others, do not make it another marking."""
+    assert "forbid" in _refused(_part(_given("domain", "c2.evil.example", "block", name)))
+
+
+@pytest.mark.parametrize(
+    "name", ["\u200baudit", "audit ", "\uff41\uff55\uff44\uff49\uff54", "au\u00addit", "aud\u3164it"]
+)
+def test_a_tag_that_only_looks_like_one_that_audits_ends_a_block(name: str) -> None:
+    """Whoever set it meant something; and it forbids the block to other attributes, too."""
+    evidence = _evidence(part := _part(_given("domain", "c2.evil.example", "block", name)))
+    assert (evidence.action, part.wished) == (Action.AUDIT, Action.BLOCK)
+    assert "looks like one of the configuration" in part.why_not
+    assert Action.BLOCK in evidence.vetoes
+
+
+@pytest.mark.parametrize("name", ["\u200bblock", "\uff42\uff4c\uff4f\uff43\uff4b", "remediate\u200b", "\u200ballow"])
+def test_a_tag_that_only_looks_like_one_that_acts_raises_nothing(name: str) -> None:
+    """It takes the very tag to act."""
+    part = _part(_given("md5", MD5, name))
+    assert _evidence(part).action is Action.AUDIT
+    assert "looks like one of the configuration" in part.why_not
+
+
 def test_pap_green_blocks() -> None:
     """It allows what is not noticed from outside, a block among it."""
     assert _evidence(_part(_given("domain", "c2.evil.example", "block", "PAP:GREEN"))).action is Action.BLOCK
