@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from misp_modules_ext.config.settings import ActionRules
+from misp_modules_ext.config.settings import ActionRules, DestinationSettings, Selection
 from misp_modules_ext.ledger import Origin, holdings, schema, story
 from misp_modules_ext.ledger import take as take_views
-from misp_modules_ext.ledger.content import Stored
+from misp_modules_ext.ledger.content import Stored, by_observable
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.placing import action_of
 from misp_modules_ext.model.indicator import Action
@@ -344,6 +344,47 @@ def test_no_verdict_of_warninglists_is_kept_apart_from_a_good_one(acting: House)
     acting.take(_event(_one("block")))
     acting.read(_event(_one("block", warninglists=None)))
     assert _action(acting) is Action.AUDIT
+
+
+def test_an_index_that_is_away_for_a_moment_changes_nothing(acting: House) -> None:
+    """The verdict on the same value stays: else it would be Block and Audit by turns, as this or that machine reads."""
+    _blocked(acting)
+    acting.read(_sent_by_workflow(_event(_one("block"))))
+    assert _action(acting) is Action.BLOCK
+    assert acting.send() == []
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_hits_that_cannot_be_asked_for_stay(acting: House, own: bool) -> None:
+    """Whoever told of them: a missing index opens no gate."""
+    acting.settings = (_but_on("Top 1000 websites"),)
+    listed = _event(_one("block", warninglists=("Top 1000 websites",)))
+    acting.take(_event(_one("block")))
+    acting.read(_event(_one("block")))
+    acting.take(listed, own=own)
+    acting.read(_sent_by_workflow(_event(_one("block"))))
+    known = observable_id(domain(NAME))
+    said = acting.ledger.read(lambda connection: by_observable(connection, [known]))[known]
+    assert [witness.attribute.warninglists for witness in said] == [("Top 1000 websites",) if own else ()]
+
+
+def _but_on(name: str) -> DestinationSettings:
+    selection = Selection(allow_documentation_ranges=True, warninglists=(name,))
+    return WIDE.model_copy(update={"actions": RULES, "selection": selection})
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("lists", [(), ("Top 1000 websites",)])
+def test_a_new_value_has_no_verdict_of_the_old_one(acting: House, own: bool, lists: tuple[str, ...]) -> None:
+    """Nobody has looked for it: the attribute is the same, what it says is another thing."""
+    before = _event(_one("block", warninglists=lists))
+    acting.take(before)
+    acting.read(before)
+    new = replace(_one("block", warninglists=None, timestamp=NOW + 60), value="two.evil.example")
+    acting.take(replace(_event(new, timestamp=NOW + 60), complete=own), own=own)
+    known = observable_id(domain("two.evil.example"))
+    said = acting.ledger.read(lambda connection: by_observable(connection, [known]))[known]
+    assert [witness.attribute.warninglists for witness in said] == [None]
 
 
 def test_a_value_of_two_attributes_stays_blocked_when_one_goes(acting: House) -> None:
