@@ -280,3 +280,5 @@ class Due(NamedTuple):
     rewritten: bool = False
     #: Ids of entries of ours for the same value that must be gone when this one is there.
     others: tuple[str, ...] = ()
+    #: Some of these do what this one would not: they may not stay when it is refused.
+    lowers: bool = False

@@ -233,14 +233,40 @@ def _someone_puts(world: World, settings: Settings, action: str) -> str:
     return title
 
 
-@pytest.mark.parametrize("tags", [(), ("block",)])
-def test_a_refused_indicator_stays_as_it_was(world: World, tags: tuple[str, ...]) -> None:
-    """Its own fault is no reason to delete what is there, whether its action changes or not."""
+@pytest.mark.parametrize(("first", "then"), [("block", "block"), ("", "block"), ("warn", "block")])
+def test_a_refused_indicator_stays_as_it_was(world: World, first: str, then: str) -> None:
+    """Its own fault is no reason to delete what is there, as long as that does no more than it would."""
+    settings = _configure(world, **KEYS)
+    _push(settings, _event(*filter(None, [first])))
+    before = _there(world)
+    world.emulator.fault(api="defender", path="import", itemErrors=[0], times=1)
+    assert _push(settings, _event(then, info="Changed", timestamp=NOW + 1)).outcome is Outcome.REJECTED
+    assert _there(world) == before
+
+
+@pytest.mark.parametrize(("first", "then"), [("block", ""), ("block", "warn"), ("block", "allow"), ("allow", "")])
+def test_what_is_refused_keeps_no_block_alive(world: World, first: str, then: str) -> None:
+    """What is there does what is not asked for any more, and nothing can replace it: it goes, and the ledger knows."""
+    settings = _configure(world, **KEYS)
+    _push(settings, _event(first))
+    world.emulator.fault(api="defender", path="import", itemErrors=[0], times=1)
+    changed = _event(*filter(None, [then]), info="Changed", timestamp=NOW + 1)
+    assert _push(settings, changed).outcome is Outcome.REJECTED
+    assert _there(world) == []
+    assert _push(settings, _event(first, timestamp=NOW + 2)).outcome is Outcome.ACCEPTED
+    assert len(_there(world)) == 1
+
+
+def test_what_was_deleted_for_someone_elses_entry_is_not_there_any_more(world: World) -> None:
+    """For the ledger neither: it does not call it unchanged, and reconciling blames nobody."""
     settings = _configure(world, **KEYS)
     _push(settings, _event("block"))
-    world.emulator.fault(api="defender", path="import", itemErrors=[0], times=1)
-    assert _push(settings, _event(*tags, info="Changed", timestamp=NOW + 1)).outcome is Outcome.REJECTED
-    assert _there(world) == [(NAME, "Block")]
+    _someone_puts(world, settings, "Audit")
+    assert _push(settings, _event(timestamp=NOW + 1)).reason is Reason.ALREADY_THERE
+    (place,) = places(settings, ())
+    assert compare(place, 0).findings == []
+    assert _push(settings, _event("block", timestamp=NOW + 2)).reason is Reason.ALREADY_THERE
+    assert _there(world) == [(NAME, "Audit")]
 
 
 def test_a_block_is_withdrawn_like_everything_else(world: World) -> None:
