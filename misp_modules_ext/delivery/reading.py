@@ -19,6 +19,7 @@ from misp_modules_ext.errors import EventNotFound, MispError, UsageError
 from misp_modules_ext.ledger import Ledger, Origin, Store, event_missing, schema, take
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.model.misp import Event
 from misp_modules_ext.warninglists.asking import ask
 
 log = logging.getLogger("misp_modules_ext")
@@ -29,6 +30,8 @@ CLAIM_MS = 300_000
 SOON_MS = 15_000
 FIRST_WAIT_MS = 2_000
 LONGEST_WAIT_MS = 900_000
+#: Why the warninglists could not be asked, as far as it was logged since they last could.
+_told: set[str] = set()
 
 
 class Claim(NamedTuple):
@@ -89,7 +92,7 @@ def read_one(
         message = str(error)
         ledger.write(lambda connection: _repeat_later(connection, found, message))
     else:
-        events = ask([event], lists).events
+        events = _asked(event, lists, stores)
 
         def settle(connection: Connection) -> None:
             alone(connection)
@@ -100,6 +103,18 @@ def read_one(
         ledger.write(settle)
         log.info("The event %s was read from MISP.", found.uuid)
     return True
+
+
+def _asked(event: Event, lists: Path, stores: Sequence[Store]) -> list[Event]:
+    """The event with what warninglists say; where they cannot be asked nothing new is blocked, so it is told, once."""
+    events, problem = ask([event], lists, [store.settings.actions for store in stores])
+    if problem and problem not in _told and any(store.settings.actions.blocks for store in stores):
+        log.warning("Nothing new is blocked: %s", problem)
+    if problem:
+        _told.add(problem)
+    else:
+        _told.clear()
+    return events
 
 
 def _is_latest(connection: Connection, found: Claim) -> bool:

@@ -99,7 +99,8 @@ def submit(
     attributes = sum(len(event.attributes) for event in events)
     began = time.monotonic()
     with paused(attributes):
-        events, unasked = ask(events, settings.warninglist_index)
+        acting = [destination.actions for destination in settings.destinations]
+        events, unasked = ask(events, settings.warninglist_index, acting)
         stores, taken = _take(ledger, events, settings, order, chosen, submission)
     order = _with_time_to_write(order, time.monotonic() - began, len(chosen))
     couriers = _couriers(ledger, settings, order, stores, taken, policy)
