@@ -108,12 +108,11 @@ def read_one(
 def _asked(event: Event, lists: Path, stores: Sequence[Store]) -> list[Event]:
     """The event with what warninglists say; where they cannot be asked nothing new is blocked, so it is told, once."""
     events, problem = ask([event], lists, [store.settings.actions for store in stores])
-    if problem and problem not in _told and any(store.settings.actions.blocks for store in stores):
-        log.warning("Nothing new is blocked: %s", problem)
-    if problem:
-        _told.add(problem)
-    else:
+    if not problem:
         _told.clear()
+    elif problem not in _told and any(store.settings.actions.blocks for store in stores):
+        _told.add(problem)
+        log.warning("Nothing new is blocked: %s", problem)
     return events
 
 

@@ -315,6 +315,8 @@ def _warnings(settings: Settings, chosen: Iterable[DestinationSettings], taken: 
             f"{unasked} Until then `warninglists` holds back only what MISP itself reports, and MISP reports nothing "
             "with workflows and files."
         )
+    if unasked and (blocking := [f"[{d.name}]" for d in chosen if d.actions.blocks]):
+        warnings.append(f"{unasked} Until then nothing new is blocked by {', '.join(blocking)}.")
     return warnings
 
 

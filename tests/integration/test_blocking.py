@@ -106,6 +106,16 @@ def test_without_a_good_verdict_of_the_index_nothing_blocks(world: World, listed
     assert _there(world) == [(NAME, "Audit")]
 
 
+def test_without_an_index_a_destination_that_blocks_warns_whatever_its_gates(world: World) -> None:
+    """Its `warninglists = none` is about what goes, not about what is blocked."""
+    settings = load(world.configure(only=(DEFENDER,), misp=MISP, warninglists="none", **KEYS))
+    account = submit([_event("block")], settings, Order("cli"), QUICK)
+    assert [w for w in account.warnings if f"nothing new is blocked by [{DEFENDER}]" in w]
+    _with_index(settings)
+    account = submit([_event("block")], settings, Order("cli"), QUICK)
+    assert not [w for w in account.warnings if "index of warninglists" in w]
+
+
 def test_what_a_request_asks_for_alerts_and_says_why(world: World) -> None:
     """Until our own reading."""
     settings = _configure(world, **KEYS)
