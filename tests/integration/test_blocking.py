@@ -232,6 +232,22 @@ def test_an_earlier_report_tells_what_our_own_reading_made_of_it(world: World) -
     assert told == [("", True), ("Block", False)]
 
 
+@pytest.mark.parametrize(("first", "then"), [("", "block"), ("block", "")])
+def test_an_action_that_is_not_there_yet_is_not_called_in_force(world: World, first: str, then: str) -> None:
+    """Neither by the account of the push nor by a later look at an earlier one."""
+    settings = _configure(world, **KEYS)
+    before = submit([_event(*filter(None, [first]))], settings, Order("cli", origin=Origin.OWN_READING), QUICK)
+    world.emulator.fault(api="defender", path="import", status=503)
+    (part,) = _push(settings, _event(*filter(None, [then]), timestamp=NOW + 1)).observables
+    assert part.outcome is Outcome.PENDING
+    assert (part.action, part.action_note) == ("", "Block is asked for and not there yet." if then else "")
+    ledger = open_ledger(settings.ledger.url.get_secret_value())
+    now = up_to_date(ledger, before, settings.destinations)
+    (part,) = now.destinations[0].items[0].observables
+    told = "Block" if then else "Audit"
+    assert (part.action, part.action_note) == ("", f"{told} is asked for and not there yet.")
+
+
 def _someone_puts(world: World, settings: Settings, action: str) -> str:
     """An entry of another application in the same tenant."""
     (ours,) = settings.destinations
