@@ -42,12 +42,14 @@ class _Change(NamedTuple):
     Attributes:
         document: what is sent.
         leaves: it is taken back.
+        for_good: its indicator is gone, so that its id is never asked for again.
         needs: objects that must be there before it.
     """
 
     companion: Companion
     document: Mapping[str, Any]
     leaves: bool = False
+    for_good: bool = False
     needs: tuple[bytes, ...] = ()
 
 
@@ -132,25 +134,30 @@ class _Following:
         own: list[_Change] = []
         for number, due in stands.there.items():
             for beside in self._objects.beside(due):
-                one = _companion(beside, number)
-                if one.object in wanted:
+                name = _uuid(beside.stix_id)
+                if name in wanted:
                     continue
-                wanted[one.object] = one
-                change = _change(beside, one, there.get(one.object))
+                known = there.get(name)
+                generation = 0 if known is None else known.generation
+                document = self._objects.again(beside.document, generation)
+                holder = SHARED if beside.shared else number
+                one = wanted[name] = Companion(name, holder, orjson.dumps(document), generation=generation)
+                change = _change(beside, document, one, known)
                 if change is not None:
                     (shared if beside.shared else own).append(change)
-        settled = {*stands.there, *stands.gone}
+        gone = set(stands.gone)
+        settled = gone | stands.there.keys()
         for name, one in there.items():
-            if one.observable_id in settled and name not in wanted:
-                own.append(self._leaving(one, clock))
+            if one.observable_id in settled and name not in wanted and one.document is not None:
+                own.append(self._leaving(one, one.document, clock, for_good=one.observable_id in gone))
         refused = {name for name, one in there.items() if one.refusal and one.observable_id == SHARED}
         return _Changes(shared, own, refused - {change.companion.object for change in shared})
 
-    def _leaving(self, one: Companion, clock: int) -> _Change:
-        document = orjson.loads(one.document)
+    def _leaving(self, one: Companion, held: bytes, clock: int, *, for_good: bool) -> _Change:
+        document = orjson.loads(held)
         # Later than the version that is there, whose fractions of a second are cut off here.
         modified = max(clock, ((to_seconds(document.get("modified")) or 0) + 1) * 1000)
-        return _Change(one, self._objects.taken_back(document, modified), leaves=True)
+        return _Change(one, self._objects.taken_back(document, modified), leaves=True, for_good=for_good)
 
     def _send(self, changes: Sequence[_Change]) -> None:
         """Send in parallel requests.
@@ -215,7 +222,9 @@ class _Following:
         answered = list(zip(chunk, refusals, strict=True))
         # What could not be taken back is there still, as it was.
         kept = [c.companion._replace(refusal=why) for c, why in answered if not c.leaves]
-        gone = [c.companion.object for c, why in answered if c.leaves and not why]
+        left = [c for c, why in answered if c.leaves and not why]
+        gone = [c.companion.object for c in left if c.for_good]
+        kept += [_taken_back(c.companion) for c in left if not c.for_good]
 
         def write(connection: Connection) -> None:
             companions.keep(connection, self._place.store, self._lease, kept)
@@ -239,24 +248,22 @@ class _Following:
         return Drained(state, reason, str(error), self._sent)
 
 
-def _companion(beside: Beside, number: int) -> Companion:
-    name = _uuid(beside.stix_id)
-    return Companion(name, SHARED if beside.shared else number, orjson.dumps(beside.document))
+def _taken_back(one: Companion) -> Companion:
+    return one._replace(document=None, refusal="", generation=one.generation + 1)
 
 
-def _change(beside: Beside, one: Companion, known: Companion | None) -> _Change | None:
+def _change(beside: Beside, document: Mapping[str, Any], one: Companion, known: Companion | None) -> _Change | None:
     """What is to be sent of an object that should be there; `None` when it is, or was refused as it is.
 
     What belongs to none alone stays as it was when it was first named: a technique has one name in each version of
     ATT&CK, and would change with each event.
     """
-    needs = tuple(map(_uuid, beside.needs))
-    if known is None:
-        return _Change(one, beside.document, needs=needs)
-    before = orjson.loads(known.document)
-    if (beside.shared and not known.refusal) or _same(before, beside.document):
+    change = _Change(one, document, needs=tuple(map(_uuid, beside.needs)))
+    if known is None or known.document is None:
+        return change
+    if beside.shared and not known.refusal:
         return None
-    return _Change(one, beside.document, needs=needs)
+    return None if _same(orjson.loads(known.document), document) else change
 
 
 def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

@@ -64,6 +64,7 @@ KILL_CHAIN: Mapping[str, str] = {
 }
 _KILL_CHAINS = frozenset({"lockheed-martin-cyber-kill-chain", "mitre-attack"})
 #: What the Diamond Model calls a file (how an adversary acts) and an address, a name, a mail sender (from where).
+_ON_A_MACHINE = ("file-", "mutex", "process-", "windows-")
 CAPABILITY, INFRASTRUCTURE = "capability", "infrastructure"
 _FALSE_POSITIVE = ("false-positive:", "sighted as a false positive")
 #: Graph has no word for a warning and none for remediation; the plan asks for neither. The milder one, in any case.
@@ -180,7 +181,7 @@ def _context(indicator: Indicator) -> dict[str, Any]:
         "activityGroupNames": [repair(name) for name in context.actors],
         "malwareFamilyNames": [repair(name) for name in context.malware],
         "knownFalsePositives": describe(doubts, (), MAX_INFORMATION),
-        "diamondModel": CAPABILITY if indicator.observable.kind.value.startswith("file-") else INFRASTRUCTURE,
+        "diamondModel": CAPABILITY if indicator.observable.kind.startswith(_ON_A_MACHINE) else INFRASTRUCTURE,
     }
 
 

@@ -215,6 +215,10 @@ class HoldsObjects(Protocol):
         """What stands beside an indicator that it holds. Pure."""
         ...
 
+    def again(self, document: Mapping[str, Any], generation: int) -> dict[str, Any]:
+        """An object of `beside` after it was taken back so many times: what was is not used again. Pure."""
+        ...
+
     def taken_back(self, document: Mapping[str, Any], modified_ms: int) -> dict[str, Any]:
         """An object of `beside` as it is taken back for good. Pure.
 

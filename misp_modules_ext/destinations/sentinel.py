@@ -101,6 +101,10 @@ class Sentinel:
         """Threat actors, techniques and relationships where the configuration asks for them."""
         return sentinel_objects.beside(due) if self.settings.sends_objects else []
 
+    def again(self, document: Mapping[str, Any], generation: int) -> dict[str, Any]:
+        """See `interface.HoldsObjects.again`."""
+        return sentinel_objects.again(document, generation)
+
     def taken_back(self, document: Mapping[str, Any], modified_ms: int) -> dict[str, Any]:
         """See `interface.HoldsObjects.taken_back`."""
         return sentinel_objects.taken_back(document, modified_ms)

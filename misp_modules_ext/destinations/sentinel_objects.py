@@ -31,6 +31,13 @@ def beside(due: Due) -> list[Beside]:
     return found
 
 
+def again(document: Mapping[str, Any], generation: int) -> dict[str, Any]:
+    """The object under the id that comes after so many revocations."""
+    if not generation:
+        return dict(document)
+    return {**document, "id": _stix_id(document["type"], f"{document['id']}#{generation}")}
+
+
 def taken_back(document: Mapping[str, Any], modified_ms: int) -> dict[str, Any]:
     """The object, revoked for good (STIX 2.1 section 3.2)."""
     return {**document, "modified": from_milliseconds(modified_ms), "revoked": True}

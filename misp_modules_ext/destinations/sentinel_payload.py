@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from misp_modules_ext.destinations.interface import Refusal
@@ -167,8 +168,12 @@ def stix_object(due: Due, *, revoked: bool = False) -> dict[str, Any]:
 
 
 def shown(indicator: Indicator) -> bytes:
-    """A digest of the object, without its id and the times of its versions."""
-    return digest(stix_object(Due(indicator, UNSTAMPED)))
+    """A digest of the object, without its id and the times of its versions.
+
+    Nor which of an event's attributes it leads to: another one of the same value is not worth a row that is billed.
+    """
+    references = tuple(reference._replace(attribute="") for reference in indicator.references)
+    return digest(stix_object(Due(replace(indicator, references=references), UNSTAMPED)))
 
 
 def upload_body(source_system: str, dues: Iterable[Due], *, revoked: bool = False) -> bytes:

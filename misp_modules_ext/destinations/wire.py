@@ -48,6 +48,8 @@ def digest(document: Mapping[str, Any]) -> bytes:
 
 def repair(text: str) -> str:
     """The text with U+FFFD for what is not valid Unicode (lone surrogates), which JSON cannot carry."""
+    if text.isascii():  # nearly all, and this is asked for every value at every destination
+        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

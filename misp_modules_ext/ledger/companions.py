@@ -8,6 +8,7 @@ follows. So an error of theirs is never one of the indicator, and what was inter
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, delete, insert, literal, select
@@ -30,16 +31,18 @@ class Companion(NamedTuple):
     """An object beside an indicator.
 
     Attributes:
-        object: UUID of the object, 16 bytes.
+        object: UUID of the object in its first generation, 16 bytes.
         observable_id: whose it is; `SHARED` for one that belongs to none alone.
-        document: the object as JSON.
+        document: the object as JSON; `None` when it was taken back.
         refusal: why the destination refused it; `""` when it is there.
+        generation: how often it was taken back.
     """
 
     object: bytes
     observable_id: int
-    document: bytes
+    document: bytes | None
     refusal: str = ""
+    generation: int = 0
 
 
 class Standing(NamedTuple):
@@ -92,7 +95,8 @@ def _concerned(store: Store) -> Select[tuple[int, int]]:
         here = (row.destination_id == store.destination_id) & row.sent_hash.is_not(None)
         return select(row.destination_id, row.observable_id).where(here)
     beside = _THERE.c
-    here = (beside.destination_id == store.destination_id) & (beside.observable_id != SHARED)
+    own = (beside.observable_id != SHARED) & beside.document.is_not(None)
+    here = (beside.destination_id == store.destination_id) & own
     return select(literal(store.destination_id), beside.observable_id).where(here).distinct()
 
 
@@ -136,9 +140,12 @@ def _is_gone(row: Holding) -> bool:
 def beside(connection: Connection, store: Store, numbers: Iterable[int]) -> list[Companion]:
     """What stands beside some indicators, and all that belongs to none alone."""
     here = _THERE.c.destination_id == store.destination_id
-    columns = (_THERE.c.object, _THERE.c.document, _THERE.c.refusal)
+    columns = (_THERE.c.object, _THERE.c.document, _THERE.c.refusal, _THERE.c.generation)
     found = bulk.rows_by(connection, _THERE.c.observable_id, sorted({SHARED, *numbers}), *columns, where=here)
-    return [Companion(bytes(name), number, bytes(document), refusal or "") for number, name, document, refusal in found]
+    return [
+        Companion(bytes(name), number, None if document is None else bytes(document), refusal or "", generation)
+        for number, name, document, refusal, generation in found
+    ]
 
 
 def keep(connection: Connection, store: Store, lease: Lease, companions: Iterable[Companion]) -> None:
@@ -149,14 +156,18 @@ def keep(connection: Connection, store: Store, lease: Lease, companions: Iterabl
     """
     renew(connection, lease)
     rows = sorted(
-        (store.destination_id, one.object, one.observable_id, one.document, one.refusal or None) for one in companions
+        (
+            (store.destination_id, one.object, one.observable_id, one.generation, one.document, one.refusal or None)
+            for one in companions
+        ),
+        key=itemgetter(1),
     )
-    columns = ["destination_id", "object", "observable_id", "document", "refusal"]
+    columns = ["destination_id", "object", "observable_id", "generation", "document", "refusal"]
     bulk.upsert(connection, _THERE, columns, columns[:2], rows)
 
 
 def forget(connection: Connection, store: Store, lease: Lease, objects: Iterable[bytes]) -> None:
-    """These are not there any more.
+    """These are not there any more, nor will be under these ids.
 
     Raises:
         LeaseLostError: another drains this destination now.

@@ -187,24 +187,11 @@ def _as_they_should_be(
     here = table.c.destination_id == store.destination_id
     keys, facts = sorted(numbers), (table.c.valid_until, table.c.generation)
     on_hold = held(connection, store, keys)
-    if not on_hold:
-        alike = bulk.tally(connection, table.c.observable_id, keys, *facts, where=here, also=as_it_should_be)
-        if len(alike) == 1 and alike.total() == len(keys):
-            # All of them, and with one expiry: they were taken together.
-            ((valid_until, generation),) = alike
-            if valid_until * 1000 > clock:
-                return dict.fromkeys(keys, Standing(schema.SETTLED, None, "", valid_until, generation))
-    standings: dict[tuple[int, int], Standing] = {}
-    found = {}
-    for number, *rest in bulk.rows_by(
-        connection, table.c.observable_id, keys, *facts, where=here, also=as_it_should_be
-    ):
-        valid_until, generation = rest
-        if valid_until * 1000 <= clock or number in on_hold:
-            continue
-        standing = standings.get((valid_until, generation))
-        if standing is None:
-            standing = Standing(schema.SETTLED, None, "", valid_until, generation)
-            standings[valid_until, generation] = standing
-        found[number] = standing
+    alike = bulk.grouped(connection, table.c.observable_id, keys, *facts, where=here, also=as_it_should_be)
+    found: dict[int, Standing] = {}
+    for (valid_until, generation), those in alike.items():
+        if valid_until * 1000 > clock:
+            found.update(dict.fromkeys(those, Standing(schema.SETTLED, None, "", valid_until, generation)))
+    for number in on_hold:
+        found.pop(number, None)
     return found

@@ -206,7 +206,9 @@ companion = Table(
     Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
     Column("object", Uuid16, primary_key=True),
     Column("observable_id", BigInteger, nullable=False),
-    Column("document", LongBinary, nullable=False),
+    # How often it was revoked, which STIX makes permanent for an id; without a document it is not there.
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("document", LongBinary),
     # Why the destination refused this very document; it is not there then.
     Column("refusal", LongText),
     Index(None, "destination_id", "observable_id"),

@@ -46,6 +46,7 @@ DECIDING = frozenset(
         "api_version",
         "source_system",
         "hard_delete",
+        "context",
         "severity",
         "generate_alert",
         "rbac_group_names",

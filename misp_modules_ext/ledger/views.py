@@ -24,9 +24,9 @@ class Origin(IntFlag):
     """Who says so: a request, that anyone could have sent, or our own reading of MISP.
 
     `AS_READ`: it stands as our own reading saw it, its event's header included, so that it may act. What a request
-    changes about it takes that away, and so does a reading that leaves it in doubt (`comparison`). Not all of it need be
-    the reading's own words: sightings, decay and hits that it did not tell were carried into it (`carried`), and where
-    others were picked, its header says that nothing is.
+    changes about it takes that away, and so does a reading that leaves it in doubt (`comparison`). Not all of it need
+    be the reading's own words: sightings, decay and hits that it did not tell were carried into it (`carried`), and
+    where others were picked, its header says that nothing is.
     """
 
     REQUEST = 1

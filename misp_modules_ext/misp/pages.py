@@ -13,11 +13,10 @@ from itertools import islice
 from typing import Any
 
 from misp_modules_ext.misp.coerce import flag, text, uuid_or_none
-from misp_modules_ext.misp.parse import MOST_SIBLINGS, parse_event
+from misp_modules_ext.misp.parse import NO_OBJECT, first_siblings, parse_event
 from misp_modules_ext.misp.shapes import Raw, listed, mapping
 from misp_modules_ext.model.misp import Attribute, Event, ObjectContext
 
-_NO_OBJECT = frozenset({"", "0"})
 #: What is kept of an object's header.
 _HEADER = ("uuid", "name", "comment", "deleted", "distribution", "SharingGroup")
 
@@ -47,7 +46,7 @@ class Pages:
     def unknown_groups(self, rows: Iterable[object]) -> set[str]:
         """Ids of the sharing groups in a page (of attributes or objects) whose UUID is not known yet."""
         found = {_group(mapping(row)) for row in rows}
-        return found - _NO_OBJECT - self._groups.keys()
+        return found - NO_OBJECT - self._groups.keys()
 
     def learn_group(self, group: str, answer: object) -> None:
         """Remember a sharing group by its id; an answer without a UUID leaves it unnamed, which closes the gates."""
@@ -86,7 +85,7 @@ class Pages:
         before = len(self._objects)
         for row in map(mapping, rows):
             known = text(row.get("id"))
-            if known in _NO_OBJECT or known in self._objects:
+            if known in NO_OBJECT or known in self._objects:
                 self.trusted = False
                 continue
             self._name_group(row)
@@ -157,7 +156,7 @@ class Pages:
         identity, holder = uuid_or_none(row.get("uuid")), text(row.get("object_id"))
         foreign = text(row.get("event_id")) not in {"", self.event.id}
         # Whose object is not shown may be for fewer eyes than it says itself. A deleted one goes nowhere anyway.
-        astray = holder not in _NO_OBJECT and holder not in self._objects and flag(row.get("deleted")) is not True
+        astray = holder not in NO_OBJECT and holder not in self._objects and flag(row.get("deleted")) is not True
         if not identity or identity in self._seen or foreign or astray:
             self.trusted = False
             return False
@@ -204,6 +203,6 @@ def _with_all_siblings(part: list[Attribute]) -> list[Attribute]:
     contexts: dict[int, ObjectContext] = {id(a.object): a.object for a in part if a.object is not None}
     if len(contexts) <= 1:
         return part
-    told = dict.fromkeys(sibling for context in contexts.values() for sibling in context.siblings)
-    whole = replace(next(iter(contexts.values())), siblings=tuple(islice(told, MOST_SIBLINGS)))
+    told = (sibling for context in contexts.values() for sibling in context.siblings)
+    whole = replace(next(iter(contexts.values())), siblings=first_siblings(told))
     return [replace(a, object=whole) for a in part]

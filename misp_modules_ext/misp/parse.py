@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from sys import intern
 from typing import NamedTuple
 
@@ -24,9 +23,12 @@ from misp_modules_ext.model.misp import INHERIT, Attribute, Event, ObjectContext
 
 #: So many different siblings are kept as an attribute's context: every attribute looks at all of them.
 MOST_SIBLINGS = 20
+#: What an attribute outside of objects says for its object's id, beside nothing at all.
+NO_OBJECT = frozenset({"", "0"})
 _SECOND = (
     "Another attribute of this event has the same UUID but another type or value: only the first of the two counts."
 )
+_ASTRAY = "Its object, which says what it is and who may see it, is not shown; our own reading of the event decides."
 
 
 def parse_event(raw: object, *, only: object = None) -> Event:
@@ -170,6 +172,8 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
     if "decay_score" in source:
         decay = read_decay(source, timestamp, decays_from(timestamp, last_seen, sightings))
     # Types, categories and comments are the same again and again: one text for all of them is a fifth of the memory.
+    if context is None:
+        problem = problem or _astray(source)
     return Attribute(
         uuid=identity(source.get("uuid"), place.event_uuid, kind, value),
         type=intern(kind),
@@ -190,6 +194,17 @@ def _attribute(raw: object, place: _Place, context: ObjectContext | None, proble
         problem=_problem(raw, source) or tag_problem or sharing_problem or problem,
         relation=intern(text(source.get("object_relation"))) if context else "",
     )
+
+
+def _astray(source: Raw) -> str:
+    """Why an attribute that is shown outside of objects cannot be judged; `""` when it can.
+
+    Triggers that bring one attribute (attribute-after-save, tag-attached-after-save) show one of an object in a flat
+    list. The object may make it no indicator, be deleted, or be for fewer eyes. What is deleted itself goes nowhere.
+    """
+    if text(source.get("object_id")) in NO_OBJECT or flag(source.get("deleted")) is True:
+        return ""
+    return _ASTRAY
 
 
 def _problem(raw: object, source: Raw) -> str:
@@ -219,9 +234,14 @@ def _object(raw: Raw, event_uuid: str) -> tuple[ObjectContext, str]:
         comment=text(raw.get("comment")),
         deleted=flag(raw.get("deleted")) is True,
         sharing=sharing,
-        siblings=tuple(islice(dict.fromkeys(told), MOST_SIBLINGS)),
+        siblings=first_siblings(told),
     )
     return context, problem
+
+
+def first_siblings(told: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Those that are kept as context: the same ones in whatever order the source, or its pages, show them."""
+    return tuple(sorted(set(told))[:MOST_SIBLINGS])
 
 
 def _may_be_told(sibling: Raw) -> bool:

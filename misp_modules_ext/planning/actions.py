@@ -248,7 +248,7 @@ def _fitting(kind: Kind, wished: Action, graph: bool) -> tuple[Action, str]:
 def _marked(marks: Marks) -> str:
     if marks.pap is not None and marks.pap >= Pap.AMBER:
         return f"it is marked {marks.pap.tag}, which forbids blocking."
-    unknown = next((name for name in marks.unknown if plain(name).startswith("pap")), None)
+    unknown = next((name for name in marks.unknown if "pap" in plain(name)), None)
     return f"its marking {unknown} is not known, and may forbid blocking." if unknown else ""
 
 

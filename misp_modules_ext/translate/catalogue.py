@@ -19,12 +19,15 @@ def types_markdown() -> str:
 
 
 def templates_markdown() -> str:
-    """One table: what of an object counts, what is told with it, and what does not go though its type would."""
+    """Two tables: what of an object counts, what is told, and what does not go; and objects of which nothing goes."""
     lines = ["| object | becomes indicators | is told with them | does not go |", "|---|---|---|---|"]
     lines += [
         f"| {_code(name)} | {_observables(row)} | {_told(row)} | {_refused(row)} |"
         for name, row in sorted(TEMPLATES.items())
+        if "*" not in row.silent
     ]
+    lines += ["", "| objects of which nothing goes | why |", "|---|---|"]
+    lines += [f"| {_codes(names)} | {reason} |" for reason, names in _wholly_silent()]
     return "\n".join(lines)
 
 
@@ -35,6 +38,12 @@ def _sorted() -> list[tuple[str, Row]]:
 def _silent() -> Iterator[tuple[str, list[str]]]:
     for reason in dict.fromkeys(row.reason for row in TYPES.values() if row.reason):
         yield reason, sorted(type_ for type_, row in TYPES.items() if row.reason == reason)
+
+
+def _wholly_silent() -> Iterator[tuple[str, list[str]]]:
+    reasons = {name: row.silent["*"] for name, row in sorted(TEMPLATES.items()) if "*" in row.silent}
+    for reason in dict.fromkeys(reasons.values()):
+        yield reason, [name for name, why in reasons.items() if why == reason]
 
 
 def _observables(row: Template) -> str:
@@ -55,8 +64,7 @@ def _refused(row: Template) -> str:
 
 
 def _of(row: Template, reason: str) -> str:
-    relations = sorted(relation for relation, why in row.silent.items() if why == reason)
-    return "all" if relations == ["*"] else _codes(relations)
+    return _codes(sorted(relation for relation, why in row.silent.items() if why == reason))
 
 
 def _kinds(kinds: Iterable[Kind]) -> str:

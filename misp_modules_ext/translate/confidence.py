@@ -1,6 +1,7 @@
 """How sure it is that a value is malicious, 0 to 100, from what tags and sightings say.
 
-The numbers are those that MISP's taxonomies give their tags. The rule:
+The numbers are those that MISP's taxonomies give their tags. A tag by which somebody says that it cannot be judged
+(`f`, `6`, `confidence-cannot-be-evaluated`) says nothing, whatever number its taxonomy gives it. The rule:
 
 1. What an attribute's own tags say counts; only where they say nothing, its event's do; else what is configured.
 2. Of several tags for one question the lowest counts; the questions of one taxonomy (reliability of the source and
@@ -9,7 +10,8 @@ The numbers are those that MISP's taxonomies give their tags. The rule:
 4. A `false-positive` tag of attribute or event is the most that it can be then.
 5. Each of the first three false positive sightings lowers it.
 
-More of what speaks for a value never lowers it, more of what speaks against it never raises it.
+More sightings never lower it; more false positive sightings and tags never raise it. A further tag of another question
+or taxonomy moves the mean either way.
 """
 
 from __future__ import annotations
@@ -30,7 +32,6 @@ SCALES: Mapping[tuple[str, str], Mapping[str, int]] = MappingProxyType(
             "fairly-confident": 50,
             "rarely-confident": 25,
             "unconfident": 0,
-            "confidence-cannot-be-evaluated": 50,
         },
         ("estimative-language", "likelihood-probability"): {
             "almost-certain": 95,
@@ -42,8 +43,8 @@ SCALES: Mapping[tuple[str, str], Mapping[str, int]] = MappingProxyType(
             "almost-no-chance": 0,
         },
         ("estimative-language", "confidence-in-analytic-judgment"): {"high": 95, "moderate": 55, "low": 0},
-        ("admiralty-scale", "source-reliability"): {"a": 100, "b": 75, "c": 50, "d": 25, "e": 0, "f": 50, "g": 0},
-        ("admiralty-scale", "information-credibility"): {"1": 100, "2": 75, "3": 50, "4": 25, "5": 0, "6": 50},
+        ("admiralty-scale", "source-reliability"): {"a": 100, "b": 75, "c": 50, "d": 25, "e": 0, "g": 0},
+        ("admiralty-scale", "information-credibility"): {"1": 100, "2": 75, "3": 50, "4": 25, "5": 0},
     }
 )
 #: The same for tags that say how likely a false positive is. That it is confirmed to be none lowers nothing.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,12 @@ NO_DATE = "no date in the source"
 FALSE_POSITIVE = "sighted as a false positive"
 
 _SEVERITIES = {1: Severity.HIGH, 2: Severity.MEDIUM, 3: Severity.LOW}
+#: What looks like an IPv4 address in a text.
+_ADDRESS = re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?\w)")
+#: What looks like a mail address in a text.
+_MAILBOX = re.compile(r"[^\s@]@[^\s@]")
+#: A name that is shorter stands in many words.
+_SHORTEST_NAME = 4
 # Python 3.11 takes 0.2 µs to find a member of an enumeration, and this is asked for every attribute.
 _AUDIT = Action.AUDIT
 
@@ -164,10 +171,12 @@ def _object_facts(holder: ObjectContext) -> Iterator[tuple[str, str]]:
 
     Siblings that are context, the object's name, its comment.
     """
-    facts = template(holder.name).facts
+    row = template(holder.name)
+    facts = row.facts
+    hidden = {name for relation, value in holder.siblings if row.why_silent(relation) for name in _names(value)}
     told = ((facts[relation], value) for relation, value in holder.siblings if relation in facts and value.strip())
     for fact, value in dict.fromkeys(told):
-        if _may_be_told(fact, value):
+        if _may_be_told(fact, value) and not _gives_away(fact, value, hidden):
             yield value, f"{fact.name}: {readable(value)}"
     if holder.name:
         yield "", f"object: {readable(holder.name)}"
@@ -183,6 +192,32 @@ def _may_be_told(fact: Fact, value: str) -> bool:
     if observation.reason is Reason.INVALID_VALUE:
         return False
     return not any(special(observable, allow_documentation=True) for observable in observation.observables)
+
+
+def _names(value: str) -> Iterator[str]:
+    """By which a text would name a sibling that does not go, in lower case: a mailbox also without its domain."""
+    whole = value.strip().lower()
+    return (name for name in (whole, whole.partition("@")[0]) if len(name) >= _SHORTEST_NAME)
+
+
+def _gives_away(fact: Fact, value: str, hidden: Collection[str]) -> bool:
+    """Whether a text says what does not go by itself.
+
+    That is a sibling that does not go (the recipient, in the subject of a mail), any mailbox in a subject, or an
+    address of a private network.
+
+    Args:
+        fact: how it would be told.
+        value: the text.
+        hidden: names of the siblings that do not go, in lower case.
+    """
+    lowered = value.lower()
+    if any(name in lowered for name in hidden):
+        return True
+    if fact.type:
+        return fact.type == "email-subject" and _MAILBOX.search(value) is not None
+    addresses = (observe(Attribute("", "ip-dst", found)) for found in _ADDRESS.findall(value))
+    return any(special(o, allow_documentation=True) for seen in addresses for o in seen.observables)
 
 
 def _seen(attribute: Attribute) -> Iterator[str]:

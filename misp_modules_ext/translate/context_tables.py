@@ -27,7 +27,9 @@ def context_markdown() -> dict[str, str]:
         "sightings": _table(("sightings", "what they do"), _sightings()),
         "galaxies": _table(("galaxies (`misp-galaxy:…`)", "their clusters are"), _galaxies()),
         "kill chains": _table(("tag", "kill chain", "phase"), _phases()),
-        "threat types": _table(("what", "of", "addresses, names, URLs, mail", "files"), _threats()),
+        "threat types": _table(
+            ("what", "of", "addresses, names, URLs, mail", "files, mutexes, processes, registry keys"), _threats()
+        ),
     }
 
 

@@ -77,6 +77,9 @@ _SSDEEP = re.compile(r"([0-9]{1,10}):([0-9A-Za-z/+]{1,64}):([0-9A-Za-z/+]{1,64})
 _SMALLEST_BLOCK = 3
 _TLSH = re.compile("(?:T1)?([0-9A-F]{70})")
 _FOLDER = re.compile(r"[/\\]")
+#: Windows' own prefixes before a path that is taken as it stands, `\\?\` and `\\.\`.
+_VERBATIM = re.compile(r"\\\\[?.]\\")
+_WILDCARD = re.compile("[*?]")
 
 
 def digest(kind: Kind, text: str) -> tuple[Observable, Notes]:
@@ -134,7 +137,12 @@ def file_name(text: str) -> tuple[Observable, Notes]:
 
 
 def file_name_or_path(text: str) -> tuple[Observable, Notes]:
-    """Read a file name; one with folders is a path, which no sensor compares with a name."""
+    """Read a file name; one with folders is a path, which no sensor compares with a name.
+
+    Raises:
+        NotValid: it stands for many files, or for a folder.
+    """
+    _refuse_pattern(text)
     return Observable(Kind.FILE_PATH if _FOLDER.search(text) else Kind.FILE_NAME, text), ()
 
 
@@ -142,11 +150,24 @@ def file_path(text: str) -> tuple[Observable, Notes]:
     """Read the path of a file; it is kept byte for byte.
 
     Raises:
-        NotValid: there is no folder in it.
+        NotValid: there is no folder in it, or it stands for many files.
     """
+    _refuse_pattern(text)
     if _FOLDER.search(text) is None:
         raise NotValid(f"{shown(text)} is a file name without its folder: give it the type or relation `filename`.")
     return Observable(Kind.FILE_PATH, text), ()
+
+
+def _refuse_pattern(text: str) -> None:
+    """Refuse what names no single file: no sensor looks for it, or it would match what every machine has."""
+    named = text[4:] if _VERBATIM.match(text) else text
+    if _WILDCARD.search(named):
+        raise NotValid(
+            f"{shown(text)} stands for many files: `*` and `?` make it a pattern. Give it the type `filename-pattern`, "
+            "or write the name of one file."
+        )
+    if named in (".", ".."):
+        raise NotValid(f"{shown(text)} is a folder of every machine, not the name of a file.")
 
 
 def _why_not(kind: Kind, text: str) -> str:

@@ -7,7 +7,8 @@ not exportable binds the gates, and says nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple, TypeVar
@@ -20,31 +21,46 @@ from misp_modules_ext.translate.machine_tags import machine_tag, plain
 from misp_modules_ext.translate.text import readable
 from misp_modules_ext.translate.threats import NO_THREAT, Hint, Threat, decided, hints
 
-_TLP = {
-    "white": Tlp.CLEAR,
-    "clear": Tlp.CLEAR,
-    "green": Tlp.GREEN,
-    "amber": Tlp.AMBER,
-    "amber+strict": Tlp.AMBER_STRICT,
-    "amber-strict": Tlp.AMBER_STRICT,
-    "amber strict": Tlp.AMBER_STRICT,
-    "red": Tlp.RED,
+#: By the words of a level, whatever stands between them.
+_TLP: Mapping[tuple[str, ...], Tlp] = {
+    ("white",): Tlp.CLEAR,
+    ("clear",): Tlp.CLEAR,
+    ("green",): Tlp.GREEN,
+    ("amber",): Tlp.AMBER,
+    ("amber", "strict"): Tlp.AMBER_STRICT,
+    ("red",): Tlp.RED,
 }
-_PAP = {"white": Pap.CLEAR, "clear": Pap.CLEAR, "green": Pap.GREEN, "amber": Pap.AMBER, "red": Pap.RED}
-#: `tlp:red`, `TLP : Red`, and the triple-tag spelling `tlp="red"`.
-_MARKING = re.compile(r'(?P<family>tlp|pap)\s*(?::|=(?="))(?P<word>.*)', re.DOTALL)
+_PAP: Mapping[tuple[str, ...], Pap] = {
+    ("white",): Pap.CLEAR,
+    ("clear",): Pap.CLEAR,
+    ("green",): Pap.GREEN,
+    ("amber",): Pap.AMBER,
+    ("red",): Pap.RED,
+}
+#: What an unknown marking must be at least by how one of its words begins: `red (not for disclosure)` is red. A mild
+#: TLP would open what the configured level closes; where there is no PAP, there is nothing to open.
+_LEAST_TLP = {"red": Tlp.RED, "amber": Tlp.AMBER_STRICT}
+_LEAST_PAP = {"red": Pap.RED, "amber": Pap.AMBER, "green": Pap.GREEN}
+#: `tlp:red`, `TLP : Red`, `tlp="red"`, `TLP-RED`, `tlp_red`, `TLP RED`, `[TLP:RED]`, `sector:tlp="red"`.
+_MARKING = re.compile(
+    r"(?P<before>.*?)(?<![a-z0-9])(?P<family>tlp|pap)(?P<between>[\W_]*)(?P<said>.*)", re.DOTALL | re.ASCII
+)
+#: What makes a tag a marking whatever follows; with other separators it is one only when a level follows.
+_CLAIMS = re.compile("[:=]")
+_WORDS = re.compile("[a-z0-9]+")
 #: Our own tags: what we write back, and what picks attributes. They never become labels (DESIGN.md 4, rule 4).
 _OWN = ("misp-microsoft:", "microsoft:push")
 #: How the label begins that ties the indicators of one MISP object; its UUID follows.
 OBJECT_LABEL = "misp:object="
 #: What the tags of MISP's tlp taxonomy mean that are no level, for the report.
 _NO_LEVEL = {
-    "ex:chr": "is the Chatham House Rule (do not tell who said it) and no level; it opens and closes nothing.",
-    "unclear": "is no level; what other tags say counts, or the configured level.",
+    ("ex", "chr"): "is the Chatham House Rule (do not tell who said it) and no level; it opens and closes nothing.",
+    ("unclear",): "is no level; what other tags say counts, or the configured level.",
 }
 _UNKNOWN = "is not known and was left aside."
 
 T = TypeVar("T", str, tuple[str, str])
+L = TypeVar("L", Tlp, Pap)
 
 
 class Reading(NamedTuple):
@@ -74,25 +90,60 @@ class Reading(NamedTuple):
 def read_tag(name: str) -> Reading:
     """Read a tag name, in any case; characters that nobody sees do not make a marking another one."""
     lowered = plain(name)
-    found = _MARKING.fullmatch(lowered)
-    family, word = (found["family"], found["word"].strip().strip('"').strip()) if found else ("", "")
-    tlp = _TLP.get(word, _stricter(word)) if family == "tlp" else None
-    pap = _PAP.get(word, Pap.RED if word.startswith("red") else None) if family == "pap" else None
-    unknown = bool(family) and word not in (_TLP if family == "tlp" else _PAP)
     own = lowered.startswith(_OWN)
-    label = "" if tlp is not None or own else readable(name)
-    if family or own:
-        return Reading(tlp, pap, unknown, label, _NO_LEVEL.get(word, _UNKNOWN) if unknown else "")
+    label = "" if own else readable(name)
+    marking = _marking(lowered)
+    if marking is not None:
+        return marking._replace(label="" if marking.tlp is not None else label)
+    if own:
+        return Reading(None, None, False, label)
     tag = machine_tag(name)
     context = context_of(tag)
     return Reading(None, None, False, label, "", context, assessed(tag), hints(tag, context))
 
 
-def _stricter(word: str) -> Tlp | None:
-    """What an unknown TLP must be at least, when it begins like a known one: `red (not for disclosure)` is red."""
-    if word.startswith("red"):
-        return Tlp.RED
-    return Tlp.AMBER_STRICT if word.startswith("amber") else None
+def _marking(lowered: str) -> Reading | None:
+    """What a tag says as a marking, without a label; `None` when it is none.
+
+    Args:
+        lowered: its name in lower case.
+    """
+    found = _MARKING.fullmatch(unicodedata.normalize("NFKC", lowered))
+    if found is None:
+        return None
+    said = found["said"]
+    tlp = pap = None
+    if found["family"] == "tlp":
+        tlp, known = _level(said, _TLP, _LEAST_TLP)
+    else:
+        pap, known = _level(said, _PAP, _LEAST_PAP)
+    claims = _CLAIMS.search(found["between"]) is not None
+    if _WORDS.search(found["before"]):
+        # Somebody's own marking, or what is told of one: it may close, and opens nothing.
+        strict = (tlp is not None and tlp >= Tlp.AMBER) or pap is not None
+        return Reading(tlp, pap, False, "") if claims and strict else None
+    if tlp is None and pap is None and not claims:
+        return None
+    return Reading(tlp, pap, not known, "", "" if known else _NO_LEVEL.get(_words(said), _UNKNOWN))
+
+
+def _level(said: str, levels: Mapping[tuple[str, ...], L], least: Mapping[str, L]) -> tuple[L | None, bool]:
+    """The level that is said, or what it must be at least (`None` for nothing), and whether it is one we know."""
+    whole = levels.get(_words(said))
+    if whole is not None:
+        return whole, True
+    # `tlp:level="red"`; in `tlp:red="green"` the stricter one counts.
+    head, _, value = said.rpartition("=")
+    last = levels.get(_words(value)) if head else None
+    doubtful = _words(said if last is None else head)
+    told = [level for begin, level in least.items() if any(word.startswith(begin) for word in doubtful)]
+    if last is not None:
+        told.append(last)
+    return max(told, default=None), last is not None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(_WORDS.findall(text))
 
 
 class Marks(NamedTuple):

@@ -13,11 +13,16 @@ Decisions:
   but `https://s3.amazonaws.com/bucket/payload.exe` is one file.
 - An e-mail address is one mailbox, so its domain may be a public suffix (`someone@gov.uk`).
 - Of a URI without a scheme the host is judged; a bare path has none.
-- A registry key that every Windows has is refused: what is malicious there is a value in it, or a key below it.
+- A registry key that every Windows has is refused, by whichever of its paths: what is malicious there is a value in it,
+  or a key below it.
+- Names of networks of one's own that no registry reserves, but that everybody uses (RFC 6762 appendix G, and
+  `.localdomain`), are refused like the reserved ones; names for reverse lookup stand for addresses, which are judged
+  as addresses.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple
@@ -80,16 +85,17 @@ _AS_SPACES = (
     (4294967295, 4294967295, "reserved (RFC 7300)", False),
 )
 
-# In lower case, without the hive; `HKEY_LOCAL_MACHINE` and `HKEY_CURRENT_USER` have them alike, where both do.
+# In lower case, without the hive, as `_usual_key` writes them; `HKEY_LOCAL_MACHINE` and `HKEY_CURRENT_USER` have them
+# alike, where both do.
 _WINDOWS = r"software\microsoft\windows\currentversion"
 _WINDOWS_NT = r"software\microsoft\windows nt\currentversion"
 _KEYS_EVERYWHERE = frozenset(
     {
+        "",
         "software",
         r"software\classes",
         r"software\microsoft",
         r"software\microsoft\windows",
-        r"software\wow6432node",
         r"software\policies",
         _WINDOWS,
         *(
@@ -99,8 +105,6 @@ _KEYS_EVERYWHERE = frozenset(
         rf"{_WINDOWS}\explorer\shell folders",
         rf"{_WINDOWS}\explorer\user shell folders",
         rf"{_WINDOWS}\internet settings",
-        r"software\wow6432node\microsoft\windows\currentversion\run",
-        r"software\wow6432node\microsoft\windows\currentversion\runonce",
         _WINDOWS_NT,
         rf"{_WINDOWS_NT}\winlogon",
         rf"{_WINDOWS_NT}\windows",
@@ -117,7 +121,13 @@ _KEYS_EVERYWHERE = frozenset(
     }
 )
 
+_CLASSES = r"software\classes"
+_CONTROL_SET = re.compile(r"\Asystem\\controlset[0-9]{3}(?=\\|\Z)")
+_WOW6432 = re.compile(r"\A(software(?:\\classes)?)\\wow6432node(?=\\|\Z)")
+
 _SPECIAL_TLDS = frozenset({"test", "invalid", "localhost", "local", "internal", "alt"})
+# RFC 6762, appendix G, without `internal`; and what Unix calls a host without a domain.
+_INTERNAL_TLDS = frozenset({"corp", "home", "intranet", "lan", "localdomain", "private"})
 _DOCUMENTATION_UNDER = frozenset({"com", "net", "org"})  # example.com, example.net, example.org
 
 
@@ -231,9 +241,26 @@ def _autonomous_system(value: str, allow_documentation: bool) -> str:
 
 
 def _registry_key(value: str, _allow_documentation: bool) -> str:
-    if value.partition("\\")[2].lower() in _KEYS_EVERYWHERE:
+    if _usual_key(value) in _KEYS_EVERYWHERE:
         return f"{shown(value)} is a key that every Windows has: what is malicious is a value in it, or a key below it."
     return ""
+
+
+def _usual_key(value: str) -> str:
+    r"""A registry key in lower case and without its hive, by the usual one of the paths that lead to it.
+
+    A user's hive is `HKEY_USERS\<SID>`, and that of its classes `HKEY_USERS\<SID>_Classes`; `HKEY_CLASSES_ROOT` shows
+    `Software\Classes`; `CurrentControlSet` is one of `ControlSet001` and so on; what 32-bit programs see of a key
+    stands below `Wow6432Node`.
+    """
+    hive, _, key = value.lower().partition("\\")
+    if hive == "hkey_users":
+        user, _, key = key.partition("\\")
+        hive = "hkey_classes_root" if user.endswith("_classes") else "hkey_current_user"
+    if hive == "hkey_classes_root":
+        key = f"{_CLASSES}\\{key}".rstrip("\\")
+    key = _CONTROL_SET.sub(r"system\\currentcontrolset", key)
+    return _WOW6432.sub(r"\1", key)
 
 
 def _host(host: str, allow_documentation: bool) -> str:
@@ -255,10 +282,21 @@ def _special_name(name: str, allow_documentation: bool) -> str:
         return f"{shown(name)} is under `.{top}`, which is for private use and tests, not for the internet."
     if not dot:
         return f"{shown(name)} is a single name without a domain, so it means something in one network only."
-    if top == "arpa" and (name == "home.arpa" or name.endswith(".home.arpa")):
-        return f"{shown(name)} is under `home.arpa`, which is for home networks (RFC 8375)."
+    if top in _INTERNAL_TLDS:
+        return f"{shown(name)} is under `.{top}`, which networks use for names of their own, not the internet."
+    if top == "arpa":
+        return _infrastructure(name)
     if not allow_documentation and _is_for_documentation(head, top):
         return f"{shown(name)} is a name for documentation (RFC 2606)."
+    return ""
+
+
+def _infrastructure(name: str) -> str:
+    under = f".{name}"
+    if under.endswith(".home.arpa"):
+        return f"{shown(name)} is under `home.arpa`, which is for home networks (RFC 8375)."
+    if under.endswith((".in-addr.arpa", ".ip6.arpa")):
+        return f"{shown(name)} is a name for the reverse lookup of addresses (RFC 1035, 3596), not of a host."
     return ""
 
 

@@ -60,6 +60,12 @@ _RICH_HEADER = "It is the hash of a part of the header, which many files share, 
 _PART_OF_FILE = "It is the hash of a section of the file, which other files may share; the file's own hashes go."
 _CONFIGURATION = "It is the hash of a configuration, which no sensor computes."
 _BENIGN_SOURCE = "It is where the report or the tool comes from, not what it is about."
+_NETWORK = "It is the network that the address lies in, which serves many others too."
+_PUBLISHED = "It is where something was written or shown, on a site that serves many others."
+_PICTURE = "It is a picture that shows or illustrates something."
+_RECORD = "It identifies a record, a rule or a product, not something malicious."
+_MACHINE = "It is about a machine of the one who was attacked or of whoever examined it."
+_CONTACT = "It is how to reach those who do it, not where it comes from."
 
 
 def _row(
@@ -94,21 +100,55 @@ _FILE_FACTS = {
     "path": Fact("folder"),
     "compilation-timestamp": Fact("compiled", "datetime"),
 }
+# No address and no host: on one side of a connection stands whom it was aimed at.
 _CONNECTION_FACTS = {
-    "ip-dst": Fact("destination address", "ip-dst"),
-    "hostname-dst": Fact("destination host", "hostname"),
     "dst-port": Fact("destination port", "port"),
     "src-port": Fact("source port", "port"),
     "layer4-protocol": Fact("protocol"),
     "layer7-protocol": Fact("application protocol"),
     "protocol": Fact("protocol"),
 }
+# Of the server; the client may be the reader's own.
 _FINGERPRINTED = {
-    "ip-src": Fact("source address", "ip-src"),
     "ip-dst": Fact("destination address", "ip-dst"),
     "domain": Fact("domain", "domain"),
     "hostname": Fact("host", "hostname"),
     "description": Fact("description"),
+}
+
+#: Why nothing of an object goes -> the templates.
+_NOTHING_OF: Mapping[str, str] = {
+    _PERSON: """
+        contact-list credential employee facebook-account fbi-most-wanted google-account identity instagram-account
+        keybase-account legal-entity news-agency news-media organization parler-account persnona person reddit-account
+        twitter-account user-account
+        ftm-Airplane ftm-Assessment ftm-Asset ftm-Associate ftm-Audio ftm-BankAccount ftm-Call ftm-Company ftm-Contract
+        ftm-ContractAward ftm-CourtCase ftm-CourtCaseParty ftm-Debt ftm-Directorship ftm-Document ftm-Documentation
+        ftm-EconomicActivity ftm-Email ftm-Event ftm-Family ftm-Folder ftm-HyperText ftm-Image ftm-Land ftm-LegalEntity
+        ftm-License ftm-Membership ftm-Message ftm-Organization ftm-Ownership ftm-Package ftm-Pages ftm-Passport
+        ftm-Payment ftm-Person ftm-PlainText ftm-PublicBody ftm-RealEstate ftm-Representation ftm-Sanction
+        ftm-Succession ftm-Table ftm-TaxRoll ftm-UnknownLink ftm-UserAccount ftm-Vehicle ftm-Vessel ftm-Video
+        ftm-Workbook""",
+    _VICTIM: "victim target-system",
+    _MACHINE: """
+        container-instance container-network device edr-report mfa-auth regripper-system-hive-network-information
+        shadowserver-scan-http-proxy ssh-authorized-keys wifi-connection""",
+    _PUBLISHED: """
+        blog chat-message forged-document game-cheat instant-message-group leaked-document narrative publication
+        youtube-channel youtube-playlist""",
+    _PICTURE: "image meme-image",
+    _RECORD: """
+        ai-compute-component ai-dataset-component ai-model-component cap-resource container-image geojson gpx
+        iot-firmware nova-rule owasp-crs-rule pcap-metadata remote-controller sigmf-expanded-recording
+        taranis-news-item trusted-timestamp uav""",
+    _BENIGN_SOURCE: "ADS flowintel-task git-vuln-finder intelmq_report original-imported-file",
+    "It is what the signature says of its publisher, whose name may be stolen.": "authenticode-signerinfo",
+    "It is of the domain that signs mail, which may be anyone's.": "dkim",
+    "It is the zone that holds the name, which many others may share.": "passive-dns",
+    "A program took it from a ticket, which names those who were attacked too.": "rtir",
+    "It is of a site that somebody visited, and which serves many others.": """
+        tsk-web-bookmark tsk-web-cookie tsk-web-history""",
+    "It is the hash of a file on which the rule was tried, which may be a false positive.": "yara",
 }
 
 _ROWS: Mapping[str, Template] = {
@@ -195,18 +235,17 @@ _ROWS: Mapping[str, Template] = {
     ),
     "network-connection": _row(
         "ip-src ip-dst hostname-src hostname-dst",
-        _some(_CONNECTION_FACTS, "ip-dst hostname-dst dst-port src-port layer4-protocol layer7-protocol"),
+        _some(_CONNECTION_FACTS, "dst-port src-port layer4-protocol layer7-protocol"),
     ),
     "network-socket": _row(
         "ip-src ip-dst hostname-src hostname-dst filename",
-        _some(_CONNECTION_FACTS, "ip-dst hostname-dst dst-port src-port protocol"),
+        _some(_CONNECTION_FACTS, "dst-port src-port protocol"),
     ),
     "netflow": _row(
         "ip-src ip-dst src-as dst-as",
         {
-            **_some(_CONNECTION_FACTS, "ip-dst dst-port src-port protocol"),
+            **_some(_CONNECTION_FACTS, "dst-port src-port protocol"),
             "src-as": Fact("source AS", "AS"),
-            "dst-as": Fact("destination AS", "AS"),
         },
     ),
     "ddos": _row(
@@ -261,8 +300,6 @@ _ROWS: Mapping[str, Template] = {
         "host ip-src ip-dst uri url user-agent",
         {
             "method": Fact("HTTP method", "http-method"),
-            "host": Fact("host", "hostname"),
-            "uri": Fact("URI", "uri"),
             "user-agent": Fact("user agent", "user-agent"),
             "content-type": Fact("content type"),
         },
@@ -321,7 +358,7 @@ _ROWS: Mapping[str, Template] = {
             "email": "It is an address that the certificate names, which may be anyone's.",
         },
     ),
-    "ja3": _row("ja3-fingerprint-md5 ip-src ip-dst", _some(_FINGERPRINTED, "ip-src ip-dst description")),
+    "ja3": _row("ja3-fingerprint-md5 ip-src ip-dst", _some(_FINGERPRINTED, "ip-dst description")),
     "ja3s": _row(
         "ja3-fingerprint-md5 ja3s-fingerprint-md5=ja3s-fingerprint-md5 ip-src ip-dst domain hostname", _FINGERPRINTED
     ),
@@ -331,9 +368,7 @@ _ROWS: Mapping[str, Template] = {
         {
             "name": Fact("process"),
             "image": Fact("image", "filename"),
-            "command-line": Fact("command line"),
             "parent-process-name": Fact("parent process"),
-            "parent-command-line": Fact("command line of the parent"),
         },
         {"parent-image": "It is the program that started this one, often one of the system's own."},
     ),
@@ -359,25 +394,78 @@ _ROWS: Mapping[str, Template] = {
     "credit-card": _row(silent={"*": _CARD}),
     "phone-number": _row("phone-number"),
     "phone": _row(silent={"*": _PERSON}),
-    # People, organisations, victims: nothing goes.
+    # What sensors, traps and enrichments report: one side is the attacker's, the other is not.
+    "attack-step": _row("source-domain source-ip", silent=_each("dst-domain dst-ip", _OWN_SIDE)),
+    "bgp-hijack": _row("detected-asn", silent=_each("expected-asn subnet-announced", _OWN_SIDE)),
+    "cowrie": _row("src_ip", silent={"dst_ip": _OWN_SIDE}),
+    "ddos-config": _row(silent={"*": _OWN_SIDE}),
+    "gtp-attack": _row("ipSrc", silent={"ipDest": _OWN_SIDE}),
+    "intelmq_event": _row(
+        "source.fqdn source.ip source.url malware.hash.md5 malware.hash.sha1 malware.hash.sha256",
+        {},
+        {
+            **_each(
+                "destination.asn destination.fqdn destination.ip destination.local_hostname destination.local_ip "
+                "destination.network destination.url",
+                _OWN_SIDE,
+            ),
+            **_each("source.asn source.network", _NETWORK),
+            **_each("source.local_hostname source.local_ip", _MACHINE),
+            **_each("event_description.url feed.url screenshot_url", _BENIGN_SOURCE),
+        },
+    ),
+    "muonfp": _row("ip-src", silent={"ip-dst": _OWN_SIDE}),
+    "paloalto-threat-event": _row("src", silent={"dst": _OWN_SIDE}),
+    "crowdstrike-report": _row("file-hash filename", silent={"ip": _MACHINE}),
+    "crowdsec-ip-context": _row("ip", silent={**_each("as-num ip-range", _NETWORK), "reverse-dns": _REGISTRATION}),
+    "greynoise-ip": _row("ip-src", silent={"asn": _NETWORK, **_each("domain rdns rdns_parent", _REGISTRATION)}),
+    "ip-api-address": _row("ip-src", silent={"asn": _NETWORK}),
+    "network-profile": _row("domain ip-address url", silent={"asn": _NETWORK, "dns-server": _REGISTRATION}),
+    **dict.fromkeys(
+        ("shadowserver-beacon-ttl-report", "shadowserver-beacon-url-overlap"), _row("ip", silent={"asn": _NETWORK})
+    ),
+    "shadowserver-malware-url-report": _row("host ip sha256 url", silent={"asn": _NETWORK}),
+    "research-scanner": _row(
+        "scanning_host scanning_ip",
+        silent={**_each("contact_email contact_phone domain", _CONTACT), "asn": _NETWORK},
+    ),
+    "malicious-package-report": _row("ioc-domain ioc-ip ioc-url", silent={"origin-sha256": _BENIGN_SOURCE}),
+    "typosquatting-finder": _row(silent={"*": _OWN_SIDE}),
+    "typosquatting-finder-result": _row(
+        "queried-domain a-record aaaa-record", silent=_each("mx-record ns-record", _REGISTRATION)
+    ),
+    "tracking-id": _row("url", silent={"hostname": "It is a site on which the mark was found, assumed to be safe."}),
+    "boleto": _row(
+        "beneficiary-bank-account", silent={"beneficiary-bank-agency": "It is an agency's, which serves many others."}
+    ),
+    "apivoid-email-verification": _row("email", silent={"domain": _REGISTRATION}),
+    # Posts and messages: not where they stand, but what they lead to and who sent them.
     **dict.fromkeys(
         (
-            "person",
-            "employee",
-            "organization",
-            "legal-entity",
-            "contact-list",
-            "identity",
-            "news-agency",
-            "news-media",
-            "user-account",
-            "google-account",
-            "persnona",
-            "credential",
+            "facebook-group",
+            "facebook-post",
+            "microblog",
+            "parler-comment",
+            "parler-post",
+            "reddit-comment",
+            "social-media-group",
+            "twitter-list",
+            "twitter-post",
+            "youtube-comment",
+            "youtube-video",
         ),
-        _row(silent={"*": _PERSON}),
+        _row("embedded-link", silent={"url": _PUBLISHED}),
     ),
-    **dict.fromkeys(("victim", "target-system"), _row(silent={"*": _VICTIM})),
+    "facebook-page": _row("embedded-link", silent=_each("contact-detail url", _PUBLISHED)),
+    "reddit-post": _row("embedded-link", silent=_each("thumbnail-url url", _PUBLISHED)),
+    "reddit-subreddit": _row("embedded-link", silent=_each("banner-background-url icon-img-url url", _PUBLISHED)),
+    "scheduled-event": _row(
+        "embedded-link", silent={**_each("e-mail fax-number phone-number", _PERSON), "url": _PUBLISHED}
+    ),
+    "instant-message": _row("from-number", silent={"to-number": _RECIPIENT, "url": _PUBLISHED}),
+    "short-message-service": _row("from", silent={"to": _RECIPIENT, "smsc": _REGISTRATION, "url-rfc5724": _RECIPIENT}),
+    # Of these nothing goes.
+    **{name: _row(silent={"*": reason}) for reason, names in _NOTHING_OF.items() for name in names.split()},
 }
 
 #: Name of a template -> its row.

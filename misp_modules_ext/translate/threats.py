@@ -39,7 +39,7 @@ _PLACES = {threat: place for place, threat in enumerate(THREATS)}
 
 
 class Threat(NamedTuple):
-    """What something says of network observables, and what of files; `""` for nothing."""
+    """What something says of network observables, and what of files and their traces; `""` for nothing."""
 
     network: str = ""
     file: str = ""
@@ -100,6 +100,10 @@ BY_CATEGORY: Mapping[str, Threat] = MappingProxyType(
 )
 #: What a URL is that delivers a payload.
 DELIVERING_URL = ("Payload delivery", "MaliciousUrl")
+
+
+#: How the kinds begin that are on a machine: files, and what a file leaves there.
+ON_A_MACHINE = ("file-", "mutex", "process-", "windows-")
 
 
 class Weight(IntEnum):
@@ -180,7 +184,7 @@ def threat_type(threat: Threat, category: str, kind: Kind, configured: str) -> s
         kind: of the observable.
         configured: what counts where nothing else says anything.
     """
-    if kind.startswith("file-"):
+    if kind.startswith(ON_A_MACHINE):
         return threat.file or BY_CATEGORY.get(category, NO_THREAT).file or configured
     if threat.network:
         return threat.network

@@ -55,6 +55,8 @@ _ADDRESSES = (Kind.IPV4_ADDR, Kind.IPV6_ADDR, Kind.IPV4_CIDR, Kind.IPV6_CIDR)
 _BESIDE = "the file name is told with it"
 _FOLDERS = "a path when it has folders"
 _PORT = "the port is told with it"
+#: Outside of an `email` object. An address is one indicator, whichever type it has; at Graph it stands as a sender.
+_DROP_BOX = "read as a mailbox of the attacker's, to which something is sent; who was attacked is a `target-email`"
 _FUZZY = {"ssdeep": (Kind.FILE_SSDEEP, ssdeep), "tlsh": (Kind.FILE_TLSH, tlsh)}
 _CERTIFICATES = {
     "x509-fingerprint-md5": Kind.X509_MD5,
@@ -79,7 +81,8 @@ _READ: Mapping[str, Row] = {
     "ja3-fingerprint-md5": Row((Kind.JA3,), one(ja3)),
     **{type_: Row((kind,), one(partial(certificate, kind))) for type_, kind in _CERTIFICATES.items()},
     # Mail.
-    **dict.fromkeys(("email", "email-src", "email-dst", "email-reply-to"), Row((Kind.EMAIL_ADDR,), one(mail_address))),
+    **dict.fromkeys(("email", "email-src", "email-reply-to"), Row((Kind.EMAIL_ADDR,), one(mail_address))),
+    "email-dst": Row((Kind.EMAIL_ADDR,), one(mail_address), _DROP_BOX),
     "email-subject": Row((Kind.EMAIL_SUBJECT,), one_of_people(subject)),
     "email-src-display-name": Row((Kind.EMAIL_SENDER_NAME,), one_of_people(sender_name)),
     "email-message-id": Row((Kind.EMAIL_MESSAGE_ID,), one(message_id)),
@@ -196,12 +199,16 @@ class Plain(NamedTuple):
     holds: Callable[[str], object]
 
 
+#: Folders make a name a path, and wildcards a pattern.
+_NO_SHORT_NAME = re.compile(r"[/\\*?]")
+
+
 def _short_text(value: str) -> bool:
     return 0 < len(value) <= MAX_LENGTH and value.isascii() and value.isprintable() and value[0] != " " != value[-1]
 
 
 def _short_name(value: str) -> bool:
-    return "/" not in value and "\\" not in value and _short_text(value)
+    return not _NO_SHORT_NAME.search(value) and value not in (".", "..") and _short_text(value)
 
 
 def _short_url(value: str) -> bool:

@@ -189,7 +189,9 @@ def test_a_push_by_uuid_also_takes_away(run: Run, world: World, analyst: Analyst
     assert world.patterns() == ["[domain-name:value = 'two.evil.example']"]
     assert world.defender() == ["two.evil.example"]
     for place in report["destinations"]:
-        assert place["counts"] | {"read": 2, "accepted": 1, "withdrawn": 1} == place["counts"]
+        # Defender shows no labels, so that nothing is sent to it.
+        told = "accepted" if place["api"] == "sentinel" else "unchanged"
+        assert place["counts"] | {"read": 2, told: 1, "withdrawn": 1} == place["counts"]
         assert [(gone["value"], gone["outcome"]) for gone in place["removed"]] == [("three.evil.example", "withdrawn")]
 
 

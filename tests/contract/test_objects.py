@@ -137,6 +137,20 @@ def test_an_actor_that_the_event_does_not_name_any_more_is_untied(desk: Desk) ->
     assert revoked[0]["modified"] > revoked[0]["created"]
 
 
+def test_an_actor_that_is_named_again_is_tied_again(desk: Desk) -> None:
+    """Under another id: STIX makes a revocation permanent, and Sentinel would refuse the old one."""
+    for tags in ([ACTOR], [TECHNIQUE], [ACTOR], [TECHNIQUE], [ACTOR]):
+        desk.tags = tags
+        desk.take(_host(1))
+        assert [one.state for one in desk.go()] == [State.OK, State.OK]
+        (tie,) = desk.held("relationship")
+        assert tie["target_ref"].startswith("threat-actor--") is (tags == [ACTOR])
+    sent = desk.rows()
+    desk.take(_host(1))
+    desk.go()
+    assert desk.rows() == sent
+
+
 def test_a_stricter_marking_changes_the_relationship(desk: Desk) -> None:
     """Under the same id, in a later version."""
     desk.take(_host(1))

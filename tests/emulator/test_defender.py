@@ -117,6 +117,8 @@ def test_values_that_are_refused(world: World, kind: str, value: str, code: str)
         ({"expirationTime": 7}, "InvalidRequestBody"),
         ({"application": 7}, "InvalidRequestBody"),
         ({"rbacGroupNames": [7]}, "InvalidRequestBody"),
+        ({"mitreTechniques": ["T1566", 7]}, "InvalidRequestBody"),
+        ({"mitreTechniques": {"T1566": True}}, "InvalidRequestBody"),
     ],
 )
 def test_fields_that_are_refused(world: World, changes: dict[str, Any], code: str) -> None:
@@ -130,6 +132,7 @@ def test_fields_that_are_refused(world: World, changes: dict[str, Any], code: st
         {"action": "Allowed", "generateAlert": None},
         {"action": "Block", "generateAlert": None, "severity": "High"},
         {"generateAlert": "true"},
+        {"mitreTechniques": ["T1566", "T1566.001"]},
         {"action": "BlockAndRemediate", "indicatorType": "FileSha256", "value": SHA256},
         {"action": "Allowed", "indicatorType": "CertificateThumbprint", "value": "ab" * 20},
         {"expirationTime": None},

@@ -350,6 +350,28 @@ def test_numbers_and_texts_that_do_not_fit_are_errors(ledger: Engine, write: Wri
         run(ledger, lambda c: write(c, holding, HOLDING, [(1, 1, 1, None, 0, "r" * 33)]))
 
 
+def test_rows_that_are_alike_are_found_as_groups(ledger: Engine) -> None:
+    """Each key that is there, once, with what its row says; others are not; the longest numbers are whole."""
+    huge = range(2**63 - MANY, 2**63)
+    rows = sorted(held([*range(MANY), *huge]) + held(range(50), state=1, destination=2))
+    run(ledger, lambda c: bulk.insert(c, holding, HOLDING, rows))
+    there = holding.c.destination_id == 1
+    keys = [*range(MANY + 500), *huge]
+
+    def look(connection: Connection) -> dict[tuple[Any, ...], list[int]]:
+        also = lambda of: of.c.due_ms > -(10**6)  # noqa: E731 - as callers write it
+        columns = (holding.c.reason, holding.c.state)
+        return bulk.grouped(connection, holding.c.observable_id, keys, *columns, where=there, also=also)
+
+    found = run(ledger, look)
+    expected: dict[tuple[Any, ...], list[int]] = {}
+    for n in range(MANY):
+        expected.setdefault((f"r{n % 7}", 0), []).append(n)
+    assert {key: sorted(numbers) for key, numbers in found.items()} == expected
+    every = run(ledger, lambda c: bulk.grouped(c, holding.c.observable_id, keys, holding.c.state, where=there))
+    assert sorted(every[0,]) == [*range(MANY), *huge]
+
+
 def test_nothing_is_found_by_none(ledger: Engine) -> None:
     """Nor by a key of another type."""
     for key in (None, "1", b"1"):

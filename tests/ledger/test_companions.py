@@ -113,7 +113,7 @@ def test_objects_are_kept_changed_and_forgotten(house: House) -> None:
 
     _under_lease(house, lambda c, store, taken: companions.keep(c, store, taken, [shared, own, others]))
     assert beside(observable_id(ONE)) == {shared, own}
-    changed = own._replace(document=b'{"a": 2}', refusal="")
+    changed = own._replace(document=None, refusal="", generation=2)
     _under_lease(house, lambda c, store, taken: companions.keep(c, store, taken, [changed]))
     assert beside(observable_id(ONE), observable_id(OTHER)) == {shared, changed, others}
     _under_lease(house, lambda c, store, taken: companions.forget(c, store, taken, [changed.object, others.object]))

@@ -73,6 +73,17 @@ def test_ids_follow_from_what_it_is() -> None:
     assert shared[0][0].stix_id == "threat-actor--961f339f-a950-5ae0-b2d4-0ba2d3823ff3"
 
 
+def test_what_was_revoked_comes_back_under_another_id() -> None:
+    """A different one each time, and always the same."""
+    document = _documents(_due())[1]
+    assert sentinel_objects.again(document, 0) == document
+    ids = {sentinel_objects.again(document, generation)["id"] for generation in range(4)}
+    assert len(ids) == 4
+    again = sentinel_objects.again(document, 2)
+    assert problems(again) == []
+    assert {**again, "id": document["id"]} == document
+
+
 def test_a_relationship_carries_the_marking_of_its_indicator() -> None:
     """That a value belongs to an actor is as confidential as the indicator; the actor's name is not."""
     found = sentinel_objects.beside(_due(tlp=Tlp.GREEN))

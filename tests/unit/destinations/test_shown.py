@@ -49,9 +49,12 @@ CHANGES: dict[str, Indicator] = {
     "half a character": replace(START, labels=("\ud83d",), facts=("\ud83d", "seen by us")),
 }
 #: What changes no payload. The reasons: no such field; a text that is cut; only one link has room; not for an update.
-#: Sentinel's links lead to the attribute, and its labels say Microsoft's threat type.
+#: Sentinel's labels say Microsoft's threat type; which attribute its links lead to is left out (`_payload`).
 HIDDEN: dict[str, tuple[DestinationSettings, set[str]]] = {
-    "sentinel": (SENTINEL, {"severity", "techniques", "actors", "malware"}),
+    "sentinel": (
+        SENTINEL,
+        {"severity", "attribute", "second attribute", "techniques", "actors", "malware"},
+    ),
     "defender": (
         DEFENDER,
         {
@@ -73,7 +76,9 @@ _STAMPS = ("id", "created", "modified", "externalId")
 
 
 def _payload(settings: DestinationSettings, shown: Indicator, stamp: Stamp) -> dict[str, Any]:
-    """What an update says, but its ids and the times of versions."""
+    """What an update says, but its ids, the times of versions, and which attribute of an event it leads to."""
+    if settings.api is Api.SENTINEL:
+        shown = replace(shown, references=tuple(one._replace(attribute="") for one in shown.references))
     due = Due(shown, stamp, remote_id="5")
     make: dict[Api, Callable[[], dict[str, Any]]] = {
         Api.SENTINEL: lambda: sentinel_payload.stix_object(due),

@@ -175,6 +175,19 @@ def test_siblings_with_marks_of_their_own_are_not_told() -> None:
     assert [context.siblings for context in contexts if context] == [(("domain", "h1.example"),)]
 
 
+def test_siblings_do_not_depend_on_the_order_of_pages() -> None:
+    """Which twenty of thirty are kept: MISP's order is that of its database."""
+    found = []
+    for order in (range(1, 31), range(30, 0, -1)):
+        pages = Pages(_header(30))
+        pages.add_objects([_object(7)])
+        for number in order:
+            pages.add_attributes([_row(number, object_id="7", object_relation="domain")])
+        found.append({a.object for a in pages.finish(_header(30)).attributes})
+    assert found[0] == found[1]
+    assert [len(context.siblings) for context in found[0] if context] == [20]
+
+
 @pytest.mark.parametrize("strange", ["", None, "not a uuid", 7])
 def test_an_attribute_whose_uuid_cannot_be_read_makes_the_view_doubtful(strange: object) -> None:
     """Under a derived one the real one would look absent, and be withdrawn."""

@@ -153,7 +153,7 @@ def test_peers_14_a_strictly_marked_sibling_is_no_context_for_the_others() -> No
     event = parse_event({"Event": {"info": "x", "Object": [{"name": "file", "Attribute": inner}]}})
     holder = event.attributes[0].object
     assert holder is not None
-    assert [value for _, value in holder.siblings] == ["a" * 64, "plain.exe"]
+    assert [value for _, value in holder.siblings] == ["plain.exe", "a" * 64]
 
 
 @pytest.mark.parametrize(
@@ -341,6 +341,57 @@ def test_a_proposal_in_the_place_of_an_attribute_stays_behind() -> None:
 
 
 _PLAIN = {"type": "domain", "value": "evil.example", "to_ids": True}
+
+
+_IN_OBJECT = {
+    "uuid": "5f1c6a9e-3b0d-4c57-9f1e-2d8a7b6c5e41",
+    "type": "email-dst",
+    "value": "a@victim.example",
+    "to_ids": True,
+    "object_id": "7",
+    "object_relation": "to",
+}
+
+
+def test_an_objects_attribute_without_its_object_cannot_be_judged() -> None:
+    """As triggers of one attribute show it: here the object says that this is a victim, not an indicator."""
+    event = parse_event({"info": "x", "Attribute": [_IN_OBJECT]})
+    assert "object" in event.attributes[0].problem
+    assert "our own reading" in event.attributes[0].problem
+    whole = parse_event({"info": "x", "Object": [{"name": "email", "id": "7", "Attribute": [_IN_OBJECT]}]})
+    assert whole.attributes[0].problem == ""
+
+
+@pytest.mark.parametrize("outside", ["0", 0, "", None])
+def test_an_attribute_of_no_object_needs_none(outside: object) -> None:
+    """Whichever way MISP writes that."""
+    assert parse_event({"info": "x", "Attribute": [{**_IN_OBJECT, "object_id": outside}]}).attributes[0].problem == ""
+
+
+def test_a_deleted_attribute_needs_no_object() -> None:
+    """It goes nowhere; that it is deleted is worth knowing."""
+    (attribute,) = parse_event({"info": "x", "Attribute": [{**_IN_OBJECT, "deleted": True}]}).attributes
+    assert (attribute.deleted, attribute.problem) == (True, "")
+
+
+def test_behind_a_filter_the_object_is_looked_up() -> None:
+    """A flattened attribute shows its object's id alone; the object stands in the whole event, or nowhere."""
+    event = {"info": "x", "Object": [{"name": "email", "Attribute": [_IN_OBJECT]}]}
+    (known,) = parse_event({"Event": event}, only=[_IN_OBJECT]).attributes
+    assert known.object is not None
+    assert (known.object.name, known.problem) == ("email", "")
+    (unknown,) = parse_event({"Event": {"info": "x", "Attribute": []}}, only=[_IN_OBJECT]).attributes
+    assert unknown.problem
+
+
+def test_siblings_do_not_depend_on_their_order() -> None:
+    """Which twenty are kept of many, and how they stand: a source shows them as it likes."""
+    inner = [{"type": "filename", "value": f"{n:02}.exe", "object_relation": "filename"} for n in range(30)]
+    forwards, backwards = (
+        parse_event({"info": "x", "Object": [{"uuid": _IN_OBJECT["uuid"], "name": "file", "Attribute": order}]})
+        for order in (inner, inner[::-1])
+    )
+    assert forwards.attributes[0].object == backwards.attributes[0].object
 
 
 def test_attributes_with_one_uuid_are_told_apart() -> None:

@@ -22,12 +22,16 @@ def _confidence(own: list[str], events: list[str] | None = None, sightings: Sigh
     return _together(own, events or []).confidence(50, sightings)
 
 
+#: Values by which nobody judges, and the one that rules a false positive out.
+SAY_NOTHING = {"confidence-cannot-be-evaluated", "f", "6", "false"}
+
+
 def test_the_numbers_are_misps() -> None:
-    """Each value of each scale as the taxonomy has it; that a false positive is ruled out lowers nothing."""
+    """Each value of each scale as the taxonomy has it, but for those that say nothing."""
     for (namespace, predicate), numbers in {**SCALES, **DOUBTS}.items():
         taxonomy = json.loads(shared("reference", "taxonomies", f"{namespace}.machinetag.json").read_text("utf-8"))
         (entries,) = [values["entry"] for values in taxonomy["values"] if values["predicate"] == predicate]
-        theirs = {entry["value"]: entry["numerical_value"] for entry in entries if entry["value"] != "false"}
+        theirs = {entry["value"]: entry["numerical_value"] for entry in entries if entry["value"] not in SAY_NOTHING}
         assert numbers == theirs, predicate
 
 
@@ -54,6 +58,11 @@ def test_the_numbers_are_misps() -> None:
             [],
             88,
         ),
+        # That it cannot be judged neither counts nor hides what the event says.
+        (['admiralty-scale:source-reliability="a"', 'admiralty-scale:information-credibility="6"'], [], 100),
+        (['admiralty-scale:source-reliability="e"', 'misp:confidence-level="confidence-cannot-be-evaluated"'], [], 0),
+        (['admiralty-scale:source-reliability="f"'], ['misp:confidence-level="completely-confident"'], 100),
+        (['admiralty-scale:source-reliability="f"'], [], 50),
         # A false positive is the most that is left, of attribute or event.
         (['misp:confidence-level="completely-confident"'], ['false-positive:risk="high"'], 25),
         (['false-positive:risk="low"'], [], 50),

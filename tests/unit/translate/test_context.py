@@ -156,6 +156,40 @@ def test_a_sibling_that_may_go_nowhere_is_not_told(address: str) -> None:
     assert _evidence(given)[0].facts == ("object: domain-ip",)
 
 
+@pytest.mark.parametrize(
+    ("subject", "told"),
+    [
+        ("Invoice 4711", True),
+        ("Ms Example, your parcel", False),
+        ("The mailbox of JANE.ROE is full", False),
+        ("Mailbox someone.else@corp.example is full", False),
+    ],
+)
+def test_a_subject_that_names_a_recipient_is_not_told(subject: str, told: bool) -> None:
+    """Whether the object names that recipient, by address or name, or the subject itself shows a mailbox."""
+    siblings = (("subject", subject), ("to", "jane.roe@victim.example"), ("to-display-name", "Ms Example"))
+    given = attribute("email-src", "a@evil.example", object=ObjectContext("o", "email", siblings=siblings))
+    assert (f"subject: {subject}" in _evidence(given)[0].facts) is told
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (r"C:\Windows\System32\cmd.exe", True),
+        (r"\\10.1.2.3\share\a.exe", False),
+        ("http://192.168.7.7:8080/a", False),
+        ("http://8.8.4.4/a", True),
+        ("version 10.0.19041.1", True),
+        ("connects to 127.0.0.1.", False),
+    ],
+)
+def test_a_text_that_shows_an_address_of_a_private_network_is_not_told(target: str, told: bool) -> None:
+    """A text has no type by which it could be judged as a whole."""
+    siblings = (("lnk-local-path", target),)
+    given = attribute("md5", MD5, object=ObjectContext("o", "lnk", siblings=siblings))
+    assert (f"target: {target}" in _evidence(given)[0].facts) is told
+
+
 def test_indicators_of_one_object_carry_its_label() -> None:
     """So they find each other; one outside of objects has none."""
     uuid = "5f1c6a9e-3b0d-4c57-9f1e-2d8a7b6c5e40"

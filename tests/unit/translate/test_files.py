@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.model.outcome import Reason
+from misp_modules_ext.translate import observe
 from misp_modules_ext.translate.composites import Reader
 from misp_modules_ext.translate.files import (
     HASHES,
@@ -19,6 +21,7 @@ from misp_modules_ext.translate.files import (
     tlsh,
 )
 from misp_modules_ext.translate.text import NotValid
+from tests.support.build import attribute
 
 READERS = [(md5, Kind.FILE_MD5, 32), (sha1, Kind.FILE_SHA1, 40), (sha256, Kind.FILE_SHA256, 64)]
 
@@ -65,6 +68,35 @@ def test_a_name_with_folders_is_a_path(name: str) -> None:
     """No sensor compares a whole path with a name; it is kept byte for byte."""
     assert file_name_or_path(name) == (Observable(Kind.FILE_PATH, name), ())
     assert file_path(name) == (Observable(Kind.FILE_PATH, name), ())
+
+
+@pytest.mark.parametrize("text", ["*.exe", "*", "a?.dll", "C:\\Users\\*\\a.exe", "/opt/.x?", "\\\\?\\C:\\a\\*.exe"])
+def test_a_pattern_is_no_file(text: str) -> None:
+    """It would be compared as it stands, and never match; or match everything."""
+    for read in (file_name_or_path, file_path):
+        with pytest.raises(NotValid, match="stands for many files"):
+            read(text)
+    assert observe(attribute("filename", text)).reason is Reason.INVALID_VALUE
+
+
+@pytest.mark.parametrize("text", [".", ".."])
+def test_a_folder_of_every_machine_is_no_file(text: str) -> None:
+    """Each folder has them."""
+    with pytest.raises(NotValid, match="a folder of every machine"):
+        file_name_or_path(text)
+    assert observe(attribute("filename", text)).reason is Reason.INVALID_VALUE
+
+
+@pytest.mark.parametrize("text", ["\\\\?\\C:\\a\\b.exe", "\\\\.\\pipe\\x", "..\\a.exe"])
+def test_windows_own_prefixes_make_no_pattern(text: str) -> None:
+    """A verbatim path, a device, a name relative to a folder."""
+    assert file_name_or_path(text) == (Observable(Kind.FILE_PATH, text), ())
+
+
+@pytest.mark.parametrize("text", ["a", "svchost.exe", "...", ".bashrc", "a..b"])
+def test_short_and_common_names_are_names(text: str) -> None:
+    """Malware calls itself like what is there already: the analyst decides, with the IDS flag."""
+    assert file_name_or_path(text) == (Observable(Kind.FILE_NAME, text), ())
 
 
 def test_a_name_without_folders_is_a_name() -> None:

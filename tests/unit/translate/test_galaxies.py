@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
+
 import pytest
 
 from misp_modules_ext.model.indicator import NO_CONTEXT, Context
@@ -94,6 +97,29 @@ def test_industrial_control_systems_have_techniques_and_tactics() -> None:
         phases=(("mitre-ics-attack", "impair-process-control"),)
     )
     assert ics_technique("nothing of that name") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "technique", "tactics"),
+    [
+        ("Default Credentials", "T0812", ["lateral-movement"]),
+        ("Data from Information Repositories", "T0811", ["collection"]),
+        ("Internet Accessible Device", "T0883", ["initial-access"]),
+        ("Scripting", "T0853", ["execution"]),
+        ("Serial Connection Enumeration", "T0854", ["discovery"]),
+    ],
+)
+def test_no_technique_of_control_systems_has_anothers_id(name: str, technique: str, tactics: list[str]) -> None:
+    """MISP's galaxy writes three of them with another's id; ATT&CK's own counts, with its tactics."""
+    assert ics_technique(name) == technique
+    assert [phase for _, phase in phases_of(technique)] == tactics
+
+
+def test_no_two_techniques_of_control_systems_share_an_id() -> None:
+    """Each name of the table is a technique of its own, and each has a tactic."""
+    table = json.loads(files("misp_modules_ext.translate").joinpath("attack.json").read_text("utf-8"))["ics"]
+    assert len(set(table.values())) == len(table)
+    assert all(phases_of(technique) for technique in table.values())
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,21 @@ def _tags(given: Iterable[str | Tag]) -> tuple[Tag, ...]:
         ("tlp:red", Tlp.RED),
         (" TLP: RED ", Tlp.RED),
         ('tlp:"red"', Tlp.RED),
+        ('tlp="red"', Tlp.RED),
+        ("TLP-RED", Tlp.RED),
+        ("TLP RED", Tlp.RED),
+        ("tlp_red", Tlp.RED),
+        ("TLPRED", Tlp.RED),
+        ("TLP.RED", Tlp.RED),
+        ("[TLP:RED]", Tlp.RED),
+        ("TLP\N{FULLWIDTH COLON}RED", Tlp.RED),
+        ("tlp=red", Tlp.RED),
+        ('tlp:level="red"', Tlp.RED),
+        ("tlp:level=green", Tlp.GREEN),
+        ('tlp:level="amber"', Tlp.AMBER),
+        ("TLP_AMBER_STRICT", Tlp.AMBER_STRICT),
+        ('tlp:amber="strict"', Tlp.AMBER_STRICT),
+        ("tlp green", Tlp.GREEN),
     ],
 )
 def test_every_tlp_tag_is_read_in_any_case(tag: str, tlp: Tlp) -> None:
@@ -53,6 +68,51 @@ def test_without_a_tlp_the_default_counts() -> None:
     """No tag never means clear."""
     assert _marks([]).tlp is Tlp.AMBER
     assert _marks(["type:OSINT", "nottlp:red"], default=Tlp.GREEN).tlp is Tlp.GREEN
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "tlp:red (board only)",
+        "TLP 2.0 RED",
+        'tlp:red="green"',
+        'tlp:green="red"',
+        "tlp:ex:red",
+        "TLP-Red-Board",
+        'my-sector:tlp="red"',
+        "old TLP:RED",
+        "tlp:level=red=1",
+    ],
+)
+def test_no_plausible_spelling_of_red_leaves(tag: str) -> None:
+    """Also one that nobody has foreseen: what is said to be red somewhere in a marking is red."""
+    assert _marks([tag], default=Tlp.CLEAR).tlp is Tlp.RED
+    assert _marks(["tlp:clear"], [tag]).tlp is Tlp.RED
+
+
+@pytest.mark.parametrize(
+    "tag", ["nottlp:red", "formerly tlp:green", "tlp", "TLP working group", "pap smear", "red:tlp"]
+)
+def test_a_tag_that_only_looks_like_a_marking_is_none(tag: str) -> None:
+    """It is a label, and no note."""
+    marks = _marks([tag])
+    assert (marks.tlp, marks.pap, marks.unknown, marks.labels) == (Tlp.AMBER, None, (), (tag,))
+
+
+@pytest.mark.parametrize(
+    ("tag", "pap"),
+    [
+        ("PAP:AMBER (x)", Pap.AMBER),
+        ("PAP:GREEN or so", Pap.GREEN),
+        ("PAP:RED!!", Pap.RED),
+        ("pap_amber", Pap.AMBER),
+        ('pap:level="amber"', Pap.AMBER),
+        ("PAP:AMBER+STRICT", Pap.AMBER),
+    ],
+)
+def test_a_pap_that_begins_like_one_is_at_least_that(tag: str, pap: Pap) -> None:
+    """As with TLP: what goes on in another way is not milder for that."""
+    assert _marks([tag]).pap is pap
 
 
 @pytest.mark.parametrize("tag", ["tlp:rainbow", "tlp:ex:chr", "TLP:UNCLEAR", "tlp:"])

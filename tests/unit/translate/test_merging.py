@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from misp_modules_ext.model.indicator import Action, Context, Evidence, Kind, Observable, Reference, Severity
 from misp_modules_ext.model.misp import Tlp
 from misp_modules_ext.translate import leader, merge
+from misp_modules_ext.translate.context import FALSE_POSITIVE
+from misp_modules_ext.translate.merging import MOST_FACTS
 from tests.support.build import NOW
 
 DOMAIN = Observable(Kind.DOMAIN_NAME, "evil.example")
@@ -69,6 +71,23 @@ def test_one_piece_of_evidence_is_its_indicator() -> None:
     assert made.references == (item.reference,)
     assert made.action is Action.AUDIT
     assert merged.evidence == (item,)
+
+
+def test_facts_have_a_bound() -> None:
+    """Those of twenty thousand attributes of one value would be megabytes that no destination shows."""
+    said = [_evidence(attribute=f"a{number:05}", facts=(f"comment: {number}",)) for number in range(2000)]
+    (merged,) = merge(said)
+    assert merged.indicator.facts == tuple(f"comment: {number}" for number in range(MOST_FACTS))
+    (backwards,) = merge(said[::-1])
+    assert backwards.indicator == merged.indicator
+
+
+def test_a_false_positive_is_told_however_many_facts_there_are() -> None:
+    """Microsoft's side shows it, or has a field for it."""
+    said = [_evidence(attribute=f"a{number:05}", facts=(f"comment: {number}",)) for number in range(MOST_FACTS + 5)]
+    (merged,) = merge([*said, _evidence(attribute="z", facts=(FALSE_POSITIVE,))])
+    assert len(merged.indicator.facts) == MOST_FACTS
+    assert merged.indicator.facts[-1] == FALSE_POSITIVE
 
 
 def test_content_of_several() -> None:
