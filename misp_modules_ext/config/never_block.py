@@ -10,8 +10,8 @@ import idna
 from misp_modules_ext.config import values
 from misp_modules_ext.config.findings import Invalid
 
-#: Lengths of MD5, SHA-1, SHA-256 and SHA-512.
-_HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}")
+#: Lengths of MD5, SHA-1, and the SHA-2 and SHA-3 of 224, 256, 384 and 512 bits.
+_HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}")
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 #: What people mean to be an address, and what `ip_network` takes for one: a number alone.
 _LIKE_ADDRESS = re.compile(r"[0-9./]+|[0-9a-f:./]*:[0-9a-f:./]*")

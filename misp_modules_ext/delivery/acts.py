@@ -1,4 +1,7 @@
-"""What is done on a match, in the account: the action in force, and why it is not the one that was asked for."""
+"""What is done on a match, in the account: the action in force, and why it is not the one that was asked for.
+
+Of what waits the ledger knows the action that is due, not the one that is there: then none is called in force.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from misp_modules_ext.planning import Part, Plan
 
 #: Outcomes of what is at the destination, or will be.
 _GOING = frozenset({Outcome.ACCEPTED, Outcome.MERGED, Outcome.UNCHANGED, Outcome.PENDING})
-_ANOTHER = "another attribute with this value, which goes before this one, says so."
+_ANOTHER = "another attribute with this value, which forbids it or goes before this one, says so."
 
 Actions = Mapping[Observable, Action]
 
@@ -46,6 +49,11 @@ def in_force(ledger: Ledger, store: Store, settled: Settled, named: Mapping[int,
     return actions | {indicator.observable: indicator.action for indicator in ready}
 
 
+def not_yet(action: Action) -> str:
+    """What to say of an action that is due."""
+    return f"{action} is asked for and not there yet."
+
+
 def with_actions(items: tuple[Item, ...], plan: Plan, actions: Actions | None) -> tuple[Item, ...]:
     """The items, whose observables say what is done on a match.
 
@@ -70,7 +78,11 @@ def _account(account: ObservableAccount, part: Part, actions: Actions) -> Observ
     if account.outcome not in _GOING:
         return account
     action = actions.get(part.observable, Action.AUDIT)
-    note = ""
+    waits = account.outcome is Outcome.PENDING
+    note = not_yet(action) if waits and action is not Action.AUDIT else ""
     if part.wished not in (None, action):
-        note = f"Would be {part.wished}, is {action}: {part.why_not or _ANOTHER}"
+        is_ = "is to be" if waits else "is"
+        note = f"Would be {part.wished}, {is_} {action}: {part.why_not or _ANOTHER}"
+    if waits:
+        return replace(account, action="", action_note=note)
     return replace(account, action="" if action is Action.AUDIT else action.value, action_note=note)

@@ -257,7 +257,10 @@ class _Comparing:
         if ready is None:
             if row.due_hash is not None:
                 self._note(Drift.RULES, observable, row, "Today's rules would not let it go.", leaving=True)
-        elif ready.digest != row.due_hash and self._place.store.refuses(ready.indicator) is None:
+        elif (refused := self._place.store.refuses(ready.indicator)) is not None:
+            if row.maybe_there and row.due_hash is not None:
+                self._note(Drift.RULES, observable, row, f"Today's rules refuse it: {refused[1]}", leaving=True)
+        elif ready.digest != row.due_hash:
             words = "would let it go" if row.due_hash is None else "give it another content"
             self._note(Drift.RULES, observable, row, f"Today's rules {words}.")
 

@@ -114,4 +114,5 @@ def _stamped(due: Due, begun: flight.Begun) -> Due:
 def answer_of(due: Due, result: ItemResult) -> flight.Answer:
     """What the ledger is to write of one result."""
     accepted = None if result.outcome is Outcome.PENDING else result.outcome is Outcome.ACCEPTED
-    return flight.Answer(number_of(due), accepted, result.reason, result.message, result.remote_id, due.unanswered)
+    answer = flight.Answer(number_of(due), accepted, result.reason, result.message, result.remote_id, due.unanswered)
+    return answer._replace(gone=result.gone)

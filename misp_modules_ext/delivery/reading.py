@@ -19,6 +19,7 @@ from misp_modules_ext.errors import EventNotFound, MispError, UsageError
 from misp_modules_ext.ledger import Ledger, Origin, Store, event_missing, schema, take
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.model.misp import Event
 from misp_modules_ext.warninglists.asking import ask
 
 log = logging.getLogger("misp_modules_ext")
@@ -36,6 +37,8 @@ SOONEST_PART_MS = 60_000
 LATEST_PART_MS = 86_400_000
 #: `read_message` of such an event.
 PART = "MISP counts other attributes than it shows. What it shows was taken; what it does not show stays as it was."
+#: Why the warninglists could not be asked, as far as it was logged since they last could.
+_told: set[str] = set()
 
 
 class Claim(NamedTuple):
@@ -118,7 +121,7 @@ def read_one(
         message = str(error)
         ledger.write(lambda connection: _repeat_later(connection, found, message))
     else:
-        events = ask([event], lists).events
+        events = _asked(event, lists, stores)
 
         def settle(connection: Connection) -> None:
             alone(connection)
@@ -129,6 +132,17 @@ def read_one(
         ledger.write(settle)
         log.info("The event %s was read from MISP.", found.uuid)
     return True
+
+
+def _asked(event: Event, lists: Path, stores: Sequence[Store]) -> list[Event]:
+    """The event with what warninglists say; where they cannot be asked nothing new is blocked, so it is told, once."""
+    events, problem = ask([event], lists, [store.settings.actions for store in stores])
+    if not problem:
+        _told.clear()
+    elif problem not in _told and any(store.settings.actions.blocks for store in stores):
+        _told.add(problem)
+        log.warning("Nothing new is blocked: %s", problem)
+    return events
 
 
 def _is_latest(connection: Connection, found: Claim) -> bool:

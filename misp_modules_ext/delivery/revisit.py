@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.delivery.accounting import Result
+from misp_modules_ext.delivery.acts import not_yet
 from misp_modules_ext.delivery.sender import TROUBLE
 from misp_modules_ext.delivery.standing import day
 from misp_modules_ext.ledger import Ledger, bulk, lease, schema
@@ -167,6 +168,10 @@ def _part(part: ObservableAccount, rows: Rows, leading: set[int]) -> ObservableA
 def _with_action(part: ObservableAccount, row: Holding) -> ObservableAccount:
     """What is done on a match by now: our own reading may have raised it, or taken it back."""
     now = action_of(row.grade)
+    waits = row.due_hash != row.sent_hash or row.flight_hash is not None
+    if waits and (part.action or now is not Action.AUDIT):
+        # The row knows the action that is due, not the one that is there.
+        return replace(part, action="", action_note=not_yet(now))
     action = "" if now is Action.AUDIT else now.value
     return part if action == part.action else replace(part, action=action, action_note="")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from misp_modules_ext.delivery.halving import RefusedAlike, isolate
-from misp_modules_ext.destinations.interface import Destination, ItemResult, Refusal
+from misp_modules_ext.destinations.interface import Cleared, Destination, ItemResult, Refusal
 from misp_modules_ext.destinations.limits import Limiter
 from misp_modules_ext.errors import (
     BatchRefused,
@@ -269,7 +269,7 @@ class Sender:
         """Those that may be sent, given what is there."""
         answers = self._persist(lambda timeout: self._destination.survey(dues, timeout), limited=False)
         refused = [
-            (due, ItemResult(Outcome.SKIPPED, answer.reason, answer.message))
+            (due, ItemResult(Outcome.SKIPPED, answer.reason, answer.message, gone=isinstance(answer, Cleared)))
             for due, answer in zip(dues, answers, strict=True)
             if isinstance(answer, Refusal)
         ]

@@ -99,7 +99,8 @@ def submit(
     attributes = sum(len(event.attributes) for event in events)
     began = time.monotonic()
     with paused(attributes):
-        events, unasked = ask(events, settings.warninglist_index)
+        acting = [destination.actions for destination in settings.destinations]
+        events, unasked = ask(events, settings.warninglist_index, acting)
         stores, taken = _take(ledger, events, settings, order, chosen, submission)
     order = _with_time_to_write(order, time.monotonic() - began, len(chosen))
     couriers = _couriers(ledger, settings, order, stores, taken, policy)
@@ -317,6 +318,8 @@ def _warnings(settings: Settings, chosen: Iterable[DestinationSettings], taken: 
             f"{unasked} Until then `warninglists` holds back only what MISP itself reports, and MISP reports nothing "
             "with workflows and files."
         )
+    if unasked and (blocking := [f"[{d.name}]" for d in chosen if d.actions.blocks]):
+        warnings.append(f"{unasked} Until then nothing new is blocked by {', '.join(blocking)}.")
     return warnings
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from misp_modules_ext.delivery.reading import read_again
 from misp_modules_ext.ledger import Origin, Settled, Store, Taken, take
+from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.planning import Plan, PlannedAttribute, RuleSet, parts_evidence
 from misp_modules_ext.translate import merge
@@ -39,9 +40,10 @@ def take_read(
         for rules, planned in attributes.items():
             planned.extend(taken.plans[rules].attributes)
         _add(whole, taken, named)
+    now = now_ms(connection) // 1000
     for rules, planned in attributes.items():
         # Once for all events: each time anew it would take longer with every event.
-        whole.plans[rules] = Plan(tuple(planned), tuple(merge(parts_evidence(planned))))
+        whole.plans[rules] = Plan(tuple(planned), tuple(merge(parts_evidence(planned), now)))
     return whole
 
 

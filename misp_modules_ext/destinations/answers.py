@@ -135,6 +135,11 @@ def _from_text(answer: Answer) -> str:
     return _TAG.sub(" ", title[1] if title else text)
 
 
+def doubtful(error: DestinationError) -> Unavailable:
+    """An error of a later one of several requests: what the earlier ones did stands, so nothing may be taken back."""
+    return Unavailable(str(error), error.retry_after if isinstance(error, Throttled | Unavailable) else None)
+
+
 def retry_after(answer: Answer, now: float | None = None) -> float | None:
     """Seconds to wait, by header (seconds or HTTP date, RFC 9110 10.2.3) or by "Try again in N seconds".
 

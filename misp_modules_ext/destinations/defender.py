@@ -19,15 +19,15 @@ from typing import Any
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import defender_answers as answers
 from misp_modules_ext.destinations import defender_entries, drift
-from misp_modules_ext.destinations.answers import Advice, error_text
+from misp_modules_ext.destinations.answers import Advice, doubtful, error_text
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.defender_entries import Taken
 from misp_modules_ext.destinations.defender_list import List
 from misp_modules_ext.destinations.defender_payload import entity, refusal, shown, unfit
-from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
+from misp_modules_ext.destinations.interface import Cleared, Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
-from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.errors import DestinationError, Unavailable
 from misp_modules_ext.model.indicator import Due, Indicator
 from misp_modules_ext.model.outcome import Outcome
 
@@ -37,6 +37,7 @@ MAX_BATCH = 500
 RATE = Limit(30, 60.0)
 #: Sees, and so spares, the entries of others; `Ti.ReadWrite` does not.
 _PERMISSION = "Ti.ReadWrite.All"
+_REFUSED = frozenset({Outcome.REJECTED, Outcome.SKIPPED})
 
 
 def _advice(settings: DestinationSettings) -> Advice:
@@ -48,6 +49,11 @@ def _advice(settings: DestinationSettings) -> Advice:
         "WindowsDefenderATP, and have an administrator consent to it.",
         not_found=f"correct `endpoint.api` or `cloud` of {section}.",
     )
+
+
+def _refused(one: Taken) -> Refusal:
+    """Why it is not sent; what was there of ours is deleted by now."""
+    return Cleared(*one.refusal) if one.ours or one.lost else one.refusal
 
 
 class Defender:
@@ -85,7 +91,7 @@ class Defender:
         deadline = time.monotonic() + timeout
         found = self._judge(dues, deadline)
         self._delete_there([number for one in found if isinstance(one, Taken) for number in one.ours], deadline)
-        return [one.refusal if isinstance(one, Taken) else one for one in found]
+        return [_refused(one) if isinstance(one, Taken) else one for one in found]
 
     def batches(self, dues: Sequence[Due]) -> list[list[Due]]:
         """At most 500 each."""
@@ -97,15 +103,30 @@ class Defender:
             return []
         deadline = time.monotonic() + timeout
         results = dict(zip(batch, self._import(batch, deadline), strict=True))
+        try:
+            self._replace(results, deadline)
+        except DestinationError as error:
+            # What the import made is there: a refusal of what follows must not read as if nothing had arrived.
+            raise doubtful(error) from error
+        return [results[due] for due in batch]
+
+    def _replace(self, results: dict[Due, ItemResult], deadline: float) -> None:
+        """Delete what an import has left beside the new entries; where an old one was in the way, import once more.
+
+        What is refused stays as it was, unless it does there what is not asked for any more.
+        """
         stuck = [due for due, result in results.items() if due.others and answers.is_in_the_way(result)]
         gone = {number for due in stuck for number in due.others}
         if stuck:
             self._delete_there(sorted(gone), deadline)
-            results |= zip(stuck, self._import(stuck, deadline), strict=True)
+            again = self._import(stuck, deadline)
+            refused = {due for due, result in zip(stuck, again, strict=True) if result.outcome in _REFUSED}
+            results |= {due: result._replace(gone=due in refused) for due, result in zip(stuck, again, strict=True)}
         there = [(due, result.remote_id) for due, result in results.items() if result.outcome is Outcome.ACCEPTED]
         left = [other for due, now in there for other in due.others if other != now and other not in gone]
-        self._delete_there(left, deadline)
-        return [results[due] for due in batch]
+        over = [due for due, one in results.items() if one.outcome in _REFUSED and due.lowers and not one.gone]
+        self._delete_there([*left, *(n for due in over for n in (*due.others, due.remote_id) if n)], deadline)
+        results |= {due: results[due]._replace(gone=True) for due in over}
 
     def _import(self, batch: Sequence[Due], deadline: float) -> list[ItemResult]:
         body = encode({"Indicators": [entity(due, self.settings) for due in batch]})
@@ -119,9 +140,9 @@ class Defender:
         """
         deadline = time.monotonic() + timeout
         numbers = [due.remote_id for due in batch if due.remote_id]
-        doubtful = [due for due in batch if due.unanswered and (due.rewritten or not due.remote_id)]
-        if doubtful:
-            judged = self._judge(doubtful, deadline)
+        unsure = [due for due in batch if due.unanswered and (due.rewritten or not due.remote_id)]
+        if unsure:
+            judged = self._judge(unsure, deadline)
             numbers += [due.remote_id for due in judged if isinstance(due, Due) and due.remote_id]
             numbers += [number for one in judged for number in (one.others if isinstance(one, Due) else one.ours)]
         self._delete_there(numbers, deadline)

@@ -17,7 +17,7 @@ from misp_modules_ext.destinations.defender_answers import identifier
 from misp_modules_ext.destinations.defender_payload import TYPES, folded
 from misp_modules_ext.destinations.interface import Entry, Refusal
 from misp_modules_ext.destinations.wire import to_seconds
-from misp_modules_ext.model.indicator import Due, Kind, Observable
+from misp_modules_ext.model.indicator import BLOCKING, Action, Due, Kind, Observable
 from misp_modules_ext.model.outcome import Reason
 
 #: Address kinds share a type; the value tells them apart.
@@ -38,10 +38,12 @@ class Taken(NamedTuple):
     Attributes:
         refusal: somebody else's entry is where an import would go.
         ours: ids of our own entries, which say something else and have to go.
+        lost: the entry that the ledger knows is not there any more.
     """
 
     refusal: Refusal
     ours: tuple[str, ...] = ()
+    lost: bool = False
 
 
 def judge(
@@ -67,7 +69,7 @@ def judge(
         return _replacing(due, alike, ours, groups) if due.rewritten else due
     if ours:
         return Taken(Refusal(Reason.ALREADY_THERE, ANOTHER_LEDGER))
-    return _left_alone(alike[0]) if alike else due._replace(remote_id="")
+    return _left_alone(alike[0])._replace(lost=bool(due.remote_id)) if alike else due._replace(remote_id="")
 
 
 def _replacing(
@@ -80,7 +82,16 @@ def _replacing(
     at_its_place = [entry for entry in named if entry.get("action") == due.indicator.action.value]
     if others and at_its_place and not any(entry in mine for entry in at_its_place):
         return _left_alone(at_its_place[0])._replace(ours=others)
-    return due._replace(others=others)
+    lowers = any(_does_more(entry.get("action"), due.indicator.action) for entry in mine)
+    return due._replace(others=others, lowers=lowers)
+
+
+def _does_more(there: object, action: Action) -> bool:
+    """Whether an entry does on a match what an action does not; one whose action nobody knows may."""
+    known = next((one for one in Action if one.value == there), None)
+    if known in BLOCKING and action in BLOCKING:
+        return BLOCKING.index(known) > BLOCKING.index(action)
+    return known is not Action.AUDIT and known is not action
 
 
 def _is_updated(due: Due, entry: Mapping[str, Any], groups: Collection[str]) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import drift, graph_entries
-from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, said
+from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, doubtful, said
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.graph_answers import NAME, deletions, named, results
 from misp_modules_ext.destinations.graph_payload import (
@@ -31,7 +31,7 @@ from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, 
 from misp_modules_ext.destinations.listing import settled
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
-from misp_modules_ext.errors import Retired, Unavailable
+from misp_modules_ext.errors import DestinationError, Retired, Unavailable
 from misp_modules_ext.model.indicator import Due, Indicator
 from misp_modules_ext.model.outcome import Outcome
 
@@ -96,8 +96,22 @@ class Graph:
     def send(self, batch: Sequence[Due], timeout: float) -> list[ItemResult]:
         """Submit new ones, update those with a `remote_id`; see `interface.Destination.send`."""
         deadline = time.monotonic() + timeout
+        ready = self._without_outdated(self._found_again(batch, deadline), deadline)
+        cleared = {
+            new.stamp.stix_id for old, new in zip(batch, ready, strict=True) if old.remote_id and not new.remote_id
+        }
+        try:
+            found = self._send(ready, deadline)
+        except DestinationError as error:
+            if not cleared:
+                raise
+            # What was deleted is gone: a refusal of what follows must not read as if all stood as before.
+            raise doubtful(error) from error
+        return [_told(found[due.stamp.stix_id], gone=due.stamp.stix_id in cleared) for due in batch]
+
+    def _send(self, ready: Sequence[Due], deadline: float) -> dict[str, ItemResult]:
         found: dict[str, ItemResult] = {}
-        for part in self.batches(self._without_outdated(self._found_again(batch, deadline), deadline)):
+        for part in self.batches(ready):
             updating = bool(part[0].remote_id)
             names = {due.stamp.stix_id for due in part}
             make = update if updating else entity
@@ -108,7 +122,7 @@ class Graph:
             found |= answers
             # One without a result of its own may be there as well.
             self._note({n for n, one in answers.items() if one.outcome is not Outcome.PENDING}, unanswered=False)
-        return [found[due.stamp.stix_id] for due in batch]
+        return found
 
     def _found_again(self, batch: Sequence[Due], deadline: float) -> list[Due]:
         """The batch, in which what an unanswered submission may have created has its id: submitting doubles."""
@@ -120,17 +134,20 @@ class Graph:
 
     def _without_outdated(self, batch: Sequence[Due], deadline: float) -> list[Due]:
         """The batch, in which those whose action has to change are new: an update for Defender cannot change it."""
-        doubtful = [due for due in batch if due.rewritten and due.remote_id]
-        if not doubtful or target_product(self.settings.product) != DEFENDER:
+        asked = [due for due in batch if due.rewritten and due.remote_id]
+        if not asked or target_product(self.settings.product) != DEFENDER:
             return list(batch)
         actions = {item.get("id"): item.get("action") for page in self._pages(deadline) for item in page}
         outdated = {
-            due.remote_id for due in doubtful if actions.get(due.remote_id) != ACTIONS[due.indicator.action]
+            due.remote_id for due in asked if actions.get(due.remote_id) != ACTIONS[due.indicator.action]
         } & actions.keys()
         if outdated:
             answer = self._post("deleteTiIndicators", sorted(outdated), deadline, may_be_empty=True)
-            deletions(answer, len(outdated))
-        return [due._replace(remote_id="") if due.remote_id in outdated else due for due in batch]
+            if any(one.outcome is not Outcome.ACCEPTED for one in deletions(answer, len(outdated))):
+                raise Unavailable("Graph did not delete an indicator whose action has to change: repeat later.")
+        # One that is not listed was deleted before; its id is of no use.
+        stale = {due.remote_id for due in asked if due.remote_id not in actions} | outdated
+        return [due._replace(remote_id="") if due.remote_id in stale else due for due in batch]
 
     @staticmethod
     def _ids(due: Due, there: Mapping[str, list[str]]) -> list[str]:
@@ -247,6 +264,11 @@ class Graph:
                 f"[{self.settings.name}] lacks the permission ThreatIndicators.ReadWrite.OwnedBy.{TO_DO}{_REMEDY}"
             )
         return self._client.expect(answer, *statuses)
+
+
+def _told(result: ItemResult, *, gone: bool) -> ItemResult:
+    """The result for one whose earlier entry was deleted for it, or was not."""
+    return result._replace(gone=gone and result.outcome in (Outcome.REJECTED, Outcome.SKIPPED))
 
 
 def _together(parts: Sequence[ItemResult]) -> ItemResult:

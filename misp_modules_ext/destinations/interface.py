@@ -21,6 +21,12 @@ class Refusal(NamedTuple):
     message: str = ""
 
 
+class Cleared(Refusal):
+    """A refusal after which nothing of ours is there, be it that it was deleted for that."""
+
+    __slots__ = ()
+
+
 class ItemResult(NamedTuple):
     """Microsoft's answer for one indicator of a request.
 
@@ -29,12 +35,14 @@ class ItemResult(NamedTuple):
         reason: set unless accepted.
         message: Microsoft's own words, shortened and without secrets.
         remote_id: Microsoft's id of the entry where it gives one.
+        gone: what was there of ours is deleted, and this one did not come in its place.
     """
 
     outcome: Outcome
     reason: Reason | None = None
     message: str = ""
     remote_id: str = ""
+    gone: bool = False
 
 
 class Entry(NamedTuple):
@@ -120,7 +128,7 @@ class Destination(Protocol):
 
         Returns:
             In the order of `dues`: the due with its `remote_id` as it was found (`""` when nothing is there), or why it
-            must not be sent (an entry of someone else, of another ledger).
+            must not be sent (an entry of someone else, of another ledger); `Cleared` when ours is not there any more.
 
         Raises:
             DestinationError: Microsoft did not answer, or its list cannot be known to be whole.

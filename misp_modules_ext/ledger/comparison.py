@@ -11,13 +11,17 @@ after it. Our own reading takes away what MISP no longer says:
 - while the event is unpublished everything stays as it was, but for attributes that are deleted or have `to_ids` off;
 - when others are picked, one that never was keeps the evidence it had;
 - one that cannot be read keeps it as well.
+
+Where an action is more than an alert, what stays that way does not act any more: while the event is unpublished when it
+asks for less now, when the event says something else and the attribute is not shown, and when either cannot be read. A
+reading of ours may lower an action, whatever it lacks; it takes all of it to raise one.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection, insert
@@ -28,7 +32,7 @@ from misp_modules_ext.ledger.documents import read_attribute, read_header, write
 from misp_modules_ext.ledger.keys import Numbers, observable_id, uuid_bytes, uuid_text
 from misp_modules_ext.ledger.views import Known, Origin, Row, View
 from misp_modules_ext.misp.selection import carries, picks
-from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.model.indicator import BLOCKING, Action, Observable
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import PlannedAttribute, RuleSet, judge
@@ -49,6 +53,7 @@ COLUMNS = (
 KEY = COLUMNS[:3]
 #: Plain numbers: a flag's own operators take ten times as long, and databases want none.
 _AS_READ = Origin.AS_READ.value
+_AUDIT = Action.AUDIT
 RowValues = tuple[int, int, bytes, int, int, int, int, int, bytes]
 
 
@@ -67,6 +72,7 @@ class Changes:
         absent: observables of attributes that have another value now, or are absent from a complete view of our own.
         seen: the attributes of the view.
         undecided: it says of something what this view does not settle, so it is compared each time.
+        unread: the view as a whole cannot be judged, so that nothing of it stands behind what stays.
     """
 
     rows: dict[tuple[int, bytes], RowValues] = field(default_factory=dict)
@@ -79,6 +85,7 @@ class Changes:
     absent: set[int] = field(default_factory=set)
     seen: set[bytes] = field(default_factory=set)
     undecided: bool = False
+    unread: bool = False
 
 
 class Headers:
@@ -149,9 +156,9 @@ class Comparison:
         self._numbers = numbers
         self._known = known
         self._rule_sets = tuple(plans)
-        acting = [rules.actions for rules in (*plans, *frame.elsewhere) if rules.actions.acts]
-        self._may_block: frozenset[str] = frozenset().union(*(actions.block_orgs for actions in acting))
-        self._acts = bool(acting)
+        self._acting = tuple(rules for rules in (*plans, *frame.elsewhere) if rules.actions.acts)
+        self._may_block: frozenset[str] = frozenset().union(*(rules.actions.block_orgs for rules in self._acting))
+        self._acts = bool(self._acting)
         self._planned = tuple(plans.values())
         self._headers = headers
         self._frame = frame
@@ -184,6 +191,16 @@ class Comparison:
                     self._vanish(row, absent=True)
                 elif row.vouches:
                     self.changes.odd.add(row.observable_id)
+                    if own and row.header_id != self._headers.current:
+                        self._doubt(row)
+        return self.changes
+
+    def doubt(self) -> Changes:
+        """What is left of what stands when our own reading of the event cannot be judged: all, but nothing acts."""
+        self.changes.undecided = self.changes.unread = True
+        for rows in self._known.rows.values():
+            for row in rows:
+                self._doubt(row)
         return self.changes
 
     def _attribute(self, key: bytes, attribute: Attribute, document: bytes, planned: list[PlannedAttribute]) -> None:
@@ -192,6 +209,8 @@ class Comparison:
         if stored is not None and attribute.problem and self._frame.origin is Origin.OWN_READING:
             self.changes.odd.update(row.observable_id for row in stored if row.vouches)
             self.changes.undecided = True
+            for row in stored:
+                self._doubt(row)
             return
         if stored is None:
             for number in passing[0].union(*passing[1:]):
@@ -222,6 +241,54 @@ class Comparison:
         if not self._may_block or not row.vouches or not row.origins & _AS_READ:
             return False
         return self._stored_header(row)[0].creator_uuid in self._may_block
+
+    def _doubt(self, row: Row) -> None:
+        """What stands may not be what MISP says any more: it goes on, and does not act.
+
+        What says that nothing should act keeps its say: less knowledge raises no action.
+        """
+        if not row.vouches or not row.origins & _AS_READ:
+            return
+        stored, before = self._stored_header(row), self._stored_attribute(row)
+        if self._acting and all(self._action(row, stored, before, rules) is _AUDIT for rules in self._acting):
+            return
+        self.changes.odd.add(row.observable_id)
+        event_id, origins = self._known.event_id, row.origins & ~_AS_READ
+        self.changes.rows[row.observable_id, row.attribute] = (
+            row.observable_id,
+            event_id,
+            row.attribute,
+            row.header_id,
+            row.taken,
+            row.timestamp,
+            origins,
+            row.vouches,
+            row.document,
+        )
+
+    def _lowers(self, row: Row, attribute: Attribute) -> bool:
+        """Whether the view asks for less than what stands, if its event were published."""
+        if not row.vouches or not row.origins & _AS_READ:
+            return False
+        stored, before = self._stored_header(row), self._stored_attribute(row)
+        here = (replace(self._view.event, published=True, counts_as_published=True), self._headers.picked)
+        for rules in self._acting:
+            stands = self._action(row, stored, before, rules)
+            if stands is not _AUDIT and not _as_much(self._action(row, here, attribute, rules), stands):
+                return True
+        return False
+
+    def _action(self, row: Row, header: tuple[Event, tuple[str, ...]], attribute: Attribute, rules: RuleSet) -> Action:
+        """What an attribute of our own reading asks for: Audit where it asks for nothing, or fails a gate."""
+        event, picked = header
+        some_picked = rules.selection.pick_tag in picked
+        parts = judge(event, attribute, rules, self._frame.base_url, row.taken, some_picked, reread=True).parts
+        said = (p.evidence for p in parts if observable_id(p.observable) == row.observable_id)
+        evidence = next(said, None)
+        return _AUDIT if evidence is None else evidence.action or _AUDIT
+
+    def _stored_attribute(self, row: Row) -> Attribute:
+        return read_attribute(uuid_text(row.attribute), row.timestamp, row.document)
 
     def _passing(self, planned: PlannedAttribute) -> set[int]:
         """The observables for which an attribute passes the gates of one rule set."""
@@ -296,10 +363,13 @@ class Comparison:
             return
         if lost and self._frame.frozen:
             self.changes.odd.add(row.observable_id)
+            lowers = self._lowers(row, attribute)
             if attribute.to_ids is not False:
+                if lowers:
+                    self._doubt(row)
                 return
             # In the event as it was: only the flag counts while the event is unpublished.
-            header_id, as_read = row.header_id, bool(row.origins & _AS_READ)
+            header_id, as_read = row.header_id, bool(row.origins & _AS_READ) and not lowers
             lost = [
                 i for i in lost if not self._would_pass(row, self._stored_header(row), attribute, self._rule_sets[i])
             ]
@@ -370,7 +440,7 @@ class Comparison:
         if not row.vouches:
             return False
         event, picked = self._stored_header(row)
-        stored = read_attribute(uuid_text(row.attribute), row.timestamp, row.document)
+        stored = self._stored_attribute(row)
         found = observe(stored).observables
         observable = next((o for o in found if observable_id(o) == row.observable_id), None)
         if observable is None:
@@ -405,3 +475,9 @@ class Comparison:
                 self.changes.lost_by[rules].add(uuid_text(row.attribute))
         # What still vouches may be elsewhere.
         self.changes.odd.add(row.observable_id)
+
+
+def _as_much(action: Action, stands: Action) -> bool:
+    """Whether an action is the one that stands, or more of the same."""
+    both = action in BLOCKING and stands in BLOCKING
+    return action is stands or (both and BLOCKING.index(action) > BLOCKING.index(stands))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.bulk import chunks, rows_by
 from misp_modules_ext.ledger.documents import read_attribute, read_header
+from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.keys import uuid_text
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.ledger.views import Origin
@@ -96,7 +97,7 @@ def by_observable(connection: Connection, observable_ids: Iterable[int]) -> dict
 
 
 def content(
-    said: Mapping[int, Iterable[Witness]], rules: RuleSet, base_url: str, events: Collection[int]
+    said: Mapping[int, Iterable[Witness]], rules: RuleSet, base_url: str, events: Collection[int], now: int
 ) -> dict[int, Merged]:
     """What a destination with these rules should hold; observables without passing evidence are left out.
 
@@ -105,13 +106,14 @@ def content(
         rules: the gates.
         base_url: address of MISP for links.
         events: ids of the events that count there.
+        now: seconds since 1970 UTC.
     """
     found = {}
     for number, those in said.items():
         counting = (w for w in those if w.vouches and w.event_id in events)
         passing = [piece for witness in counting if (piece := witness.passes(rules, base_url)) is not None]
         if passing:
-            found[number] = merge(passing)[0]
+            found[number] = merge(passing, now)[0]
     return found
 
 
@@ -132,13 +134,14 @@ class Stored:
         self._said = by_observable(connection, observable_ids) if observable_ids else {}
         self._audiences = audiences(connection, self._said) if self._said else {}
         self._base_url = base_url
+        self._now = now_ms(connection) // 1000 if self._said else 0
         self._found: dict[tuple[RuleSet, frozenset[int]], dict[int, Merged]] = {}
 
     def content(self, store: Store) -> dict[int, Merged]:
         """What a destination should hold of them."""
         events = self._audiences.get(store.destination_id, frozenset())
         if (store.rules, events) not in self._found:
-            self._found[store.rules, events] = content(self._said, store.rules, self._base_url, events)
+            self._found[store.rules, events] = content(self._said, store.rules, self._base_url, events, self._now)
         return self._found[store.rules, events]
 
     def named(self) -> dict[int, Observable]:

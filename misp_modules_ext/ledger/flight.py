@@ -60,6 +60,7 @@ class Answer(NamedTuple):
         remote_id: Microsoft's id, `""` when it gave none.
         in_doubt: an earlier request for it may have arrived, whatever became of this one.
         shown: digest of what the destination shows of it now; `None` when it is not known.
+        gone: what was there of ours was deleted, and this did not come in its place.
     """
 
     observable_id: int
@@ -69,6 +70,7 @@ class Answer(NamedTuple):
     remote_id: str = ""
     in_doubt: bool = False
     shown: bytes | None = None
+    gone: bool = False
 
 
 class Alike(NamedTuple):
@@ -342,8 +344,10 @@ def _record_refused(connection: Connection, store: Store, answer: Answer, clock:
             values |= {"due_ms": case((current, clock + DAY_MS), else_=table.c.due_ms)}
             # In this order: MariaDB sees the new value of a column in those that follow.
             values = {"due_ms": values.pop("due_ms"), **values}
-    if not answer.in_doubt:
+    if not answer.in_doubt or answer.gone:
         values |= {"flight_hash": None}
+    if answer.gone:
+        values |= {"generation": table.c.generation + 1, "sent_hash": None, "remote_id": None}
     _ordered(connection, store, [answer], values)
 
 
@@ -394,6 +398,12 @@ def leave_out(
             "due_ms": clock + DAY_MS,
         }
         connection.execute(update(table).where(here, same).values(**values))
+        if answer.gone:
+            # Whatever is due by now.
+            nothing = {"generation": table.c.generation + 1, "sent_hash": None, "flight_hash": None, "remote_id": None}
+            there = table.c.sent_hash.is_not(None) | table.c.flight_hash.is_not(None)
+            connection.execute(update(table).where(here, there).values(**nothing))
+    _settle_absent(connection, store, [answer.observable_id for answer in answers if answer.gone])
 
 
 def take_back_rejections(connection: Connection, store: Store, lease: Lease, observable_ids: Iterable[int]) -> None:

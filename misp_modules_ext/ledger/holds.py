@@ -96,7 +96,7 @@ def of_event(connection: Connection, uuid: str, store: Store, base_url: str) -> 
     audience = audiences(connection, said).get(store.destination_id, frozenset())
     if not event_ids & audience:
         return Vouched(frozenset(), frozenset())
-    shared = content(said, store.rules, base_url, audience - event_ids).keys()
+    shared = content(said, store.rules, base_url, audience - event_ids, now_ms(connection) // 1000).keys()
     return Vouched(frozenset(numbers - shared), frozenset(shared))
 
 

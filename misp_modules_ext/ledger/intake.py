@@ -205,13 +205,16 @@ class _Taking:
             if self._is_stale(event, stored):
                 result.stale.add(event.uuid)
                 continue
-            # With no destination left there is nothing to go by; what cannot be judged takes nothing away (rule 5).
-            if not result.plans or (self._origin is Origin.OWN_READING and event.problem):
+            # With no destination left there is nothing to go by.
+            if not result.plans:
                 continue
             frozen = self._frozen(event, stored)
             frame = Frame(self._origin, frozen, self._base_url, self._clock // 1000, self._elsewhere)
             headers = Headers(self._connection, stored, event, [*result.plans, *self._elsewhere])
-            changes = Comparison(view, stored, planned, headers, frame, self._numbers).run()
+            comparison = Comparison(view, stored, planned, headers, frame, self._numbers)
+            # What cannot be judged takes nothing away (rule 5).
+            unread = self._origin is Origin.OWN_READING and bool(event.problem)
+            changes = comparison.doubt() if unread else comparison.run()
             self._compared.append((stored, changes))
             result.named |= changes.named
             for rules in result.plans:
@@ -246,7 +249,8 @@ class _Taking:
         bulk.update(connection, schema.evidence, KEY, ["vouches"], gone)
         changed = bool(rows or gone)
         if self._origin is Origin.OWN_READING:
-            changed = _vouch(connection, [event.event_id for event, _ in self._compared]) or changed
+            read = [event.event_id for event, changes in self._compared if not changes.unread]
+            changed = _vouch(connection, read) or changed
         if changed:
             repeats.forget(connection, event_ids, stores)
         if self._digest is not None and self._compared:

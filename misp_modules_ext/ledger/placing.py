@@ -249,8 +249,7 @@ class Placing:
             return self._absent(number, row)
         refused = self._refuses(entry.indicator)
         if refused is not None:
-            self._stand(number, Standing(schema.SKIPPED, *refused))
-            return None
+            return self._refused(number, row, *refused)
         if number in self._held:
             self._stand(number, Standing(schema.ON_HOLD, Reason.ON_HOLD, self._held[number]))
             return None
@@ -259,6 +258,20 @@ class Placing:
             self._stand(number, Standing(schema.SKIPPED, Reason.MAX_PER_EVENT, message))
             return None
         return self._present(number, row, entry.indicator, self._wanted.digests[number])
+
+    def _refused(self, number: int, row: Holding | None, reason: Reason, message: str) -> Change | None:
+        """No place for it as it is now: what acts there under what it was before goes, since nothing can replace it.
+
+        A certificate is the case: Defender lets one be blocked, but not audited.
+        """
+        leaves = row is not None and row.maybe_there and row.state not in (schema.ON_HOLD, schema.EXPIRED)
+        if row is None or not leaves or not (number in self._lost or acts(row) or row.due_hash is None):
+            self._stand(number, Standing(schema.SKIPPED, reason, message))
+            return None
+        self._keep(number, row)
+        self.settled.withdrawing.add(number)
+        self._stand(number, Standing(schema.SKIPPED, reason, f"{message} What is there of it is withdrawn."))
+        return None if row.due_hash is None else Change(schema.DUE, None, row.valid_until, 0, self._now_ms)
 
     def _too_many(self, entry: Merged, row: Holding | None) -> bool:
         # A submission of fewer indicators cannot bring too many of one event.
@@ -387,6 +400,11 @@ def grade(indicator: Indicator) -> int:
     class_ = indicator.severity.value * 10 + indicator.confidence // 20
     # Nearly all are Audit, and finding a member of an enumeration takes longer than the rest.
     return class_ if indicator.action is _AUDIT else class_ + _HUNDREDS[indicator.action] * 100
+
+
+def acts(row: Holding) -> bool:
+    """Whether what a row asks for does more than alert, or less."""
+    return action_of(row.grade) is not _AUDIT
 
 
 def action_of(grade_: int) -> Action:

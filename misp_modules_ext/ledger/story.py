@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from misp_modules_ext.ledger import bulk, holds, schema
 from misp_modules_ext.ledger.content import Witness, audiences, by_observable, content
+from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.ledger.keys import observable_id, uuid_text
@@ -43,6 +44,7 @@ class Story(NamedTuple):
         rows: by destination id.
         holds: by destination id, `schema.EVERYWHERE` for one of all destinations.
         audience: ids of the events that count, by destination id.
+        now: when it was told, seconds since 1970 UTC.
     """
 
     observable: Observable
@@ -50,13 +52,14 @@ class Story(NamedTuple):
     rows: Mapping[int, Holding]
     holds: Mapping[int, Hold]
     audience: Mapping[int, frozenset[int]]
+    now: int
 
     def content(self, store: Store, base_url: str) -> Merged | None:
         """What a destination should hold of it by today's rules; `None` for nothing."""
         number = observable_id(self.observable)
         witnesses = [said.witness for said in self.said]
         events = self.audience.get(store.destination_id, frozenset())
-        return content({number: witnesses}, store.rules, base_url, events).get(number)
+        return content({number: witnesses}, store.rules, base_url, events, self.now).get(number)
 
 
 class Closed(NamedTuple):
@@ -84,6 +87,7 @@ def story(connection: Connection, observable: Observable) -> Story | None:
         _rows(connection, number),
         holds.on(connection, [number]).get(number, {}),
         audiences(connection, witnesses),
+        now_ms(connection) // 1000,
     )
 
 
@@ -193,7 +197,7 @@ def against_rules(
     numbers = list(connection.execute(ordered).scalars())
     said = by_observable(connection, numbers)
     events = audiences(connection, said).get(store.destination_id, frozenset())
-    passing = content(said, store.rules, base_url, events)
+    passing = content(said, store.rules, base_url, events, now_ms(connection) // 1000)
     found = {
         witnesses[0].observable: _first(witnesses, store, base_url, events)
         for number, witnesses in said.items()

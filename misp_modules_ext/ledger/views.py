@@ -23,8 +23,10 @@ AHEAD = 86_400
 class Origin(IntFlag):
     """Who says so: a request, that anyone could have sent, or our own reading of MISP.
 
-    `AS_READ`: it stands word for word as our own reading saw it, its event's header included. What a request changes
-    about it takes that away.
+    `AS_READ`: it stands as our own reading saw it, its event's header included, so that it may act. What a request
+    changes about it takes that away, and so does a reading that leaves it in doubt (`comparison`). Not all of it need
+    be the reading's own words: sightings, decay and hits that it did not tell were carried into it (`carried`), and
+    where others were picked, its header says that nothing is.
     """
 
     REQUEST = 1
@@ -121,10 +123,11 @@ def carried(view: View, known: Known, origin: Origin) -> View:
     They are tags that MISP does not give to everybody (local ones, and those that may not be exported), the hits of
     warninglists, sightings and decay. What no longer vouches is no fact any more.
 
-    - Our own reading: sightings and decay, where MISP did not say this time. It says all tags and hits.
+    - Our own reading: sightings and decay, where MISP did not say this time. It says all tags. Where nobody could be
+      asked for hits this time, those of the same value stay, and that there was none stays where we saw it ourselves.
     - A request: what our own reading saw, or confirmed. Before that, what a request says of sightings counts as far as
       it adds to what was said before; it never ends anything. That there was no hit stays known whoever said so: else
-      doors that ask and doors that do not would change it by turns.
+      doors that ask and doors that do not would change it by turns. Hits are of a value: a new one has none of them.
     """
     if not known.rows:
         return view
@@ -139,7 +142,7 @@ def carried(view: View, known: Known, origin: Origin) -> View:
         for row in known.rows.get(uuid_bytes(attribute.uuid), ()):
             if row.vouches and row.document != documents[index]:
                 stored = read_attribute(attribute.uuid, row.timestamp, row.document)
-                attributes[index] = _carried(attributes[index], stored, origin, seen=_is_seen(row))
+                attributes[index] = _carried(attributes[index], stored, origin, row)
                 documents[index] = write_attribute(attributes[index])
     return View(replace(event, attributes=tuple(attributes)), tuple(documents))
 
@@ -156,13 +159,17 @@ def _without_verdict(attribute: Attribute) -> Attribute:
     return replace(attribute, warninglists=attribute.warninglists or None)
 
 
-def _carried(attribute: Attribute, stored: Attribute, origin: Origin, *, seen: bool) -> Attribute:
-    """An attribute with the facts of what is stored of it; `seen` is what `_is_seen` says of that."""
+def _carried(attribute: Attribute, stored: Attribute, origin: Origin, row: Row) -> Attribute:
+    """An attribute with the facts of what is stored of it."""
+    if (attribute.type, attribute.value) != (stored.type, stored.value):
+        stored = replace(stored, warninglists=None)
     if origin is Origin.OWN_READING:
+        kept = stored.warninglists if stored.warninglists or row.origins & Origin.AS_READ else None
+        lists = kept if attribute.warninglists is None else attribute.warninglists
         sightings = stored.sightings if attribute.sightings is None else attribute.sightings
         decay = stored.decay if attribute.decay is None else attribute.decay
-        return replace(attribute, sightings=sightings, decay=decay)
-    if not seen:
+        return replace(attribute, warninglists=lists, sightings=sightings, decay=decay)
+    if not _is_seen(row):
         unlisted = attribute.warninglists is None and stored.warninglists == ()
         lists = () if unlisted else attribute.warninglists
         sightings = _added(stored.sightings, attribute.sightings)

@@ -175,6 +175,7 @@ class Evidence(NamedTuple):
         valid_until: seconds since 1970 UTC.
         action: what it asks Defender to do on a match; `None` when it has no say in that.
         context: what its tags say about the threat.
+        vetoes: actions that it forbids, whoever else asks for them.
     """
 
     observable: Observable
@@ -191,6 +192,7 @@ class Evidence(NamedTuple):
     valid_until: int
     action: Action | None = Action.AUDIT
     context: Context = NO_CONTEXT
+    vetoes: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,3 +280,5 @@ class Due(NamedTuple):
     rewritten: bool = False
     #: Ids of entries of ours for the same value that must be gone when this one is there.
     others: tuple[str, ...] = ()
+    #: Some of these do what this one would not: they may not stay when it is refused.
+    lowers: bool = False

@@ -10,6 +10,8 @@ Decisions:
 - Of several tags the mildest action counts. Tags that allow and tags that block contradict each other: Audit.
 - Only what our own reading saw of an event of `blockOrgs` has a say. Other evidence for the same value neither blocks
   nor ends a block.
+- What a marking, a warninglist or a tag says against it at one attribute that has a say counts for all that hold the
+  value.
 - Where a kind does not have the action, the next milder one of those that block is taken, never a stronger one.
 - Wide are ranges wider than what networks announce to each other (IPv4 /24, IPv6 /48), URLs without a path and domains
   under which everyone can have a name (the latter are refused everywhere), and what is no exact value: names of files,
@@ -22,14 +24,13 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from enum import Enum
 from functools import cache, lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from misp_modules_ext.config.settings import ActionRules
 from misp_modules_ext.model.indicator import BLOCKING, Action, Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Event, Pap, Tag
-from misp_modules_ext.translate import Marks, is_public_suffix
+from misp_modules_ext.translate import Marks, carried_ipv4, is_normal_name, is_public_suffix, place, plain
 
 #: The narrowest prefixes that networks announce to each other on the internet.
 WIDEST_IPV4 = 24
@@ -46,22 +47,26 @@ class Decision(NamedTuple):
         action: `None` when this attribute has no say in it.
         wished: what the configuration asks for.
         why: why it is not that, `""` when it is.
+        vetoes: actions that the value must not get, whichever other attribute asks for them.
     """
 
     action: Action | None
     wished: Action = _AUDIT
     why: str = ""
+    vetoes: tuple[Action, ...] = ()
 
 
-_DECIDED = Decision(_AUDIT)
 _NO_SAY = Decision(None)
+#: All but Audit.
+_ACTIONS = (Action.ALLOWED, *BLOCKING)
 
 
 class _Wish(NamedTuple):
-    """What tags ask for; `why` when they contradict each other."""
+    """What tags ask for; `why` when that is in doubt, `objects` when they ask to do no more than alert."""
 
     action: Action
     why: str = ""
+    objects: bool = False
 
 
 class Acting:
@@ -94,8 +99,9 @@ class Acting:
         has_say = reread and self._may
         wish = self._wishes.get(attribute.tags) or self._wish(attribute.tags)
         wished = wish.action
+        vetoes = _vetoes(wish, attribute, marks) if has_say else ()
         if wished is _AUDIT:
-            return _DECIDED if has_say else _NO_SAY
+            return Decision(_AUDIT, vetoes=vetoes) if has_say else _NO_SAY
         possible, unfit = _fitting(observable.kind, wished, self._rules.graph)
         why = wish.why or (unfit if possible is _AUDIT else "")
         if not why and possible in BLOCKING:
@@ -104,12 +110,22 @@ class Acting:
         if not why and possible in BLOCKING:
             why = _listed(attribute.warninglists)
         if why:
-            return Decision(_AUDIT if has_say else None, wished, why)
-        return Decision(possible, wished, unfit)
+            return Decision(_AUDIT if has_say else None, wished, why, vetoes)
+        return Decision(possible, wished, unfit, vetoes)
 
     def _wish(self, tags: tuple[Tag, ...]) -> _Wish:
         found = self._wishes[tags] = _wish(self._names | _names(tags), self._rules)
         return found
+
+
+def _vetoes(wish: _Wish, attribute: Attribute, marks: Marks) -> tuple[Action, ...]:
+    """What one attribute says against an action counts for the value: another one that holds it does not undo it.
+
+    How wide a value is, and what `neverBlock` says of it, is the same for all of them.
+    """
+    if wish.objects:
+        return _ACTIONS
+    return BLOCKING if attribute.warninglists or _marked(marks) else ()
 
 
 _NOT_READ = (
@@ -123,13 +139,27 @@ def _names(tags: Iterable[Tag]) -> frozenset[str]:
 
 
 def _wish(names: frozenset[str], rules: ActionRules) -> _Wish:
+    """What tags ask for, by their names and by what these look like: where the two differ, nobody can say."""
+    wish, looks = _asked(names, rules), _asked(frozenset(map(plain, names)), rules)
+    if wish == looks:
+        return wish
+    wished = looks.action if wish.action is _AUDIT else wish.action
+    objects = looks.objects or wish.objects or wish.action is not _AUDIT
+    return _Wish(wished, "one of its tags looks like one of the configuration, and is another.", objects)
+
+
+def _asked(names: frozenset[str], rules: ActionRules) -> _Wish:
     if not names.isdisjoint(rules.audit_tags):
-        return _Wish(_AUDIT)
+        return _Wish(_AUDIT, objects=True)
     by_tags = (rules.warn_tags, rules.block_tags, rules.block_and_remediate_tags)
     asked = next((action for action, tags in zip(BLOCKING, by_tags, strict=True) if not names.isdisjoint(tags)), None)
     if names.isdisjoint(rules.allow_tags):
         return _Wish(asked or rules.action)
-    return _Wish(Action.ALLOWED) if asked is None else _Wish(asked, "one of its tags asks to allow the value.")
+    return (
+        _Wish(Action.ALLOWED)
+        if asked is None
+        else _Wish(asked, "one of its tags asks to allow the value.", objects=True)
+    )
 
 
 def _stranger(event: Event, rules: ActionRules) -> str:
@@ -218,7 +248,7 @@ def _fitting(kind: Kind, wished: Action, graph: bool) -> tuple[Action, str]:
 def _marked(marks: Marks) -> str:
     if marks.pap is not None and marks.pap >= Pap.AMBER:
         return f"it is marked {marks.pap.tag}, which forbids blocking."
-    unknown = next((name for name in marks.unknown if name.strip().lower().startswith("pap")), None)
+    unknown = next((name for name in marks.unknown if "pap" in plain(name)), None)
     return f"its marking {unknown} is not known, and may forbid blocking." if unknown else ""
 
 
@@ -236,10 +266,11 @@ def _wide(observable: Observable) -> str:
     if kind in (Kind.IPV4_CIDR, Kind.IPV6_CIDR):
         widest = WIDEST_IPV4 if kind is Kind.IPV4_CIDR else WIDEST_IPV6
         return f"the range is wider than a /{widest}." if ip_network(value).prefixlen < widest else ""
-    if kind is Kind.URL:
-        target = _target(observable)
-        if target.whole and target.name and is_public_suffix(target.name):
-            return f"under {target.name} everyone can have a name."
+    target = _target(observable) if kind in _NETWORK else _Target()
+    if target is None:
+        return _DOUBTFUL
+    if kind is Kind.URL and target.whole and target.name and is_public_suffix(target.name):
+        return f"under {target.name} everyone can have a name."
     return "under it everyone can have a name." if kind is Kind.DOMAIN_NAME and is_public_suffix(value) else ""
 
 
@@ -257,50 +288,58 @@ class _Target(NamedTuple):
 
     Attributes:
         name: host name, `""` when there is none.
-        span: addresses, `None` when there are none.
+        spans: addresses; an IPv6 one that carries an IPv4 one hits both.
         whole: the name with all its subdomains.
     """
 
     name: str = ""
-    span: _Span | None = None
+    spans: tuple[_Span, ...] = ()
     whole: bool = False
 
 
-def _target(observable: Observable) -> _Target:
+_DOUBTFUL = "programs differ in what its host is, or cannot tell it."
+
+
+def _target(observable: Observable) -> _Target | None:
+    """Whom a value hits; `None` when that cannot be told for certain."""
     kind, value = observable
     if kind is Kind.DOMAIN_NAME:
         return _Target(value, whole=True)
     if kind is Kind.URL:
-        try:
-            parts = urlsplit(value)
-            host = parts.hostname or ""
-        except ValueError:
-            return _Target()
-        return _host(host, whole=parts.path in ("", "/") and not parts.query)
+        host, rest = place(value)
+        # For RFC 3986 the host goes on behind a backslash, for browsers it does not.
+        return None if rest.startswith("\\") else _host(host, whole=rest in ("", "/"))
     if kind is Kind.EMAIL_ADDR:
         return _host(value.rpartition("@")[2].lower(), whole=False)
-    if kind in (Kind.IPV4_CIDR, Kind.IPV6_CIDR):
-        return _Target(span=_span(value))
-    return _Target(span=_address(ip_address(value))) if kind in _NETWORK else _Target()
+    return _Target(spans=_spans(value)) if kind in _NETWORK else _Target()
 
 
-def _host(host: str, *, whole: bool) -> _Target:
+def _host(host: str, *, whole: bool) -> _Target | None:
+    name = host.removesuffix(".")
+    if is_normal_name(name):
+        return _Target(name, whole=whole)
+    bare = host.removeprefix("[").removesuffix("]")
     try:
-        address = ip_address(host.strip("[]"))
+        # `ip_address` takes a zone (`%eth0`), which no address on the internet has.
+        return None if "%" in bare else _Target(spans=_spans(str(ip_address(bare))))
     except ValueError:
-        return _Target(host.rstrip("."), whole=whole)
-    return _Target(span=_address(address))
+        return None
 
 
-def _address(address: IPv4Address | IPv6Address) -> _Span:
-    """An IPv4 address that is written as an IPv6 one is the same address."""
-    plain = (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-    return _Span(plain.version, int(plain), int(plain))
+def _spans(text: str) -> tuple[_Span, ...]:
+    """The addresses of a range or an address, and the IPv4 addresses that they carry."""
+    span = _span(text)
+    carried = carried_ipv4(span.first, span.last) if span.version == 6 else None
+    return (span,) if carried is None else (span, _Span(4, *carried))
 
 
 def _span(text: str) -> _Span:
+    """The addresses of an entry; IPv4 ones that are written as IPv6 ones are the same (RFC 4291 2.5.5.2)."""
     network = ip_network(text)
-    return _Span(network.version, int(network.network_address), int(network.broadcast_address), text)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if network.version == 6 and first >> 32 == last >> 32 == 0xFFFF:
+        return _Span(4, first & 0xFFFFFFFF, last & 0xFFFFFFFF, text)
+    return _Span(network.version, first, last, text)
 
 
 class _Never(NamedTuple):
@@ -346,8 +385,10 @@ def _covered(observable: Observable, entries: frozenset[str]) -> str:
     if observable.kind in _FILE or observable.kind in _CERTIFICATE:
         return _by(observable.value.lower()) if observable.value.lower() in never.names else ""
     target = _target(observable)
-    if target.span is not None:
-        found = _met(target.span, never)
+    if target is None:
+        return _DOUBTFUL
+    if target.spans:
+        found = next(filter(None, (_met(span, never) for span in target.spans)), "")
         return _by(found) if found else ""
     over = next((name for name in (target.name, *_parents(target.name)) if name in never.names), "")
     if over:

@@ -162,8 +162,8 @@ def _acted(acting: Acting, part: Part, attribute: Attribute, marks: Marks, *, re
     """A part with the action that it asks for."""
     if part.reason is not None:
         return part
-    action, wished, why = acting.decide(part.observable, attribute, marks, reread=reread)
-    evidence = part.evidence and part.evidence._replace(action=action)
+    action, wished, why, vetoes = acting.decide(part.observable, attribute, marks, reread=reread)
+    evidence = part.evidence and part.evidence._replace(action=action, vetoes=vetoes)
     return Part(part.observable, evidence, None, "", None if wished is _AUDIT else wished, why)
 
 
@@ -205,7 +205,7 @@ def make_plan(
         judge_ = Judge(event, rules, base_url, picks(event, rules.selection.pick_tag)).judge
         known = taken.get(event.uuid, {})
         attributes += [judge_(a, known.get(a.uuid, now), reread=reread) for a in event.attributes]
-    return Plan(tuple(attributes), tuple(merge(parts_evidence(attributes))))
+    return Plan(tuple(attributes), tuple(merge(parts_evidence(attributes), now)))
 
 
 def make_bare_plan(events: Sequence[Event], rules: RuleSet, base_url: str, *, reread: bool = False) -> Plan:

@@ -33,14 +33,19 @@ __all__ = [
     "Marks",
     "Merged",
     "Observation",
+    "Place",
+    "carried_ipv4",
     "context_markdown",
     "ends",
     "event_link",
     "evidence",
+    "is_normal_name",
     "is_public_suffix",
     "leader",
     "merge",
     "observe",
+    "place",
+    "plain",
     "special",
     "templates_markdown",
     "tenth_of_window",
@@ -51,10 +56,13 @@ __all__ = [
 from misp_modules_ext.translate.catalogue import templates_markdown, types_markdown
 from misp_modules_ext.translate.context import NO_DATE, EventContext, event_link, evidence
 from misp_modules_ext.translate.context_tables import context_markdown
+from misp_modules_ext.translate.hosts import is_normal_name
 from misp_modules_ext.translate.lifetime import ends, tenth_of_window, why_it_ended
+from misp_modules_ext.translate.machine_tags import plain
 from misp_modules_ext.translate.markings import Marks
 from misp_modules_ext.translate.merging import Merged, leader, merge
 from misp_modules_ext.translate.observation import Observation, observe
-from misp_modules_ext.translate.special_use import special
+from misp_modules_ext.translate.special_use import carried_ipv4, special
 from misp_modules_ext.translate.suffixes import is_public_suffix
 from misp_modules_ext.translate.types import PARSERS, PLAIN
+from misp_modules_ext.translate.urls import Place, place

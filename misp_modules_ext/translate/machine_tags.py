@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+#: Beside the category Cf: combining grapheme joiner, fillers, inherent vowels, and selectors of variants.
+_IGNORED = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _MACHINE_TAG = re.compile(
     r'(?P<namespace>[^:="]+):(?P<predicate>[^="]+)(?:=\s*(?P<quote>"?)(?P<value>.*)(?P=quote))?', re.DOTALL
 )
@@ -44,3 +46,10 @@ def machine_tag(name: str) -> MachineTag:
 def seen(name: str) -> str:
     """A tag name without the characters that nobody sees, and without space around it."""
     return "".join(c for c in name if unicodedata.category(c) != "Cf").strip()
+
+
+def plain(name: str) -> str:
+    """A form in which tag names that look alike are equal: in lower case, NFKC (UAX 15), without what nobody sees."""
+    if name.isascii():
+        return name.strip().lower()
+    return seen(_IGNORED.sub("", unicodedata.normalize("NFKC", _IGNORED.sub("", name)))).lower()

@@ -17,7 +17,7 @@ from misp_modules_ext.model.indicator import NO_CONTEXT, Context
 from misp_modules_ext.model.misp import Pap, Tag, Tlp
 from misp_modules_ext.translate.confidence import DEFAULT_CONFIDENCE, Assessed, Assessment, assessed, together
 from misp_modules_ext.translate.galaxies import context_of
-from misp_modules_ext.translate.machine_tags import machine_tag, seen
+from misp_modules_ext.translate.machine_tags import machine_tag, plain
 from misp_modules_ext.translate.text import readable
 from misp_modules_ext.translate.threats import NO_THREAT, Hint, Threat, decided, hints
 
@@ -89,7 +89,7 @@ class Reading(NamedTuple):
 @lru_cache(maxsize=4096)
 def read_tag(name: str) -> Reading:
     """Read a tag name, in any case; characters that nobody sees do not make a marking another one."""
-    lowered = seen(name.lower())
+    lowered = plain(name)
     own = lowered.startswith(_OWN)
     label = "" if own else readable(name)
     marking = _marking(lowered)

@@ -3,7 +3,9 @@
 The content is a pure function of the evidence (DESIGN.md 4, rule 4). What has one value only (title, severity, threat
 type) comes from the evidence that leads: severest first, then the most confident, the newest event, the smallest event
 UUID, the smallest attribute UUID. The action comes from the first in that order that has a say in it: who may not block
-may not end a block by saying nothing, either.
+may not end a block by saying nothing, either. Evidence that is over has no say, and what one piece with a say forbids
+nobody gets. Where the action does more than alert, or less, title, severity, confidence, threat type and end come from
+the evidence that asks for it: what anyone may send must not keep it alive.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
-from misp_modules_ext.model.indicator import Action, Evidence, Indicator, Observable, Reference
+from misp_modules_ext.model.indicator import BLOCKING, Action, Evidence, Indicator, Observable, Reference
 from misp_modules_ext.translate.context import FALSE_POSITIVE
 from misp_modules_ext.translate.markings import OBJECT_LABEL, joined
 
@@ -37,10 +39,14 @@ class Merged(NamedTuple):
     evidence: tuple[Evidence, ...]
 
 
-def merge(evidence: Iterable[Evidence]) -> list[Merged]:
+def merge(evidence: Iterable[Evidence], now: int = 0) -> list[Merged]:
     """Group evidence by observable, in the order in which observables first come; the time is linear.
 
-    Evidence that is over counts like any other; whether an indicator is, its `valid_until` says.
+    Evidence that is over counts like any other, but for the action; whether an indicator is, its `valid_until` says.
+
+    Args:
+        evidence: in any order.
+        now: seconds since 1970 UTC; 0 where nothing is over.
     """
     groups: dict[Observable, list[Evidence]] = {}
     for item in evidence:
@@ -49,7 +55,7 @@ def merge(evidence: Iterable[Evidence]) -> list[Merged]:
             groups[item.observable] = [item]
         else:
             group.append(item)
-    return [_merged(items) for items in groups.values()]
+    return [_merged(items, now) for items in groups.values()]
 
 
 def leader(merged: Merged) -> Evidence:
@@ -57,13 +63,13 @@ def leader(merged: Merged) -> Evidence:
     return merged.evidence[0]
 
 
-def _merged(evidence: list[Evidence]) -> Merged:
+def _merged(evidence: list[Evidence], now: int) -> Merged:
     if len(evidence) == 1:
         return Merged(_of_one(evidence[0]), tuple(evidence))
     # By the total order. Stable sorts, last criterion first, since the directions differ.
     evidence.sort(key=_ties)
     evidence.sort(key=lambda item: (item.severity, item.confidence, item.event_date), reverse=True)
-    return Merged(_of_several(evidence), tuple(evidence))
+    return Merged(_of_several(evidence, now), tuple(evidence))
 
 
 def _ties(item: Evidence) -> tuple[object, ...]:
@@ -81,12 +87,15 @@ def _ties(item: Evidence) -> tuple[object, ...]:
         item.valid_until,
         item.action or "",
         item.context,
+        item.vetoes,
     )
 
 
 def _of_one(item: Evidence) -> Indicator:
     """What `_of_several` makes of one, without the work: most observables have one attribute."""
-    observable, reference, title, _, severity, confidence, threat, tlp, labels, facts, start, until, action, told = item
+    observable, reference, title, _, severity, confidence, threat, tlp, labels, facts, start, until, action, told, _ = (
+        item
+    )
     references = (reference,)
     act = action or _AUDIT
     return Indicator(
@@ -94,23 +103,43 @@ def _of_one(item: Evidence) -> Indicator:
     )
 
 
-def _of_several(evidence: Sequence[Evidence]) -> Indicator:
-    first = evidence[0]
+def _of_several(evidence: Sequence[Evidence], now: int) -> Indicator:
+    action = _action(evidence, now)
+    asking = evidence if action is _AUDIT else [item for item in evidence if _asks(item, action, now)]
+    first = asking[0]
     return Indicator(
         first.observable,
         first.title,
         first.severity,
-        max(item.confidence for item in evidence),  # the order goes by severity first, so not always the first's
+        max(item.confidence for item in asking),  # the order goes by severity first, so not always the first's
         first.threat_type,
-        next((item.action for item in evidence if item.action is not None), _AUDIT),
+        action,
         max(item.tlp for item in evidence),
         _labels(evidence),
         _facts(evidence),
         _references(evidence),
         min(item.valid_from for item in evidence),
-        max(item.valid_until for item in evidence),
+        max(item.valid_until for item in asking),
         joined(item.context for item in evidence),
     )
+
+
+def _action(evidence: Sequence[Evidence], now: int) -> Action:
+    """That of the first which has a say; Audit where any that has one forbids it."""
+    if all(item.action is _AUDIT for item in evidence):
+        return _AUDIT
+    said = (item.action for item in evidence if item.action is not None and item.valid_until > now)
+    action = next(said, _AUDIT)
+    return _AUDIT if any(action in item.vetoes for item in evidence) else action
+
+
+def _asks(item: Evidence, action: Action, now: int) -> bool:
+    """Whether it asks for an action, or for more of the same."""
+    if item.action is None or item.valid_until <= now:
+        return False
+    if item.action in BLOCKING and action in BLOCKING:
+        return BLOCKING.index(item.action) >= BLOCKING.index(action)
+    return item.action is action
 
 
 def _facts(evidence: Sequence[Evidence]) -> tuple[str, ...]:

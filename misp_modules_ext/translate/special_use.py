@@ -32,6 +32,7 @@ from misp_modules_ext.translate.addresses import IPV4
 from misp_modules_ext.translate.suffixes import is_public_suffix
 from misp_modules_ext.translate.text import shown
 from misp_modules_ext.translate.uris import host_of
+from misp_modules_ext.translate.urls import place
 
 _WIDEST_IPV4 = 8
 _WIDEST_IPV6 = 16
@@ -128,7 +129,6 @@ _SPECIAL_TLDS = frozenset({"test", "invalid", "localhost", "local", "internal", 
 # RFC 6762, appendix G, without `internal`; and what Unix calls a host without a domain.
 _INTERNAL_TLDS = frozenset({"corp", "home", "intranet", "lan", "localdomain", "private"})
 _DOCUMENTATION_UNDER = frozenset({"com", "net", "org"})  # example.com, example.net, example.org
-_URL_PARTS = re.compile(r"[^:]+://(?:[^/?#\\]*@)?(\[[^\]]*\]|[^:/?#\\]*)(?::[0-9]*)?(.*)", re.DOTALL)
 
 
 class _Space(NamedTuple):
@@ -184,15 +184,17 @@ def _ipv6_range(value: str, allow_documentation: bool) -> str:
 
 
 def _ipv6_span(first: int, last: int, value: str, allow_documentation: bool) -> str:
-    carried = _carried_ipv4(first, last)
+    carried = carried_ipv4(first, last)
     if carried:
         sentence = _overlap(_ipv4_spaces(), *carried, "the IPv4 address in it", allow_documentation)
         return sentence and f"{value} is a tunnel address: {sentence}"
     return _overlap(_ipv6_spaces(), first, last, value, allow_documentation)
 
 
-def _carried_ipv4(first: int, last: int) -> tuple[int, int] | None:
-    """The IPv4 addresses that a span of 6to4, Teredo or NAT64 addresses carries; `None` for other spans."""
+def carried_ipv4(first: int, last: int) -> tuple[int, int] | None:
+    """The IPv4 addresses that a span of IPv6 addresses carries: mapped, 6to4, Teredo, NAT64; `None` for other spans."""
+    if first >> 32 == last >> 32 == 0xFFFF:  # RFC 4291 2.5.5.2: the last 32 bits
+        return first & _LOW_32, last & _LOW_32
     if first >> 112 == last >> 112 == 0x2002:  # 6to4, RFC 3056: in bits 16 to 47
         return first >> 80 & _LOW_32, last >> 80 & _LOW_32
     if first >> 32 == last >> 32 == 0x64FF9B << 64:  # NAT64, RFC 6052: the last 32 bits
@@ -219,10 +221,7 @@ def _mail(value: str, allow_documentation: bool) -> str:
 
 
 def _url(value: str, allow_documentation: bool) -> str:
-    found = _URL_PARTS.fullmatch(value)
-    if found is None:
-        return ""
-    host, rest = found.groups()
+    host, rest = place(value)
     sentence = _host(host, allow_documentation) or ("" if rest not in ("", "/") else _suffix_host(host))
     return sentence and f"The host of this URL: {sentence}"
 

@@ -19,6 +19,8 @@ _NORMAL = re.compile(r"(?:https?|ftp)://([a-z0-9_.-]{1,253})(?::([0-9]{1,5}))?(?
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.*-]*)(://|\[:\]//|\[://\]|:\[//\])")
 _AUTHORITY = re.compile(r"[^/?#\\]*")
 _BRACKETED_HOST = re.compile(r"\[([^\[\]]*)\](?::([0-9]*))?")
+#: What stands behind the two slashes: user, host, port, and the rest. It fits every text.
+_PLACE = re.compile(r"(?:[^/?#\\]*@)?(\[[^\]]*\]|[^:/?#\\]*)(?::[0-9]*)?(.*)", re.DOTALL)
 _PORT = re.compile("[0-9]{0,5}")
 _SPACE = re.compile(r"\s")
 #: Spellings of schemes that nobody can click, as they are seen in reports.
@@ -38,6 +40,18 @@ _DEFANGED_SCHEMES = {
     "fxp": "ftp",
     "fxps": "ftps",
 }
+
+
+class Place(NamedTuple):
+    """Where a URL leads.
+
+    Attributes:
+        host: as it stands, an IPv6 address in its brackets.
+        rest: what follows host and port.
+    """
+
+    host: str
+    rest: str
 
 
 class _Host(NamedTuple):
@@ -61,6 +75,17 @@ def url(text: str) -> tuple[Observable, Notes]:
 def has_scheme(text: str) -> bool:
     """Whether a text begins like a URL: with a scheme and `://`, in any spelling."""
     return _SCHEME.match(text) is not None
+
+
+def place(text: str) -> Place:
+    """Where a URL leads, whoever asks: all that judges a URL by its host has to go by the same one.
+
+    Args:
+        text: a URL, or what stands behind its two slashes.
+    """
+    _, slashes, behind = text.partition("//")
+    found = _PLACE.fullmatch(behind if slashes else text)
+    return Place(*found.groups()) if found else Place("", text)
 
 
 def is_normal_url(text: str) -> bool:

@@ -2,6 +2,10 @@
 
 What is asked for is the value as MISP holds it, a composite by its parts, and as it would reach Microsoft: a list is
 not avoided by writing `dns[.]google`.
+
+Lists name the attribute types for which they are asked, as in MISP. What a destination may block is asked for more
+strictly: in all lists whatever the type, also the host of a URL or mail address, and of a range whatever it meets. Such
+a hit is told with how it came about, so that it is none of the list's name, by which `warninglists` chooses.
 """
 
 from __future__ import annotations
@@ -9,17 +13,21 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from misp_modules_ext.config.settings import ActionRules
 from misp_modules_ext.errors import WarninglistError
-from misp_modules_ext.model.misp import Attribute, Event
+from misp_modules_ext.model.indicator import BLOCKING, Kind
+from misp_modules_ext.model.misp import Attribute, Event, Tag
 from misp_modules_ext.translate import PLAIN, observe
-from misp_modules_ext.warninglists.index import Index, Question
+from misp_modules_ext.warninglists.index import ANY, Index, Question, host_of
 
+#: Behind the name of a list that is not asked for the type, or of which only the host, or a part, is meant.
+STRICTLY = " (asked because it might be blocked)"
 #: What to say when there is no index.
 REMEDY = "Build it with `misp-microsoft warninglists`."
 
@@ -43,7 +51,7 @@ class Asked(NamedTuple):
     problem: str = ""
 
 
-def ask(events: Sequence[Event], path: Path) -> Asked:
+def ask(events: Sequence[Event], path: Path, acting: Iterable[ActionRules] = ()) -> Asked:
     """Add to each attribute the lists of the index that hold its value; hits that MISP told of stay.
 
     Without an index MISP's hits are all there is, and "none" of MISP's says nothing of the lists that are not enabled
@@ -52,16 +60,53 @@ def ask(events: Sequence[Event], path: Path) -> Asked:
     Args:
         events: as they were read.
         path: where the index is.
+        acting: rules of the destinations; what none of them may block is asked for as in MISP only.
     """
+    blocking = [rules for rules in acting if rules.blocks]
     try:
         index = opened(path)
         questions = [Question(a.type, parts(a)) for event in events for a in event.attributes]
-        found = iter(index.hits(questions))
+        hits = index.hits(questions)
+        if blocking:
+            hits = _strictly(index, events, hits, blocking)
+        found = iter(hits)
     except WarninglistError as error:
         return Asked([_unasked(event) for event in events], f"{error} {REMEDY}")
     return Asked(
         [replace(event, attributes=tuple([_told(a, next(found)) for a in event.attributes])) for event in events]
     )
+
+
+def _strictly(
+    index: Index, events: Sequence[Event], hits: Sequence[tuple[str, ...]], rules: Iterable[ActionRules]
+) -> list[tuple[str, ...]]:
+    """The hits, with those of what may be blocked."""
+    found, every = list(hits), rules if any(one.action in BLOCKING for one in rules) else ()
+    tags = frozenset[str]().union(*(one.block_tags | one.block_and_remediate_tags | one.warn_tags for one in rules))
+    asked: list[tuple[int, Question]] = []
+    attributes = ((event, attribute) for event in events for attribute in event.attributes)
+    for place, (event, attribute) in enumerate(attributes):
+        if not attribute.problem and (every or _carries(event.tags, tags) or _carries(attribute.tags, tags)):
+            asked.append((place, Question(ANY, targets(attribute))))
+    for (place, _), more in zip(asked, index.hits([question for _, question in asked], meeting=True), strict=True):
+        strict = (f"{name}{STRICTLY}" for name in more if name not in found[place])
+        found[place] = tuple(sorted({*found[place], *strict}))
+    return found
+
+
+def _carries(tags: Iterable[Tag], names: frozenset[str]) -> bool:
+    return any(tag.name.lower() in names for tag in tags)
+
+
+def targets(attribute: Attribute) -> tuple[str, ...]:
+    """What blocking the observables of an attribute would hit: themselves, and hosts of URLs and mail addresses."""
+    found: dict[str, None] = {}
+    for kind, value in observe(attribute).observables:
+        found[value] = None
+        host = host_of(value) if kind in (Kind.URL, Kind.EMAIL_ADDR) else ""
+        if host:
+            found[host.removeprefix("[").removesuffix("]")] = None
+    return tuple(text if text.isascii() else _unicode(text) for text in found)
 
 
 def _told(attribute: Attribute, hits: tuple[str, ...]) -> Attribute:

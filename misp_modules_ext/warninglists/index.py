@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from urllib.parse import quote
 import orjson
 
 from misp_modules_ext.errors import WarninglistError
+from misp_modules_ext.translate import place
 from misp_modules_ext.warninglists.package import CIDR, HOSTNAME, STRING, SUBSTRING
 from misp_modules_ext.warninglists.patterns import Expressions, Parts
 from misp_modules_ext.warninglists.ranges import Range, read_range
@@ -135,25 +137,30 @@ class Index:
         """Let go of the file."""
         self._connection.close()
 
-    def hits(self, questions: Sequence[Question]) -> list[tuple[str, ...]]:
+    def hits(self, questions: Sequence[Question], *, meeting: bool = False) -> list[tuple[str, ...]]:
         """The lists that hold what is asked for, sorted names for each question.
+
+        Args:
+            questions: what.
+            meeting: of a range, not only lists that hold all of it count, but all that hold some of it.
 
         Raises:
             WarninglistError: the index cannot be read.
         """
         try:
             with self._lock:
-                return self._hits(questions)
+                return self._hits(questions, meeting)
         except (sqlite3.Error, ValueError) as error:
             raise self._unreadable(error) from error
 
-    def _hits(self, questions: Sequence[Question]) -> list[tuple[str, ...]]:
+    def _hits(self, questions: Sequence[Question], meeting: bool) -> list[tuple[str, ...]]:
         asked: dict[str, set[str]] = {}
         for question in questions:
             asked.setdefault(question.type, set()).update(question.values)
         scopes = {type_: self._scopes.get(type_) or self._scope(type_) for type_ in asked}
         held: dict[str, frozenset[int]] = {}
-        for match, look in ((STRING, self._strings), (HOSTNAME, self._hosts), (CIDR, self._ranges)):
+        ranges = partial(self._ranges, meeting=meeting)
+        for match, look in ((STRING, self._strings), (HOSTNAME, self._hosts), (CIDR, ranges)):
             wanted = [values for type_, values in asked.items() if match in scopes[type_].matches]
             _add(held, look(set().union(*wanted)))
         for number, pattern in self._patterns.items():
@@ -202,8 +209,8 @@ class Index:
                 found[value] = _NO_LISTS.union(*held)
         return found
 
-    def _ranges(self, values: Iterable[str]) -> dict[str, frozenset[int]]:
-        """The lists that hold an address, or every address of a range."""
+    def _ranges(self, values: Iterable[str], *, meeting: bool) -> dict[str, frozenset[int]]:
+        """The lists that hold an address, or every address of a range; with `meeting` any of them."""
         read = ((value, read_range(value)) for value in values)
         wanted = {value: found for value, found in read if found is not None}
         at = (
@@ -212,14 +219,24 @@ class Index:
         )
         firsts = sorted({found.first for found in wanted.values()})
         known = {first: self._numbers(lists) for first, lists in self._rows(at, "(?)", firsts) if lists}
-        return {v: lists for v, found in wanted.items() if (lists := self._whole(found, known.get(found.first)))}
+        of = self._met if meeting else self._whole
+        return {v: lists for v, found in wanted.items() if (lists := of(found, known.get(found.first) or _NO_LISTS))}
 
-    def _whole(self, asked: Range, lists: frozenset[int] | None) -> frozenset[int]:
+    def _whole(self, asked: Range, lists: frozenset[int]) -> frozenset[int]:
         """Of the lists that hold the first address of a range, those that hold all of it."""
         if not lists or asked.first == asked.last:
-            return lists or _NO_LISTS
+            return lists
+        return lists.intersection(*self._within(asked))
+
+    def _met(self, asked: Range, lists: frozenset[int]) -> frozenset[int]:
+        """The lists that hold the first address of a range, and those that hold any other of it."""
+        return lists if asked.first == asked.last else lists.union(*self._within(asked))
+
+    def _within(self, asked: Range) -> Iterator[frozenset[int]]:
+        """The lists of each part of a range but the first."""
         within = "SELECT DISTINCT lists FROM step WHERE first > ? AND first <= ?"
-        return lists.intersection(*(self._numbers(more) for (more,) in self._connection.execute(within, asked)))
+        for (lists,) in self._connection.execute(within, asked):
+            yield self._numbers(lists) if lists else _NO_LISTS
 
     def _numbers(self, text: str) -> frozenset[int]:
         """The numbers of lists as a row has them; there are few different sets."""
@@ -242,13 +259,7 @@ def _add(held: dict[str, frozenset[int]], more: Mapping[str, frozenset[int]]) ->
 
 def host_of(value: str) -> str:
     """The host of a URL, or of a value that is one; without user and port, which MISP leaves on."""
-    _, slashes, rest = value.partition("//")
-    host = (rest if slashes else value).partition("/")[0]
-    host = host.rpartition("@")[2]
-    if slashes:
-        host = host.partition("?")[0].partition("#")[0]
-        host = host.partition(":")[0]
-    return host.rstrip(".").lower()
+    return place(value).host.rstrip(".").lower()
 
 
 def host_of_entry(entry: str) -> str:

@@ -106,6 +106,16 @@ def test_without_a_good_verdict_of_the_index_nothing_blocks(world: World, listed
     assert _there(world) == [(NAME, "Audit")]
 
 
+def test_without_an_index_a_destination_that_blocks_warns_whatever_its_gates(world: World) -> None:
+    """Its `warninglists = none` is about what goes, not about what is blocked."""
+    settings = load(world.configure(only=(DEFENDER,), misp=MISP, warninglists="none", **KEYS))
+    account = submit([_event("block")], settings, Order("cli"), QUICK)
+    assert [w for w in account.warnings if f"nothing new is blocked by [{DEFENDER}]" in w]
+    _with_index(settings)
+    account = submit([_event("block")], settings, Order("cli"), QUICK)
+    assert not [w for w in account.warnings if "index of warninglists" in w]
+
+
 def test_what_a_request_asks_for_alerts_and_says_why(world: World) -> None:
     """Until our own reading."""
     settings = _configure(world, **KEYS)
@@ -159,6 +169,24 @@ def test_a_crash_between_import_and_deletion_heals(world: World, then: str) -> N
     assert _there(world) == {"block": [(NAME, "Block")], "": [(NAME, "Audit")], "gone": []}[then]
 
 
+@pytest.mark.parametrize("status", [429, 400, 403])
+@pytest.mark.parametrize(("first", "then"), [("block", ""), ("", "block"), ("", "")])
+def test_a_refused_deletion_after_the_import_leaves_no_second_entry(
+    world: World, status: int, first: str, then: str
+) -> None:
+    """The import was taken, so the request is in doubt: neither the new entry nor the old one is orphaned."""
+    settings = _configure(world, **KEYS)
+    _push(settings, _event(*filter(None, [first])))
+    other = "" if first else "block"
+    world.emulator.fault(api="defender", path="BatchDelete", status=status)
+    assert _push(settings, _event(*filter(None, [other]), timestamp=NOW + 1)).outcome is Outcome.PENDING
+    assert _there(world) == [(NAME, "Audit"), (NAME, "Block")]
+    world.emulator.clear_faults()
+    _push(settings, _event(*filter(None, [then]), timestamp=NOW + 2))
+    _drain(settings)
+    assert _there(world) == [(NAME, "Block" if then else "Audit")]
+
+
 def _drain(settings: Settings) -> None:
     for place in places(settings, ()):
         ledger, store = place.ledger, place.store
@@ -204,6 +232,22 @@ def test_an_earlier_report_tells_what_our_own_reading_made_of_it(world: World) -
     assert told == [("", True), ("Block", False)]
 
 
+@pytest.mark.parametrize(("first", "then"), [("", "block"), ("block", "")])
+def test_an_action_that_is_not_there_yet_is_not_called_in_force(world: World, first: str, then: str) -> None:
+    """Neither by the account of the push nor by a later look at an earlier one."""
+    settings = _configure(world, **KEYS)
+    before = submit([_event(*filter(None, [first]))], settings, Order("cli", origin=Origin.OWN_READING), QUICK)
+    world.emulator.fault(api="defender", path="import", status=503)
+    (part,) = _push(settings, _event(*filter(None, [then]), timestamp=NOW + 1)).observables
+    assert part.outcome is Outcome.PENDING
+    assert (part.action, part.action_note) == ("", "Block is asked for and not there yet." if then else "")
+    ledger = open_ledger(settings.ledger.url.get_secret_value())
+    now = up_to_date(ledger, before, settings.destinations)
+    (part,) = now.destinations[0].items[0].observables
+    told = "Block" if then else "Audit"
+    assert (part.action, part.action_note) == ("", f"{told} is asked for and not there yet.")
+
+
 def _someone_puts(world: World, settings: Settings, action: str) -> str:
     """An entry of another application in the same tenant."""
     (ours,) = settings.destinations
@@ -215,14 +259,40 @@ def _someone_puts(world: World, settings: Settings, action: str) -> str:
     return title
 
 
-@pytest.mark.parametrize("tags", [(), ("block",)])
-def test_a_refused_indicator_stays_as_it_was(world: World, tags: tuple[str, ...]) -> None:
-    """Its own fault is no reason to delete what is there, whether its action changes or not."""
+@pytest.mark.parametrize(("first", "then"), [("block", "block"), ("", "block"), ("warn", "block")])
+def test_a_refused_indicator_stays_as_it_was(world: World, first: str, then: str) -> None:
+    """Its own fault is no reason to delete what is there, as long as that does no more than it would."""
+    settings = _configure(world, **KEYS)
+    _push(settings, _event(*filter(None, [first])))
+    before = _there(world)
+    world.emulator.fault(api="defender", path="import", itemErrors=[0], times=1)
+    assert _push(settings, _event(then, info="Changed", timestamp=NOW + 1)).outcome is Outcome.REJECTED
+    assert _there(world) == before
+
+
+@pytest.mark.parametrize(("first", "then"), [("block", ""), ("block", "warn"), ("block", "allow"), ("allow", "")])
+def test_what_is_refused_keeps_no_block_alive(world: World, first: str, then: str) -> None:
+    """What is there does what is not asked for any more, and nothing can replace it: it goes, and the ledger knows."""
+    settings = _configure(world, **KEYS)
+    _push(settings, _event(first))
+    world.emulator.fault(api="defender", path="import", itemErrors=[0], times=1)
+    changed = _event(*filter(None, [then]), info="Changed", timestamp=NOW + 1)
+    assert _push(settings, changed).outcome is Outcome.REJECTED
+    assert _there(world) == []
+    assert _push(settings, _event(first, timestamp=NOW + 2)).outcome is Outcome.ACCEPTED
+    assert len(_there(world)) == 1
+
+
+def test_what_was_deleted_for_someone_elses_entry_is_not_there_any_more(world: World) -> None:
+    """For the ledger neither: it does not call it unchanged, and reconciling blames nobody."""
     settings = _configure(world, **KEYS)
     _push(settings, _event("block"))
-    world.emulator.fault(api="defender", path="import", itemErrors=[0], times=1)
-    assert _push(settings, _event(*tags, info="Changed", timestamp=NOW + 1)).outcome is Outcome.REJECTED
-    assert _there(world) == [(NAME, "Block")]
+    _someone_puts(world, settings, "Audit")
+    assert _push(settings, _event(timestamp=NOW + 1)).reason is Reason.ALREADY_THERE
+    (place,) = places(settings, ())
+    assert compare(place, 0).findings == []
+    assert _push(settings, _event("block", timestamp=NOW + 2)).reason is Reason.ALREADY_THERE
+    assert _there(world) == [(NAME, "Audit")]
 
 
 def test_a_block_is_withdrawn_like_everything_else(world: World) -> None:
@@ -302,6 +372,36 @@ def test_a_changed_rule_is_carried_out_by_reconcile(world: World, keys: dict[str
 def _reconcile(settings: Settings, wanted: Wanted) -> None:
     (place,) = places(settings, ())
     settle(compare(place, 0), wanted, settings)
+
+
+CERTIFICATE = "0123456789abcdef0123456789abcdef01234567"
+
+
+def _certificate(*tags: str, **fields: Any) -> Event:
+    one = attribute("x509-fingerprint-sha1", CERTIFICATE, tags=tags, warninglists=(), timestamp=NOW - 86_400)
+    return event(one, **{"creator_uuid": ORG, "timestamp": NOW, "complete": True} | fields)
+
+
+def test_a_certificate_stops_being_blocked_when_its_tag_goes(world: World) -> None:
+    """Defender audits no certificates: the entry is withdrawn, which the report says."""
+    settings = _configure(world, **KEYS | {"blockAndRemediateTags": "remediate"})
+    assert _push(settings, _certificate("remediate")).outcome is Outcome.ACCEPTED
+    assert _there(world) == [(CERTIFICATE, "BlockAndRemediate")]
+    item = _push(settings, _certificate(timestamp=NOW + 1))
+    assert (item.outcome, item.reason) == (Outcome.SKIPPED, Reason.KIND_NOT_HELD)
+    assert item.message.endswith("What is there of it is withdrawn.")
+    assert _there(world) == []
+
+
+def test_a_certificate_stops_being_blocked_by_reconcile_when_a_rule_goes(world: World) -> None:
+    """It is a finding although nothing can be sent in its place."""
+    settings = _configure(world, **KEYS | {"blockAndRemediateTags": "remediate"})
+    _push(settings, _certificate("remediate"))
+    settings = _configure(world, wipe=False)
+    _reconcile(settings, Wanted())
+    assert _there(world) == [(CERTIFICATE, "BlockAndRemediate")]
+    _reconcile(settings, Wanted(apply=True))
+    assert _there(world) == []
 
 
 def test_an_entry_that_is_taken_over_gets_our_action(world: World) -> None:

@@ -23,7 +23,7 @@ from misp_modules_ext.ledger import (
 from misp_modules_ext.ledger import take as take_views
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.keys import observable_id
-from misp_modules_ext.model.indicator import Indicator, Kind, Observable
+from misp_modules_ext.model.indicator import Action, Indicator, Kind, Observable
 from misp_modules_ext.model.misp import Event, Tlp
 from misp_modules_ext.model.outcome import Reason
 from tests.support.build import destination
@@ -42,8 +42,11 @@ def domain(value: str) -> Observable:
 
 
 def _refuses(indicator: Indicator) -> tuple[Reason, str] | None:
-    refused = indicator.observable.kind is Kind.FILE_NAME
-    return (Reason.KIND_NOT_HELD, "no place for file names") if refused else None
+    if indicator.observable.kind is Kind.FILE_NAME:
+        return Reason.KIND_NOT_HELD, "no place for file names"
+    # As Defender has it.
+    refused = indicator.observable.kind is Kind.X509_SHA1 and indicator.action is Action.AUDIT
+    return (Reason.KIND_NOT_HELD, "certificates are not audited") if refused else None
 
 
 @dataclass

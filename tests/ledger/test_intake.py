@@ -400,7 +400,11 @@ def test_a_request_does_not_forget_what_only_our_reading_saw(house: House) -> No
     assert house.holds() == set()
     house.take(replace(BOTH, timestamp=NOW + 20, attributes=(_changed(ONE), _changed(TWO))))
     assert house.send() == []
+    # Nor does a reading of ours that could ask no warninglists.
     house.read(replace(BOTH, timestamp=NOW + 30, attributes=(_changed(ONE), _changed(TWO))))
+    house.send()
+    assert house.holds() == {"two.evil.example"}
+    house.read(replace(BOTH, timestamp=NOW + 35, attributes=(replace(_changed(ONE), warninglists=()), _changed(TWO))))
     house.send()
     house.take(replace(BOTH, timestamp=NOW + 40))
     house.send()

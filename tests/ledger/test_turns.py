@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from misp_modules_ext.config.settings import MispSettings
+from misp_modules_ext.config.settings import ActionRules, MispSettings
 from misp_modules_ext.delivery import reading, reconcile
 from misp_modules_ext.delivery.drain import Place
 from misp_modules_ext.delivery.drift import Comparison
@@ -18,7 +18,8 @@ from misp_modules_ext.errors import EventNotFound
 from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.engine import alone
 from misp_modules_ext.misp.client import MispClient
-from tests.ledger.house import House
+from tests.ledger.house import WIDE, House
+from tests.support import lists
 from tests.support.build import EVENT, attribute, event
 from tests.support.memory import MemoryDestination
 
@@ -49,6 +50,35 @@ def test_an_event_that_was_pushed_again_meanwhile_is_not_missing(
     found = _event(house)
     assert (found.missing_since_ms is None) is asked_again
     assert (found.read_message is None) is asked_again
+
+
+def test_that_warninglists_cannot_be_asked_is_told_once(
+    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a destination may block: else nobody would know why nothing does. Once, not with every event."""
+    rules = ActionRules(block_tags=frozenset({"block"}))
+    monkeypatch.setattr(MispClient, "read_event", lambda _, uuid, *, failed: event(attribute(), uuid=uuid))
+    monkeypatch.setattr(reading, "_told", set())
+    house.take(event(attribute()))
+
+    def read(path: Path) -> list[str]:
+        house.ledger.write(lambda c: reading.read_soon(c, EVENT))
+        stores = house.ledger.write(house.stores)
+        caplog.clear()
+        assert reading.read_one(house.ledger, {"": MISP}, stores, MISP.url, path)
+        return [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+    missing = tmp_path / "warninglists.db"
+    assert read(missing) == []
+    house.settings = (WIDE.model_copy(update={"actions": rules}),)
+    monkeypatch.setattr(reading, "_told", set())
+    (told,) = read(missing)
+    assert told.startswith("Nothing new is blocked: The index of warninglists")
+    assert read(missing) == []
+    built = tmp_path / "built.db"
+    lists.index(built, lists.TOP)
+    assert read(built) == []
+    assert len(read(missing)) == 1
 
 
 def test_a_repair_waits_for_its_turn(house: House) -> None:

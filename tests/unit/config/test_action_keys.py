@@ -62,6 +62,7 @@ def test_all_of_them(tmp_path: Path) -> None:
         ("44D88612FEA8A8F36DE82E1278ABB02F", "44d88612fea8a8f36de82e1278abb02f"),
         ("a" * 40, "a" * 40),
         ("0" * 64, "0" * 64),
+        *((digit * length, digit * length) for digit in "0a" for length in (32, 40, 56, 64, 96, 128)),
     ],
 )
 def test_entries_of_never_block(tmp_path: Path, written: str, kept: str) -> None:

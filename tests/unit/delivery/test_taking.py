@@ -46,10 +46,10 @@ def test_all_of_it_is_merged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Merged anew with each event, the time grew with the square of their number, in one transaction."""
     pieces: list[int] = []
 
-    def counted(evidence: Iterable[Evidence]) -> list[Merged]:
+    def counted(evidence: Iterable[Evidence], now: int) -> list[Merged]:
         known = list(evidence)
         pieces.append(len(known))
-        return merge(known)
+        return merge(known, now)
 
     monkeypatch.setattr(taking, "merge", counted)
     events = [_event(f"e{number}", f"h{number}.example", "shared.example") for number in range(20)]

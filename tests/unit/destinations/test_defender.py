@@ -13,8 +13,8 @@ import pytest
 from misp_modules_ext.config.settings import Api
 from misp_modules_ext.destinations.answers import Answer
 from misp_modules_ext.destinations.defender import Defender
-from misp_modules_ext.destinations.interface import Refusal
-from misp_modules_ext.errors import NotFound, Unavailable
+from misp_modules_ext.destinations.interface import Cleared, Refusal
+from misp_modules_ext.errors import DestinationError, NotFound, Unavailable
 from misp_modules_ext.model.indicator import Action, Due, Kind
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination, due
@@ -348,14 +348,18 @@ def test_entries_that_an_import_would_leave_beside_it(
     """Ours with another action or other device groups; what an unanswered request may have made counts as ours."""
     one = CHANGED._replace(unanswered=unanswered)
     (found,) = _defender(as_json({"value": entries}), END)[0].survey([one], 5.0)
-    assert found == one._replace(others=others)
+    assert found == one._replace(others=others, lowers=_does_more(entries, others))
+
+
+def _does_more(entries: list[dict[str, Any]], others: tuple[str, ...]) -> bool:
+    return any(entry["action"] != "Audit" for entry in entries if entry["id"] in others)
 
 
 def test_after_a_lost_first_answer_the_entry_with_another_action_is_found() -> None:
     """Its id was never known: the import of another action would make a second one."""
     one = A._replace(rewritten=True, unanswered=True)
     (found,) = _defender(as_json({"value": [_entry("a.evil.example", action="Block")]}), END)[0].survey([one], 5.0)
-    assert found == one._replace(remote_id="5", others=("5",))
+    assert found == one._replace(remote_id="5", others=("5",), lowers=True)
 
 
 @pytest.mark.parametrize("theirs", ["Audit", "Block"])
@@ -370,13 +374,49 @@ def test_an_entry_of_someone_else_where_ours_would_go(theirs: str) -> None:
     deleted = [asked.json for asked in transport.of(API) if asked.method == "POST"]
     if theirs == "Audit":
         assert isinstance(found, Refusal)
+        assert isinstance(found, Cleared)
         assert (found.reason, deleted) == (Reason.ALREADY_THERE, [{"IndicatorIds": ["5"]}])
     else:
-        assert (found, deleted) == (CHANGED._replace(others=("5",)), [])
+        assert (found, deleted) == (CHANGED._replace(others=("5",), lowers=True), [])
 
 
 def _asked(transport: Scripted) -> list[str]:
     return [urlsplit(asked.url).path.rpartition("/")[2] for asked in transport.of(API)]
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "lowers"),
+    [
+        ("Block", Action.AUDIT, True),
+        ("Block", Action.WARN, True),
+        ("Block", Action.ALLOWED, True),
+        ("Allowed", Action.AUDIT, True),
+        ("AlertAndBlock", Action.AUDIT, True),
+        ("Audit", Action.BLOCK, False),
+        ("Warn", Action.BLOCK, False),
+    ],
+)
+def test_what_is_there_and_does_more_than_asked_for_goes_with_a_refusal(
+    there: str, wanted: Action, lowers: bool
+) -> None:
+    """Nothing keeps blocking because what should replace it is refused."""
+    one = due(Kind.DOMAIN_NAME, "a.evil.example", action=wanted)._replace(remote_id="5", rewritten=True)
+    refused = as_json({"value": [_result("a.evil.example", True, failureReason="InvalidInput: the title is bad")]})
+    entry = as_json({"value": [_entry("a.evil.example", action=there)]})
+    api, transport = _defender(entry, END, refused, Answer(204))
+    (found,) = api.survey([one], 5.0)
+    assert isinstance(found, Due)
+    (result,) = api.send([found], 5.0)
+    assert (result.outcome, result.gone) == (NO, lowers)
+    assert ("BatchDelete" in _asked(transport)) is lowers
+
+
+def test_where_the_old_one_went_first_and_the_new_one_is_refused_nothing_is_there() -> None:
+    """Which the ledger has to know."""
+    full = as_json({"value": [_result("a.evil.example", True, failureReason="Quota exceeded")]})
+    api, _ = _defender(full, Answer(204), full)
+    (result,) = api.send([BLOCK._replace(others=("5",))], 5.0)
+    assert (result.reason, result.gone) == (Reason.CAPACITY, True)
 
 
 def test_what_is_left_beside_a_new_entry_is_deleted_after_it() -> None:
@@ -425,6 +465,36 @@ def test_a_refusal_deletes_nothing_that_is_not_in_its_way(reason: str, others: t
     api, transport = _defender(answer)
     assert api.send([BLOCK._replace(others=others)], 5.0)[0].outcome is not OK
     assert _asked(transport) == ["import"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        (as_json({}, 429, retry_after="7"), 7.0),
+        (as_json({"error": {"code": "InvalidInput", "message": "no"}}, 400), None),
+        (as_json({}, 403), None),
+        (as_json({}, 503, retry_after="9"), 9.0),
+    ],
+    ids=["429", "400", "403", "503"],
+)
+@pytest.mark.parametrize("stuck", [False, True])
+def test_a_refusal_after_an_answered_import_leaves_it_in_doubt(answer: Answer, wait: float | None, stuck: bool) -> None:
+    """The new entry is there: forgotten, it would count as another ledger's, and stand for ever beside the old one."""
+    full = "The tenant holds 15000 indicators, the most it can."
+    item = _result("a.evil.example", True, failureReason=full) if stuck else _result("a.evil.example", id="9")
+    api, _ = _defender(as_json({"value": [item]}), answer)
+    with pytest.raises(Unavailable) as raised:
+        api.send([BLOCK._replace(others=("5",))], 5.0)
+    assert raised.value.retry_after == wait
+
+
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_a_refused_import_leaves_nothing_in_doubt(status: int) -> None:
+    """Nothing of it was taken, which the error says."""
+    api, _ = _defender(as_json({}, status))
+    with pytest.raises(DestinationError) as raised:
+        api.send([BLOCK._replace(others=("5",))], 5.0)
+    assert not isinstance(raised.value, Unavailable)
 
 
 def test_withdrawing_what_may_have_got_another_action_deletes_both() -> None:

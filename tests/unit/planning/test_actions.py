@@ -6,14 +6,15 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from misp_modules_ext.config.settings import ActionRules, IndicatorRules, Selection
 from misp_modules_ext.model.indicator import Action, Evidence, Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Tag
 from misp_modules_ext.planning import Part, RuleSet, judge, make_plan
-from misp_modules_ext.planning.actions import _covered
+from misp_modules_ext.planning.actions import _covered, _wide
+from misp_modules_ext.translate import carried_ipv4
 from tests.support.build import NOW, attribute, event
 
 OURS = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -175,6 +176,41 @@ def test_pap_amber_never_blocks(tag: str, words: str, on_event: bool) -> None:
     assert words in _refused(part)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u200bPAP:AMBRE",
+        "\ufeffpap:amber",
+        "\uff30\uff21\uff30\uff1a\uff21\uff2d\uff22\uff25\uff32",
+        "P\u034fAP:AMBER",
+        "PAP\ufe0f:amber",
+        " pap:x",
+    ],
+)
+def test_a_marking_that_only_looks_like_one_forbids_too(name: str) -> None:
+    """Characters that nobody sees, or that look like others, do not make it another marking."""
+    assert "forbid" in _refused(_part(_given("domain", "c2.evil.example", "block", name)))
+
+
+@pytest.mark.parametrize(
+    "name", ["\u200baudit", "audit ", "\uff41\uff55\uff44\uff49\uff54", "au\u00addit", "aud\u3164it"]
+)
+def test_a_tag_that_only_looks_like_one_that_audits_ends_a_block(name: str) -> None:
+    """Whoever set it meant something; and it forbids the block to other attributes, too."""
+    evidence = _evidence(part := _part(_given("domain", "c2.evil.example", "block", name)))
+    assert (evidence.action, part.wished) == (Action.AUDIT, Action.BLOCK)
+    assert "looks like one of the configuration" in part.why_not
+    assert Action.BLOCK in evidence.vetoes
+
+
+@pytest.mark.parametrize("name", ["\u200bblock", "\uff42\uff4c\uff4f\uff43\uff4b", "remediate\u200b", "\u200ballow"])
+def test_a_tag_that_only_looks_like_one_that_acts_raises_nothing(name: str) -> None:
+    """It takes the very tag to act."""
+    part = _part(_given("md5", MD5, name))
+    assert _evidence(part).action is Action.AUDIT
+    assert "looks like one of the configuration" in part.why_not
+
+
 def test_pap_green_blocks() -> None:
     """It allows what is not noticed from outside, a block among it."""
     assert _evidence(_part(_given("domain", "c2.evil.example", "block", "PAP:GREEN"))).action is Action.BLOCK
@@ -197,6 +233,14 @@ def test_pap_green_blocks() -> None:
         ("email-src", "someone@mail.evil.example", "evil.example"),
         ("ip-dst", "203.0.113.128/25", "203.0.113.0/24"),
         ("ip-dst", "203.0.113.0/24", "203.0.113.7/32"),
+        ("ip-dst", "203.0.113.9", "::ffff:203.0.113.0/120"),
+        ("ip-dst", "64:ff9b::203.0.113.5", "203.0.113.0/24"),
+        ("ip-dst", "2002:cb00:7105::1", "203.0.113.0/24"),
+        ("ip-dst", "2001:0:4136:e378:8000:63bf:34ff:8ed2", "203.0.113.45/32"),
+        ("ip-dst", "64:ff9b::203.0.113.5", "64:ff9b::/96"),
+        ("url", "http://[::ffff:203.0.113.5]/x", "203.0.113.0/24"),
+        ("url", "http://[2002:cb00:7105::1]/x", "203.0.113.0/24"),
+        ("url", "http://a@evil.example@c2.evil.example:80/", "c2.evil.example"),
         ("md5", MD5.upper(), MD5),
         ("sha512", MD5 * 4, MD5 * 4),
     ],
@@ -205,6 +249,31 @@ def test_what_never_block_covers(type_: str, value: str, entry: str) -> None:
     """A domain with its subdomains, a range with its addresses, also as the host of a URL; hashes exactly."""
     part = _part(_given(type_, value), {"never_block": frozenset({entry, "unrelated.example"}), "graph": True})
     assert _refused(part) == f"`neverBlock` covers it with {entry}."
+
+
+@pytest.mark.parametrize(
+    "value", ["http://corp.example\\@evil.example/", "http://evil.example\\@corp.example/", "http://a.example\\x"]
+)
+@pytest.mark.parametrize("never", [frozenset({"corp.example"}), frozenset[str]()])
+def test_a_url_whose_host_programs_read_differently_never_blocks(value: str, never: frozenset[str]) -> None:
+    """Browsers end the host at a backslash, others do not: nobody can say whom it would hit."""
+    assert "programs differ in what its host is" in _refused(_part(_given("url", value), {"never_block": never}))
+
+
+@pytest.mark.parametrize(
+    "observable",
+    [
+        Observable(Kind.URL, "http://[::1/x"),
+        Observable(Kind.URL, "http://[fe80::1%25eth0]/"),
+        Observable(Kind.URL, "http://exa mple/"),
+        Observable(Kind.URL, "no url at all?"),
+        Observable(Kind.EMAIL_ADDR, "a@[IPv6:2001:db8::1]"),
+    ],
+)
+def test_what_cannot_be_read_counts_as_covered(observable: Observable) -> None:
+    """Not as free: whatever wrote it into the ledger, nobody can say whom it would hit."""
+    assert _covered(observable, frozenset({"corp.example"}))
+    assert _wide(observable)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +313,8 @@ def test_ranges_meet_as_ipaddress_says(
     entries: list[IPv4Network | IPv6Network], asked: IPv4Network | IPv6Network
 ) -> None:
     """Whatever lies in what: they are looked up in their order, not one by one."""
+    # What carries IPv4 addresses meets theirs as well; that has its own cases.
+    assume(asked.version == 4 or carried_ipv4(int(asked[0]), int(asked[-1])) is None)
     kind = Kind.IPV4_CIDR if asked.version == 4 else Kind.IPV6_CIDR
     said = _covered(Observable(kind, str(asked)), frozenset(map(str, entries)))
     meets = [entry for entry in entries if entry.version == asked.version and entry.overlaps(asked)]  # type: ignore[arg-type] # of one version

@@ -124,6 +124,59 @@ def test_the_total_order(winner: dict[str, Any], loser: dict[str, Any]) -> None:
     assert merge([second, first])[0].evidence == (first, second)
 
 
+OWN: dict[str, Any] = {"action": Action.BLOCK, "title": "Ours", "severity": Severity.LOW, "confidence": 10}
+STRANGE: dict[str, Any] = {"action": None, "title": "Theirs", "severity": Severity.HIGH, "confidence": 90}
+
+
+def test_who_has_no_say_lengthens_no_block() -> None:
+    """Anyone can send a request: it says who else vouches for the value, and that is all."""
+    own, strange = _evidence("e1", **OWN), _evidence("e2", **STRANGE, valid_until=NOW + 9999, labels=("x",))
+    quiet = _evidence("e3", action=Action.AUDIT, valid_until=NOW + 9999)
+    made = merge([own, strange, quiet._replace(severity=Severity.INFORMATIONAL)], NOW)[0].indicator
+    assert (made.action, made.valid_until) == (Action.BLOCK, NOW + 100)
+    assert (made.title, made.severity, made.confidence) == ("Ours", Severity.LOW, 10)
+    assert made.labels == ("tlp:amber", "x")
+    assert len(made.references) == 3
+
+
+def test_evidence_that_is_over_has_no_say() -> None:
+    """What MISP itself ended blocks no more, however long others vouch for the value."""
+    own, strange = _evidence("e1", **OWN, valid_until=NOW), _evidence("e2", **STRANGE)
+    made = merge([own, strange], NOW)[0].indicator
+    assert (made.action, made.title, made.valid_until) == (Action.AUDIT, "Theirs", NOW + 100)
+    assert merge([own, strange], NOW - 1)[0].indicator.action is Action.BLOCK
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "action", "until"),
+    [
+        (Action.WARN, Action.BLOCK, Action.WARN, 900),
+        (Action.BLOCK, Action.WARN, Action.BLOCK, 100),
+        (Action.BLOCK, Action.ALLOWED, Action.BLOCK, 100),
+        (Action.ALLOWED, Action.BLOCK, Action.ALLOWED, 100),
+        (Action.AUDIT, Action.BLOCK, Action.AUDIT, 900),
+    ],
+)
+def test_an_action_lasts_as_long_as_something_asks_for_it(
+    first: Action, second: Action, action: Action, until: int
+) -> None:
+    """Or for more of the same."""
+    one = _evidence("e1", action=first, severity=Severity.HIGH)
+    made = merge([one, _evidence("e2", action=second, valid_until=NOW + 900)], NOW)[0].indicator
+    assert (made.action, made.valid_until) == (action, NOW + until)
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_what_one_attribute_forbids_no_other_gets(order: tuple[str, str]) -> None:
+    """Whichever UUID comes first."""
+    block = _evidence("e1", order[0], action=Action.BLOCK)
+    marked = _evidence("e1", order[1], action=Action.AUDIT, vetoes=(Action.WARN, Action.BLOCK))
+    assert merge([block, marked], NOW)[0].indicator.action is Action.AUDIT
+    assert merge([block._replace(action=Action.ALLOWED), marked._replace(action=None)])[0].indicator.action is (
+        Action.ALLOWED
+    )
+
+
 def test_at_most_ten_references_one_for_each_event() -> None:
     """In the order of the evidence; two attributes of one event are one link."""
     items = [_evidence(f"event-{n:02}", f"attribute-{m}") for n in range(15) for m in range(2)]

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from misp_modules_ext.config.settings import ActionRules
+from misp_modules_ext.model.indicator import Action
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.translate import PARSERS, observe
-from misp_modules_ext.warninglists.asking import ask, opened, parts
+from misp_modules_ext.warninglists.asking import STRICTLY, ask, opened, parts
 from misp_modules_ext.warninglists.index import Index, Question
 from tests.support import lists
 from tests.support.build import attribute, event
@@ -63,6 +65,41 @@ def test_every_attribute_has_a_verdict_afterwards(path: Path) -> None:
 def test_a_list_is_not_avoided_by_another_spelling(path: Path, type_: str, value: str, hit: lists.One) -> None:
     """Values are asked for as they are and as they would reach Microsoft, composites by their parts."""
     assert _lists(path, attribute(type_, value)) == [(hit[0],)]
+
+
+BLOCKING = ActionRules(block_tags=frozenset({"block"}))
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "hit"),
+    [
+        ("uri", "https://example.org/a", lists.TOP),
+        ("url", "https://8.8.8.8/a", lists.RESOLVERS),
+        ("url", "http://[2600:1f00::1]:80/a", lists.CLOUD),
+        ("url", "https://outlook.office365.com/a", lists.OFFICE),
+        ("email-src", "someone@example.org", lists.TOP),
+        ("ip-dst", "3.0.0.0/14", lists.CLOUD),
+        ("ip-dst", "8.8.8.0/24", lists.RESOLVERS),
+    ],
+)
+def test_what_may_be_blocked_is_asked_for_whatever_its_type(path: Path, type_: str, value: str, hit: lists.One) -> None:
+    """The same address is the same danger under another type; for all else lists are asked as in MISP."""
+    tagged, plain = attribute(type_, value, tags=("Block",)), attribute(type_, value)
+    for shown, found in ((event(tagged), True), (event(plain, tags=("block",)), True), (event(plain), False)):
+        (told,) = ask([shown], path, [ActionRules(), BLOCKING]).events
+        assert told.attributes[0].warninglists == ((hit[0] + STRICTLY,) if found else ())
+    (told,) = ask([event(plain)], path, [ActionRules(action=Action.BLOCK)]).events
+    assert told.attributes[0].warninglists == (hit[0] + STRICTLY,)
+
+
+def test_a_list_that_is_asked_anyway_is_named_as_it_is(path: Path) -> None:
+    """So that `warninglists` in the configuration knows it; and where nothing may block, nothing more is asked."""
+    shown = event(
+        attribute("ip-dst", "8.8.8.8", tags=("block",)), attribute("url", "https://8.8.8.8/", tags=("block",))
+    )
+    (told,) = ask([shown], path, [BLOCKING]).events
+    assert told.attributes[0].warninglists == (lists.RESOLVERS[0],)
+    assert ask([shown], path, [ActionRules()]) == ask([shown], path)
 
 
 def test_hits_of_misps_own_stay(path: Path) -> None:

@@ -92,13 +92,16 @@ def test_many_questions_are_answered_in_their_order(index: Index) -> None:
         ("http://example.org?x=//y", "example.org"),
         ("http://a@b@example.org#x", "example.org"),
         ("example.org.", "example.org"),
-        ("http://[2001:db8::1]/", "[2001"),
+        ("http://[2001:db8::1]:80/", "[2001:db8::1]"),
+        ("http://example.org\\@evil.example/", "example.org"),
+        ("http://a:b@example.org:80\\x", "example.org"),
+        ("example.org:443", "example.org"),
         ("http://", ""),
         ("", ""),
     ],
 )
 def test_the_host_of_a_value(value: str, host: str) -> None:
-    """Port and user, which MISP leaves on, are no part of it."""
+    """Port and user, which MISP leaves on, are no part of it; it is the host that a URL is judged by everywhere."""
     assert host_of(value) == host
 
 
