@@ -120,6 +120,40 @@ def test_objects_are_kept_changed_and_forgotten(house: House) -> None:
     assert beside(observable_id(ONE), observable_id(OTHER)) == {shared}
 
 
+def test_what_was_refused_is_sent_again_on_demand(house: House) -> None:
+    """What never was there as if it were new; of what is there, the document by which it would be taken back stays."""
+    never = Companion(uuid.uuid4().bytes, observable_id(ONE), b"{}", "refused: é😀", 2)
+    earlier = Companion(uuid.uuid4().bytes, observable_id(ONE), b"{}").refused("too large", held=True)
+    others = Companion(uuid.uuid4().bytes, observable_id(OTHER), b"{}", "refused")
+    assert (never.held, earlier.held) == (False, True)
+    _under_lease(house, lambda c, store, taken: companions.keep(c, store, taken, [never, earlier, others]))
+    _settled(house)
+    house.ledger.write(lambda c: companions.again(c, house.stores(c)[0], [observable_id(ONE)]))
+    assert _due(house) == [observable_id(ONE)]
+    numbers = (observable_id(ONE), observable_id(OTHER))
+    found = house.ledger.write(lambda c: set(companions.beside(c, house.stores(c)[0], numbers)))
+    assert found == {
+        never._replace(document=None, refusal=""),
+        earlier._replace(refusal=companions.EARLIER),
+        others,
+    }
+
+
+def test_a_pause_of_objects_is_no_pause_of_indicators(house: House) -> None:
+    """It ends when a person asks for it."""
+    house.take(_event(ONE.value))
+    house.send()
+    _under_lease(house, lambda c, store, taken: companions.pause(c, store, taken, "é" * 500, 30))
+
+    def may_go(connection: Connection) -> tuple[bool, bool]:
+        store = house.stores(connection)[0]
+        return companions.may_go(connection, store), lease.paused(connection, store.destination_id) is None
+
+    assert house.ledger.write(may_go) == (False, True)
+    house.ledger.write(lambda c: companions.again(c, house.stores(c)[0], None))
+    assert house.ledger.write(may_go) == (True, True)
+
+
 def test_only_the_holder_of_the_lease_writes(house: House) -> None:
     """Whoever lost it repeats nothing of another's."""
     one = Companion(uuid.uuid4().bytes, schema.SHARED, b"{}")
