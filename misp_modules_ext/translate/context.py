@@ -184,10 +184,16 @@ def _object_facts(holder: ObjectContext) -> Iterator[tuple[str, str]]:
         yield "", f"object comment: {comment}"
 
 
+#: Types that hold a number; they become no indicator, so no reader looks at them.
+_NUMBERS = frozenset({"port", "size-in-bytes"})
+
+
 def _may_be_told(fact: Fact, value: str) -> bool:
     """Whether a sibling is what its type says, and none of the values that go nowhere, such as private addresses."""
     if not fact.type:
         return True
+    if fact.type in _NUMBERS:
+        return value.strip().isascii() and value.strip().isdecimal()
     observation = observe(Attribute("", fact.type, value))
     if observation.reason is Reason.INVALID_VALUE:
         return False

@@ -157,6 +157,16 @@ def test_a_sibling_that_may_go_nowhere_is_not_told(address: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("port", "told"), [("8443", True), ("http://intranet", False), ("10.1.2.3", False), ("", False)]
+)
+def test_a_port_that_is_no_number_is_not_told(port: str, told: bool) -> None:
+    """No reader looks at ports, so that anything might stand there."""
+    siblings = (("dst-port", port),)
+    given = attribute("ip-dst", "192.0.2.1", object=ObjectContext("o", "network-connection", siblings=siblings))
+    assert any("port" in fact for fact in _evidence(given)[0].facts) is told
+
+
+@pytest.mark.parametrize(
     ("subject", "told"),
     [
         ("Invoice 4711", True),
