@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -256,3 +257,28 @@ def test_the_order_of_tags_and_attributes_changes_nothing(
         return data.draw(st.permutations(tags))
 
     assert hashes(list) == hashes(shuffled)
+
+
+def _calls(attributes: int) -> int:
+    """How many functions are called to plan an event of so many attributes, each value of which stands there twice."""
+    values = [f"c{number // 2}.evil.example" for number in range(attributes)]
+    whole = event(*(attribute("domain", value, uuid=str(uuid.uuid4())) for value in values))
+    counted = 0
+
+    def count(_frame: object, what: str, _argument: object) -> None:
+        nonlocal counted
+        counted += what in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        plan = make_plan([whole], RULES, BASE_URL, {}, NOW)
+    finally:
+        sys.setprofile(None)
+    assert len(plan.merged) == attributes // 2
+    return counted
+
+
+def test_peers_27_the_work_grows_with_the_event_and_not_with_its_square() -> None:
+    """PEERS 27: eight times the attributes, each with a twin, are eight times the calls."""
+    _calls(100)  # what is worked out once is worked out by now
+    assert _calls(8_000) < 9 * _calls(1_000)
