@@ -18,7 +18,7 @@ from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.interface import MAX_OBJECTS, Beside, Entry, Finding, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.sentinel_entries import meant
 from misp_modules_ext.destinations.sentinel_management import Management
-from misp_modules_ext.destinations.sentinel_payload import refusal, shown, stix_object, upload_body
+from misp_modules_ext.destinations.sentinel_payload import PATHS, refusal, shown, stix_object, upload_body
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
 from misp_modules_ext.errors import DestinationError, NotFound, Throttled
@@ -79,6 +79,10 @@ class Sentinel:
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """Kinds that Sentinel could store but never match have no place there."""
+        kind, value = indicator.observable
+        # Nearly all, and this is asked for every indicator at every destination.
+        if kind in PATHS and value.isascii():
+            return None
         return refusal(indicator.observable) or not_unicode(indicator)
 
     def digest(self, indicator: Indicator) -> bytes:

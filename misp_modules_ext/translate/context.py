@@ -57,7 +57,7 @@ class EventContext:
         self._marks = EventMarks(event.tags, rules.tlp, rules.labels, rules.confidence)
         self._windows: dict[tuple[Kind, Tlp], int] = {}
         self._linked: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
-        self._told: dict[ObjectContext, tuple[tuple[str, str], ...]] = {}
+        self._told: dict[int, tuple[ObjectContext, tuple[tuple[str, str], ...]]] = {}
 
     def marks(self, tags: tuple[Tag, ...]) -> Marks:
         """What the event's tags say together with an attribute's own."""
@@ -69,7 +69,7 @@ class EventContext:
         """As the function of this name; `marks` are those of the attribute."""
         event, rules = self._event, self._rules
         base, dated = base_of(event, attribute, taken)
-        end = ends(attribute)
+        end = None if attribute.sightings is None and attribute.decay is None else ends(attribute)
         # What ends before it began is written so that it can be: STIX 2.1 (4.7) wants an end after the beginning.
         start = valid_from(attribute, base) if end is None else min(valid_from(attribute, base), end - 1)
         facts = self._facts(attribute, observation, dated)
@@ -124,10 +124,11 @@ class EventContext:
         return facts if len(facts) < 2 else tuple(dict.fromkeys(facts))
 
     def _of_object(self, holder: ObjectContext) -> tuple[tuple[str, str], ...]:
-        found = self._told.get(holder)
+        # By identity, since hashing one takes as long as all else here; it is kept, so that no other gets its identity.
+        found = self._told.get(id(holder))
         if found is None:
-            found = self._told[holder] = tuple(_object_facts(holder))
-        return found
+            found = self._told[id(holder)] = (holder, tuple(_object_facts(holder)))
+        return found[1]
 
     def _window(self, kind: Kind, tlp: Tlp) -> int:
         window = self._windows.get((kind, tlp))
