@@ -1,0 +1,94 @@
+"""What Microsoft can be asked about a value, without changing anything: is it there, and was it seen in the estate.
+
+A destination offers probes: questions that stand alone, each answered by one of Microsoft's APIs. Whoever asks runs
+them side by side, each within its time, so that a slow or refused one never hides what the others say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+from misp_modules_ext.model.indicator import Observable
+
+Said = TypeVar("Said")
+
+
+class EntryState(str, Enum):
+    """How an entry at Microsoft stands."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+    __str__ = str.__str__
+
+
+class Presence(NamedTuple):
+    """An entry about one value at Microsoft.
+
+    Attributes:
+        ours: it carries our name (Sentinel's `source`, Defender's `application`).
+        action: as Microsoft spells it; `""` where the API has none.
+        severity: as Microsoft spells it; `""` where the API has none.
+        confidence: 0 to 100; `None` where the API has none.
+        valid_until: seconds since 1970 UTC; `None` when it has no end.
+        since: when it came there, seconds since 1970 UTC; `None` when that is not told.
+    """
+
+    observable: Observable
+    ours: bool
+    state: EntryState
+    action: str = ""
+    severity: str = ""
+    confidence: int | None = None
+    valid_until: int | None = None
+    since: int | None = None
+
+
+class Sighting(NamedTuple):
+    """That a value was seen in the estate, by one source.
+
+    Attributes:
+        source: the table, or the name of the statistics.
+        count: how often; for statistics, which count devices only, that number.
+        devices: on how many devices; `None` where the source does not tell.
+        first: seconds since 1970 UTC, within the window that was asked for; `None` when that is not told.
+        last: likewise.
+    """
+
+    observable: Observable
+    source: str
+    count: int
+    devices: int | None = None
+    first: int | None = None
+    last: int | None = None
+
+
+class Probe(NamedTuple, Generic[Said]):
+    """One question to one of Microsoft's APIs.
+
+    Attributes:
+        asked: the API, for a reader: `Sentinel's indicators`, `Log Analytics`.
+        ask: asks, in so many seconds at most; raises `DestinationError`, whose text says what to do.
+    """
+
+    asked: str
+    ask: Callable[[float], Sequence[Said]]
+
+
+@runtime_checkable
+class LooksUp(Protocol):
+    """A destination that can be asked about values."""
+
+    def presence(self, observable: Observable) -> list[Probe[Presence]]:
+        """Whether a value is there, one probe for each API that can tell; none where nothing can be asked."""
+        ...
+
+    def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:
+        """Whether values were seen in the estate since a moment (seconds since 1970 UTC), one probe for each query.
+
+        For many values the queries are few: each holds as many values as its API takes well.
+        """
+        ...
