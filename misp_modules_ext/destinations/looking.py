@@ -7,6 +7,7 @@ them side by side, each within its time, so that a slow or refused one never hid
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -52,7 +53,7 @@ class Sighting(NamedTuple):
 
     Attributes:
         source: the table, or the name of the statistics.
-        count: how often; for statistics, which count devices only, that number.
+        times: how often; for statistics, which count devices only, that number.
         devices: on how many devices; `None` where the source does not tell.
         first: seconds since 1970 UTC, within the window that was asked for; `None` when that is not told.
         last: likewise.
@@ -60,13 +61,14 @@ class Sighting(NamedTuple):
 
     observable: Observable
     source: str
-    count: int
+    times: int
     devices: int | None = None
     first: int | None = None
     last: int | None = None
 
 
-class Probe(NamedTuple, Generic[Said]):
+@dataclass(frozen=True, slots=True)
+class Probe(Generic[Said]):
     """One question to one of Microsoft's APIs.
 
     Attributes:
