@@ -6,10 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from sqlalchemy import Connection
+
 from misp_modules_ext.destinations.interface import ItemResult
+from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import flight
 from misp_modules_ext.ledger.keys import observable_id
-from misp_modules_ext.ledger.lease import Lease, renew
+from misp_modules_ext.ledger.lease import Lease, LeaseLostError, renew
 from misp_modules_ext.ledger.ledger import Ledger
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.model.indicator import Due, Indicator, Stamp
@@ -17,6 +20,8 @@ from misp_modules_ext.model.outcome import Outcome
 
 #: A request begins only with three quarters of a lease left (45 of 60 seconds), so after a quarter it is renewed.
 FRESH_PART = 0.25
+#: Seconds between two attempts to write an answer down.
+AGAIN = 0.5
 
 
 class LedgerJournal:
@@ -75,11 +80,24 @@ class LedgerJournal:
         return [_stamped(due, by_number[number]) for due in batch if (number := number_of(due)) in by_number]
 
     def record(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
-        """Write the outcomes."""
+        """Write the outcomes; while the lease lasts also again, when the ledger does not take them.
+
+        What is not written down is sent once more.
+        """
         answers = [self._answer(due, result) for due, result in zip(batch, results, strict=True)]
-        self._ledger.write(
-            lambda connection: flight.record(connection, self._store, self._lease, answers, withdrawn=self._withdrawing)
-        )
+        end = time.monotonic() + self._lease.milliseconds / 1000
+        while True:
+            try:
+                return self._ledger.write(lambda connection: self._record(connection, answers))
+            except LeaseLostError:
+                raise
+            except LedgerError:
+                if time.monotonic() + AGAIN > end:
+                    raise
+            time.sleep(AGAIN)
+
+    def _record(self, connection: Connection, answers: Sequence[flight.Answer]) -> None:
+        flight.record(connection, self._store, self._lease, answers, withdrawn=self._withdrawing)
 
     def _answer(self, due: Due, result: ItemResult) -> flight.Answer:
         answer = answer_of(due, result)
