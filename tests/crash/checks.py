@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.crash.analyst import Model
 from tests.crash.recorder import Carried
 
-#: Seconds after an answer in which a process may die before it has written down what the answer said.
-WRITING = 1.5
+#: Seconds after an answer in which a process may die before it has written down what the answer said: so many where the
+#: ledger answers at once, and so many times as long as a small transaction takes it.
+WRITING, WRITINGS = 1.5, 3
+#: Kills within so many seconds are named with a repetition that nothing explains.
+NEAR = 15.0
 
 
 def by_value(carried: Iterable[Carried]) -> dict[tuple[str, str], list[Carried]]:
@@ -57,17 +60,45 @@ def overlaps(carried: Sequence[Carried], killed: Sequence[float], patience: floa
     ]
 
 
-def needless(carried: Sequence[Carried], killed: Sequence[float]) -> list[str]:
-    """Repetitions of what was accepted by Microsoft, and whose acceptance was known to a process that lived."""
+class GivenUp(NamedTuple):
+    """That a process said it could not write answers down: another had its lease, or the ledger did not take them.
+
+    Attributes:
+        api: to which the requests were.
+        moment: `time.monotonic()`, to the second.
+    """
+
+    api: str
+    moment: float
+
+
+def needless(
+    carried: Sequence[Carried],
+    killed: Sequence[float],
+    given_up: Sequence[GivenUp] = (),
+    slowest: Callable[[float, float], float] = lambda start, end: 0.0,
+) -> list[str]:
+    """Repetitions of what was accepted by Microsoft, and whose acceptance was known to a process that lived.
+
+    Args:
+        carried: all requests.
+        killed: when processes were.
+        given_up: what processes said of answers that they could not write down.
+        slowest: how long the ledger took for a small transaction between two moments.
+    """
     deaths = Deaths(carried, killed)
-    return [
-        f"{key}: {one} and {two}"
-        for key, items in by_value(carried).items()
-        for one, two in pairwise(items)
-        if one.content == two.content
-        and one.accepted
-        and not deaths.between(one.who, one.began, min(two.began, one.ended + WRITING))
-    ]
+    found = []
+    for (api, value), items in by_value(carried).items():
+        for one, two in pairwise(items):
+            if one.content != two.content or not one.accepted:
+                continue
+            slow = slowest(one.ended, one.ended + WRITING)
+            written = min(two.began, one.ended + WRITING + WRITINGS * slow)
+            said = [g for g in given_up if g.api == api and one.ended - 1 <= g.moment <= two.began + WRITING]
+            if not deaths.between(one.who, one.began, written) and not said:
+                near = [round(moment - one.ended, 2) for moment in killed if abs(moment - one.ended) < NEAR]
+                found.append(f"{api} {value}: {one} and {two}; killed at {near}, a transaction took {slow:.2f} s")
+    return found
 
 
 def too_often(carried: Sequence[Carried], changes: Mapping[tuple[str, str], int]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -11,13 +12,20 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import requests
 
+from tests.crash.checks import GivenUp
+
 ROOT = Path(__file__).parents[2]
+#: What a sender says then; a service and a worker write the time in different ways.
+_GIVEN_UP = re.compile(
+    r"(?P<when>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d).*\[(?P<name>[^\]]*)\] .* What is not written down is sent once more\."
+)
 #: Seconds until a service answers, with all that may come in between.
 PATIENCE = 120.0
 
@@ -151,3 +159,15 @@ def complaints(folder: Path) -> list[str]:
         for line in path.read_text(errors="replace").splitlines()
         if any(word in line for word in wrong)
     ]
+
+
+def given_up(folder: Path) -> list[GivenUp]:
+    """When processes said that answers could not be written down."""
+    found = []
+    for path in sorted(folder.glob("*.log")):
+        for line in path.read_text(errors="replace").splitlines():
+            if said := _GIVEN_UP.match(line):
+                when = datetime.fromisoformat(said["when"]).replace(tzinfo=timezone.utc).timestamp()
+                moment = time.monotonic() - (time.time() - when)
+                found.append(GivenUp("defender" if "defender" in said["name"] else "sentinel", moment))
+    return found

@@ -15,7 +15,8 @@ import pytest
 from misp_modules_ext.delivery.places import REQUEST_PART
 from tests.crash import checks
 from tests.crash.analyst import UNPUBLISHED, Analysts
-from tests.crash.processes import Nursery, Replaceable, complaints
+from tests.crash.processes import Nursery, Replaceable, complaints, given_up
+from tests.crash.pulse import Pulse
 from tests.crash.recorder import Recorder
 from tests.crash.trouble import Trouble
 from tests.crash.worlds import settle, theatre
@@ -91,6 +92,7 @@ def test_killed_again_and_again(kind: str, number: int, nursery: Nursery, tmp_pa
         with (
             Replaceable(nursery, environment, tmp_path, "service") as service,
             Replaceable(nursery, environment, tmp_path, "worker") as worker,
+            Pulse(address) as pulse,
         ):
             people = [Person(analysts, service, Random(random.random()), SECONDS) for _ in range(PEOPLE)]
             with Trouble([(service, 8.0), (worker, 4.0)], stage.emulator, stage.misp, Random(random.random())):
@@ -113,7 +115,7 @@ def test_killed_again_and_again(kind: str, number: int, nursery: Nursery, tmp_pa
             "what is there": told,
             "what is there, with events left unpublished": stage.differences(analysts.model()),
             "overlapping": checks.overlaps(recorder.carried, killed, LEASE_MS / 1000 * REQUEST_PART),
-            "needless": checks.needless(recorder.carried, killed),
+            "needless": checks.needless(recorder.carried, killed, given_up(tmp_path), pulse.slowest),
             "too often": checks.too_often(recorder.carried, analysts.changes),
             "stamps": checks.disorder(recorder.carried),
             "the emulator's remarks": checks.remarks(stage.emulator.requests()),
