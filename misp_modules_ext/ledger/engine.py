@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,8 @@ _DRIVERS = {
 }
 #: Seconds that SQLite waits for another process's transaction.
 BUSY = 30
+#: Milliseconds after which waiting for SQLite's one writer begins anew, with looks at short intervals.
+LOOK_MS = 20
 #: Seconds that a server has to answer a new connection: MISP waits for ten.
 CONNECT = 5
 #: Runs of one transaction, the first included.
@@ -117,8 +120,34 @@ def _sqlite(url: URL) -> Engine:
 
 def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get(_READING, False)
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(_patience.get() * 1000)}")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    seconds = _patience.get()
+    if reading or not _took_turn(connection, seconds):
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(seconds * 1000) if reading else 0}")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+
+def _took_turn(connection: Connection, seconds: float) -> bool:
+    """Whether a transaction that writes has begun within so many seconds.
+
+    SQLite's own waiting looks every tenth of a second in the end, while those who have just come look every few
+    milliseconds: who has waited for long would wait for ever. This way all look equally often.
+    """
+    raw = connection.connection.cursor()
+    end = time.monotonic() + seconds
+    try:
+        raw.execute(f"PRAGMA busy_timeout = {LOOK_MS}")
+        while time.monotonic() < end:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    return False
+            else:
+                return True
+    finally:
+        raw.close()
+    return False
 
 
 @contextmanager
