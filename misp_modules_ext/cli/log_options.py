@@ -52,20 +52,22 @@ def logged(command: Callable[..., None], usual: int = logging.WARNING) -> Callab
         command: a function that typer can make a command of.
         usual: the lowest level to log when nothing is asked for.
     """
+    hints = get_type_hints(command, include_extras=True)
+    own = [one.replace(annotation=hints[name]) for name, one in inspect.signature(command).parameters.items()]
+    # typer fills only one parameter with the context.
+    theirs = next((one.name for one in own if one.annotation is typer.Context), "")
 
     @functools.wraps(command)
     def run(*args: Any, **given: Any) -> None:
-        context: typer.Context = given.pop(_CONTEXT)
+        context: typer.Context = given[theirs] if theirs else given.pop(_CONTEXT)
         asked = wish(given.pop("log_json"), given.pop("debug"), given.pop("log_level"))
         before = context.obj if isinstance(context.obj, Wish) else Wish()
         context.obj = asked.over(before)
         set_up(context.obj, usual)
         command(*args, **given)
 
-    hints = get_type_hints(command, include_extras=True)
-    own = [one.replace(annotation=hints[name]) for name, one in inspect.signature(command).parameters.items()]
-    added: dict[str, tuple[Any, object]] = {
-        _CONTEXT: (typer.Context, inspect.Parameter.empty),
+    added: dict[str, tuple[Any, object]] = {} if theirs else {_CONTEXT: (typer.Context, inspect.Parameter.empty)}
+    added |= {
         "log_json": (JsonLinesOption, False),
         "debug": (DebugOption, False),
         "log_level": (LevelOption, None),

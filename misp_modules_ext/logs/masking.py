@@ -22,7 +22,7 @@ _NAME = (
     r"[\w.-]*(?:secret|passw|passphrase|assertion|auth_?key|api_?key|credential|cookie)[\w.-]*"
     r"|(?:access|refresh|id|device|bearer|federated)_?token|token|sig|key|authorization"
 )
-#: In JSON, also inside a string that is JSON itself, and when it is cut off.
+#: In JSON, also when it is cut off; inside a string that is JSON itself, what follows in that string goes as well.
 _IN_JSON = re.compile(rf'(\\*"(?:{_NAME})\\*"\s*:\s*\\*")((?:[^"\\]|\\.)*)', re.IGNORECASE | re.DOTALL)
 _IN_FORM = re.compile(rf"((?:^|[?&\s])(?:{_NAME})=)([^&\s#]*)", re.IGNORECASE)
 _TOKEN = re.compile(r"eyJ[\w-]{5,}(?:\.[\w-]*){1,4}|\b(?:Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE)

@@ -40,7 +40,7 @@ class Wish:
 
 def is_json() -> bool:
     """Whether this process was set up to log JSON lines."""
-    return any(isinstance(handler.formatter, JsonLine) for handler in logging.getLogger().handlers)
+    return any(isinstance(handler.formatter, JsonLine) for handler in logging.getLogger(ROOT).handlers)
 
 
 def set_up(wish: Wish, usual: int = logging.WARNING, stream: TextIO | None = None) -> None:
@@ -55,4 +55,7 @@ def set_up(wish: Wish, usual: int = logging.WARNING, stream: TextIO | None = Non
     handler.setFormatter(JsonLine() if wish.as_json else TextLine())
     # Libraries write headers and bodies at lower levels: their secrets are theirs to show, so nothing below a warning.
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger(ROOT).setLevel(wish.lowest(usual))
+    ours = logging.getLogger(ROOT)
+    # Not through the root logger, which a module beside ours in misp-modules may set up as it likes.
+    ours.handlers, ours.propagate = [handler], False
+    ours.setLevel(wish.lowest(usual))
