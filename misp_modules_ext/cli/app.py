@@ -7,7 +7,6 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from misp_modules_ext import __version__
 from misp_modules_ext.cli import (
@@ -28,6 +27,8 @@ from misp_modules_ext.cli import (
     withdraw,
     worker,
 )
+from misp_modules_ext.cli.common import error_console
+from misp_modules_ext.cli.log_options import DebugOption, JsonLinesOption, LevelOption, logged, wish
 from misp_modules_ext.errors import (
     ConfigurationError,
     CredentialsRefused,
@@ -40,6 +41,7 @@ from misp_modules_ext.errors import (
     UsageError,
     WarninglistError,
 )
+from misp_modules_ext.logs import What, fields, is_json, logger
 
 app = typer.Typer(
     name="misp-microsoft",
@@ -49,23 +51,23 @@ app = typer.Typer(
     # A traceback with local variables could show a secret.
     pretty_exceptions_enable=False,
 )
-app.command("push")(push.push)
-app.command("sync")(sync.sync_command)
-app.command("check")(check.check)
-app.command("status")(status.status)
-app.command("show")(show.show)
-app.command("report")(report_command.report)
-app.command("retry")(retry.retry)
-app.command("withdraw")(withdraw.withdraw)
-app.command("release")(release.release)
-app.command("reconcile")(reconcile.reconcile)
-app.command("serve")(serve.serve)
-app.command("worker")(worker.worker)
-app.command("emulator")(emulator.emulator)
-app.command("demo")(demo.demo)
-app.command("warninglists")(warninglists.warninglists)
-app.command("modules-path")(modules.modules_path)
-app.command("install-modules")(modules.install_modules)
+app.command("push")(logged(push.push))
+app.command("sync")(logged(sync.sync_command))
+app.command("check")(logged(check.check))
+app.command("status")(logged(status.status))
+app.command("show")(logged(show.show))
+app.command("report")(logged(report_command.report))
+app.command("retry")(logged(retry.retry))
+app.command("withdraw")(logged(withdraw.withdraw))
+app.command("release")(logged(release.release))
+app.command("reconcile")(logged(reconcile.reconcile))
+app.command("serve")(logged(serve.serve, logging.INFO))
+app.command("worker")(logged(worker.worker, logging.INFO))
+app.command("emulator")(logged(emulator.emulator))
+app.command("demo")(logged(demo.demo))
+app.command("warninglists")(logged(warninglists.warninglists))
+app.command("modules-path")(logged(modules.modules_path))
+app.command("install-modules")(logged(modules.install_modules))
 
 _EXIT_CODES: tuple[tuple[type[MispMicrosoftError], int], ...] = (
     (ConfigurationError, 2),
@@ -88,18 +90,26 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
+    log_json: JsonLinesOption = False,
+    debug: DebugOption = False,
+    log_level: LevelOption = None,
 ) -> None:
     """Threat intelligence from MISP into Microsoft Sentinel and Microsoft Defender."""
+    context.obj = wish(log_json, debug, log_level)
 
 
 def main() -> None:
     """Run the command line; the one place where our errors end."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         app()
     except MispMicrosoftError as error:
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(str(error))
-        sys.exit(next(code for kind, code in _EXIT_CODES if isinstance(error, kind)))
+        code = next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
+        if is_json():
+            logger().error("%s", error, extra=fields(What.FAILED, code=code))
+        else:
+            error_console().print(str(error))
+        sys.exit(code)

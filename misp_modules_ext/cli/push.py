@@ -20,7 +20,7 @@ from misp_modules_ext.delivery.submit import Order, choose, keep, submit
 from misp_modules_ext.ledger import Origin, open_ledger
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.misp import Event
-from misp_modules_ext.report import exit_code, first_code, json_pieces
+from misp_modules_ext.report import exit_code, first_code, json_pieces, log_account
 
 #: What shells give for a process that SIGINT ended.
 INTERRUPTED = 130
@@ -65,6 +65,7 @@ def push(
 
 def _tell(account: Account, found: Found, settings: Settings, report: Path | None, *, as_json: bool) -> int:
     """Keep, write and print the account; the exit code."""
+    log_account(account)
     whole = replace(account, warnings=(*account.warnings, *found.unread))
     if not account.preview:
         keep(settings, account.submission, json_pieces(whole))

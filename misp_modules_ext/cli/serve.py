@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -13,9 +14,11 @@ from misp_modules_ext.cli.common import ConfigOption, error_console
 from misp_modules_ext.cli.modules import root
 from misp_modules_ext.config import load
 from misp_modules_ext.errors import UsageError
+from misp_modules_ext.logs import Wish
 
 
 def serve(
+    context: typer.Context,
     config: ConfigOption = None,
     listen: Annotated[str, typer.Option("--listen", "-l", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", "-p", help="Port to listen on.")] = 6666,
@@ -30,7 +33,11 @@ def serve(
     _check_free(listen, port)
     # The service reads the configuration itself, again whenever the file changes.
     os.environ["RH_ISAC_CONF"] = str(settings.path.resolve())
-    arguments = [sys.executable, "-m", "misp_modules", "-l", listen, "-p", str(port), "-c", str(root())]
+    wish: Wish = context.obj
+    level = logging.getLevelName(wish.lowest(logging.INFO)).lower()
+    log = ["--log-level", level, *(["--log-json"] if wish.as_json else [])]
+    theirs = ["-l", listen, "-p", str(port), "-c", str(root())]
+    arguments = [sys.executable, "-m", "misp_modules_ext.doors.service", *log, *theirs]
     os.execv(sys.executable, arguments)  # noqa: S606 - our own interpreter, with arguments of ours
 
 

@@ -32,7 +32,7 @@ from misp_modules_ext.misp.client import EVENT_FILTERS
 from misp_modules_ext.misp.coerce import seconds
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.outcome import Outcome
-from misp_modules_ext.report import exit_code, first_code, from_json, json_pieces
+from misp_modules_ext.report import exit_code, first_code, from_json, json_pieces, log_account
 from misp_modules_ext.report.text import iso, number, one_line, plural
 
 #: Seconds to wait, at the end of a run, for a drain of another process that sends at that moment.
@@ -147,7 +147,9 @@ class _Told:
         self.totals.add(account)
         if not moves:
             self.unmoved.add(account)
-        elif not self._preview:
+            return
+        log_account(account)
+        if not self._preview:
             keep(self._settings, account.submission, json_pieces(account))
 
 

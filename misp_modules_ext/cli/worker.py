@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -23,10 +21,10 @@ from misp_modules_ext.delivery.places import holder
 from misp_modules_ext.delivery.rounds import AT_ONCE, Rounds
 from misp_modules_ext.errors import ConfigurationError, LedgerError
 from misp_modules_ext.ledger import open_ledger
+from misp_modules_ext.logs import Standing, What, fields, logger
 from misp_modules_ext.report import first_code
-from misp_modules_ext.report.text import iso, one_line
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 #: Seconds between two looks at what is due, when nobody wakes the worker.
 PERIOD = 5.0
@@ -49,12 +47,11 @@ def worker(
     """
     settings = cached(config)
     ledger = open_ledger(settings.ledger.url.get_secret_value())
-    _log_lines()
     worker = _Worker(config, threads)
     worker.obey_signals()
-    log.info("Draining %s.", ledger.where)
+    log.info("Draining %s.", ledger.where, extra=fields(What.STARTED, where=ledger.where))
     if not settings.reads_misp:
-        log.info("%s", looking.NO_KEY)
+        log.info("%s", looking.NO_KEY, extra=fields(What.STARTED))
     if once:
         raise typer.Exit(worker.once(settings))
     worker.run(settings)
@@ -72,6 +69,7 @@ class _Worker:
         self._config = config
         self._awake = threading.Event()
         self._ended = threading.Event()
+        self._told = Standing()
         self._rounds = Rounds(holder("worker"), "worker", changed=self._awake.set, at_once=threads)
 
     def obey_signals(self) -> None:
@@ -103,8 +101,11 @@ class _Worker:
         try:
             settings = cached(self._config)
             self._rounds.go(settings)
+            if self._told.ends(None):
+                log.info("It is sent again.", extra=fields(What.USABLE))
         except (ConfigurationError, LedgerError) as error:
-            log.warning("Nothing is sent: %s", error)
+            if self._told.begins(None, str(error)):
+                log.warning("Nothing is sent: %s", error, extra=fields(What.UNUSABLE))
         return settings
 
     def once(self, settings: Settings) -> int:
@@ -132,19 +133,5 @@ class _Worker:
         began = time.monotonic()
         done = self._rounds.end(settings, PATIENCE)
         words = "all requests are finished" if done else "some requests are not finished: they are repeated later"
-        log.info("Stopped after %.0f s: %s.", time.monotonic() - began, words)
-
-
-class _Line(logging.Formatter):
-    """One line for each event: UTC, and nothing that a terminal obeys."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return f"{iso(record.created)} {one_line(super().format(record))}"
-
-
-def _log_lines() -> None:
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Line())
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
+        took = time.monotonic() - began
+        log.info("Stopped after %.0f s: %s.", took, words, extra=fields(What.STOPPED, seconds=round(took, 1)))

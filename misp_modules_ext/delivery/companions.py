@@ -7,7 +7,6 @@ pause of their own: what keeps them from being taken holds no indicator back.
 
 from __future__ import annotations
 
-import logging
 import threading
 import uuid
 from collections import deque
@@ -27,9 +26,12 @@ from misp_modules_ext.ledger import companions, lease
 from misp_modules_ext.ledger.companions import EARLIER, Companion
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.schema import SHARED
+from misp_modules_ext.logs import Standing, What, fields, logger
 from misp_modules_ext.model.outcome import Outcome
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
+#: Where objects of context wait.
+_told = Standing()
 
 #: Indicators that are looked at at once.
 PORTION = 500
@@ -115,8 +117,13 @@ class _Following:
                     pass
             except DestinationError as error:
                 return self._pause(error)
+        if _told.ends(_about(self._place)):
+            what = fields(What.OBJECTS_RESUMED, destination=store.settings.name)
+            log.info("[%s] Objects of context go again.", store.settings.name, extra=what)
         if self._sent:
-            log.info("[%s] %d objects of context were sent.", store.settings.name, self._sent)
+            name = store.settings.name
+            what = fields(What.OBJECTS_SENT, destination=name, count=self._sent)
+            log.info("[%s] %d objects of context were sent.", name, self._sent, extra=what)
         return Drained(sent=self._sent)
 
     def _portion(self) -> bool:
@@ -267,8 +274,9 @@ class _Following:
             self._refused |= {c.companion.object for c, why in answered if why}
         for change, why in answered:
             if why:
-                name = self._place.store.settings.name
-                log.warning("[%s] The object %s was refused: %s", name, change.document["id"], why)
+                name, told = self._place.store.settings.name, change.document["id"]
+                what = fields(What.OBJECT_REFUSED, destination=name, object=told)
+                log.warning("[%s] The object %s was refused: %s", name, told, why, extra=what)
 
     def _pause(self, error: DestinationError) -> Drained:
         ledger = self._place.ledger
@@ -276,8 +284,14 @@ class _Following:
         after: float | None = getattr(error, "retry_after", None)
         store = self._place.store
         ledger.write(lambda connection: companions.pause(connection, store, self._lease, str(error), after))
-        log.warning("[%s] Objects of context wait: %s", store.settings.name, error)
+        if _told.begins(_about(self._place), (state, reason)):
+            what = fields(What.OBJECTS_PAUSED, destination=store.settings.name, state=state.value, reason=reason.code)
+            log.warning("[%s] Objects of context wait: %s", store.settings.name, error, extra=what)
         return Drained(state, reason, str(error), self._sent)
+
+
+def _about(place: Place) -> tuple[str, int]:
+    return place.ledger.where, place.store.destination_id
 
 
 def _taken_back(one: Companion) -> Companion:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import weakref
@@ -20,9 +19,10 @@ from misp_modules_ext.errors import DestinationError, LedgerError
 from misp_modules_ext.ledger import bulk, holdings, schema
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.placing import Settled
+from misp_modules_ext.logs import What, fields, logger
 from misp_modules_ext.model.outcome import Reason, State
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 #: Seconds between two looks at the ledger while another process sends.
 LOOK = 0.2
@@ -145,7 +145,7 @@ class Courier:
         try:
             follow(self._place)
         except LedgerError as error:
-            log.warning("Objects of context wait: %s", error)
+            log.warning("Objects of context wait: %s", error, extra=fields(What.OBJECTS_PAUSED))
 
     def _carry(self) -> None:
         try:

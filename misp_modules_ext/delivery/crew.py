@@ -6,14 +6,14 @@ only hold it up.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Hashable
 from queue import SimpleQueue
 
 from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.logs import Standing, What, fields, logger
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 Task = Callable[[], object]
 
@@ -31,6 +31,7 @@ class Crew:
         self._tasks: SimpleQueue[tuple[Hashable, Task]] = SimpleQueue()
         self._under_way: set[Hashable] = set()
         self._changed = threading.Condition()
+        self._told = Standing()
 
     def start(self, name: Hashable, task: Task) -> bool:
         """Take on a task, unless the one of this name is not done yet; whether it was taken on."""
@@ -55,10 +56,14 @@ class Crew:
             try:
                 task()
             except LedgerError as error:
-                log.warning("%s", error)
+                if self._told.begins(name, str(error)):
+                    log.warning("%s", error, extra=fields(What.UNUSABLE))
             except Exception:
                 # The thread goes on: what failed now may work in the next round.
-                log.exception("unexpected error while draining")
+                log.exception("unexpected error while draining", extra=fields(What.UNEXPECTED))
+            else:
+                if self._told.ends(name):
+                    log.info("The ledger can be used again.", extra=fields(What.USABLE))
             with self._changed:
                 self._under_way.discard(name)
                 self._changed.notify_all()

@@ -5,7 +5,6 @@ Doors, the embedded drain and `misp-microsoft worker` all drain alike; whoever h
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from misp_modules_ext.delivery.journal import LedgerJournal, number_of
 from misp_modules_ext.delivery.sender import TROUBLE, Delivered, Policy, Sender, Troubled
 from misp_modules_ext.delivery.slots import EvictionJournal, Slots
 from misp_modules_ext.delivery.stopping import Stopping
+from misp_modules_ext.delivery.telling import tell
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.destinations.limits import limiter_for
 from misp_modules_ext.errors import DestinationError, LedgerError
@@ -31,10 +31,11 @@ from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.ledger import Ledger
 from misp_modules_ext.ledger.placing import Ready, damped
 from misp_modules_ext.ledger.stores import Store
+from misp_modules_ext.logs import What, fields, logger
 from misp_modules_ext.model.indicator import Due, Indicator, Stamp
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 #: Rows that are taken up at once.
 PORTION = 2_000
@@ -125,9 +126,15 @@ def drain(
         withdrawing: only these are withdrawn, beside `first`.
         patient: respect a pause; else only one that Microsoft asked for.
     """
-    ledger, store = place.ledger, place.store
     if place.stopping.begun:
         return Drained()
+    drained = _drain(place, first, withdrawing, patient=patient)
+    tell(place.ledger, place.store, drained.state, drained.reason, drained.message)
+    return drained
+
+
+def _drain(place: Place, first: Mapping[int, Ready] | None, withdrawing: Collection[int], *, patient: bool) -> Drained:
+    ledger, store = place.ledger, place.store
     pause = ledger.read(lambda connection: lease.paused(connection, store.destination_id))
     if pause is not None and (patient or pause.asked or pause.reason is Reason.THROTTLED):
         return _paused(pause)
@@ -152,7 +159,7 @@ def _give_back(ledger: Ledger, taken: lease.Lease) -> None:
     try:
         ledger.write(lambda connection: lease.release(connection, taken))
     except LedgerError as error:
-        log.warning("%s It ends by itself.", error)
+        log.warning("%s It ends by itself.", error, extra=fields(What.LEASE_LEFT))
 
 
 def _paused(pause: lease.Pause) -> Drained:

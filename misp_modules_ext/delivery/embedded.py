@@ -7,7 +7,6 @@ When the process ends in order, what is under way is finished and the leases go 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import time
@@ -17,8 +16,9 @@ from misp_modules_ext.delivery import courier
 from misp_modules_ext.delivery.places import holder
 from misp_modules_ext.delivery.rounds import Rounds
 from misp_modules_ext.errors import ConfigurationError, LedgerError
+from misp_modules_ext.logs import Standing, What, fields, logger
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 #: Seconds between two looks at what is due, when nobody wakes the thread.
 PERIOD = 5.0
@@ -49,14 +49,18 @@ def wake() -> None:
 def _run() -> None:
     rounds = Rounds(holder("service"), "service", changed=_awake.set)
     atexit.register(_end, rounds, os.getpid())
+    told = Standing()
     while True:
         try:
             rounds.go(cached())
+            if told.ends(None):
+                log.info("It is sent again in the background.", extra=fields(What.USABLE))
         except (ConfigurationError, LedgerError) as error:
-            log.warning("Nothing is sent in the background: %s", error)
+            if told.begins(None, str(error)):
+                log.warning("Nothing is sent in the background: %s", error, extra=fields(What.UNUSABLE))
         except Exception:
             # The thread must live as long as the process: what failed now may work in the next round.
-            log.exception("The drain stumbled; it goes on.")
+            log.exception("The drain stumbled; it goes on.", extra=fields(What.UNEXPECTED))
         _awake.wait(PERIOD)
         _awake.clear()
 
@@ -72,5 +76,5 @@ def _end(rounds: Rounds, pid: int) -> None:
     try:
         rounds.end(cached(), until - time.monotonic())
     except (ConfigurationError, LedgerError) as error:
-        log.warning("Leases end by themselves: %s", error)
+        log.warning("Leases end by themselves: %s", error, extra=fields(What.LEASE_LEFT))
     courier.end_all(until)

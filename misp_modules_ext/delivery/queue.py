@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from misp_modules_ext.config.settings import Settings
+from misp_modules_ext.logs import What, fields, logger
 
 if TYPE_CHECKING:
     from dramatiq.brokers.redis import RedisBroker
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 #: Seconds that a caller may wait for a wake-up to be sent; it is sent in a thread of its own.
 PATIENCE = 0.5
@@ -76,7 +77,8 @@ def _send(url: str) -> None:
             broker.enqueue(broker.get_actor(QUEUE).message())
     except Exception as error:  # noqa: BLE001 - of Redis, of Dramatiq, of the network: none of them matters
         _rests_until[url] = time.monotonic() + REST
-        log.warning("The workers could not be woken: %s. They look for themselves every few seconds.", _words(error))
+        words = "The workers could not be woken: %s. They look for themselves every few seconds."
+        log.warning(words, _words(error), extra=fields(What.NOT_WOKEN))
 
 
 def _words(error: Exception) -> str:

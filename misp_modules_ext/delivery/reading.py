@@ -6,7 +6,6 @@ or missing, when its grace is over.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +17,12 @@ from misp_modules_ext.config.settings import MispSettings
 from misp_modules_ext.errors import EventNotFound, MispError, UsageError
 from misp_modules_ext.ledger import Ledger, Origin, Store, event_missing, schema, take
 from misp_modules_ext.ledger.engine import alone, now_ms
+from misp_modules_ext.logs import Standing, What, fields, logger
 from misp_modules_ext.misp.client import MispClient
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.warninglists.asking import ask
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 #: A reading is taken up by another when the one that took it up has not ended after so many milliseconds.
 CLAIM_MS = 300_000
@@ -39,6 +39,8 @@ LATEST_PART_MS = 86_400_000
 PART = "MISP counts other attributes than it shows. What it shows was taken; what it does not show stays as it was."
 #: Why the warninglists could not be asked, as far as it was logged since they last could.
 _told: set[str] = set()
+#: Which MISPs, and which of their events, could not be read.
+_unreadable = Standing()
 
 
 class Claim(NamedTuple):
@@ -117,8 +119,8 @@ def read_one(
     except EventNotFound:
         ledger.write(lambda connection: _settle_missing(connection, found, stores, base_url))
     except (MispError, UsageError) as error:
-        log.warning("The event %s could not be read from MISP: %s", found.uuid, error)
         message = str(error)
+        _tell_unreadable(found, misps[found.misp].name, message)
         ledger.write(lambda connection: _repeat_later(connection, found, message))
     else:
         events = _asked(event, lists, stores)
@@ -130,8 +132,24 @@ def read_one(
                 _done(connection, found, stores, part=found.message == PART and not event.complete)
 
         ledger.write(settle)
-        log.info("The event %s was read from MISP.", found.uuid)
+        name = misps[found.misp].name
+        log.info(
+            "The event %s was read from MISP.", found.uuid, extra=fields(What.EVENT_READ, event=found.uuid, misp=name)
+        )
+        _unreadable.ends((name, found.uuid))
+        if _unreadable.ends(name):
+            log.info("[%s] can be read again.", name, extra=fields(What.MISP_READABLE, misp=name))
     return True
+
+
+def _tell_unreadable(found: Claim, misp: str, message: str) -> None:
+    """Tell why, once for each MISP, and for an event for which it is another reason."""
+    if _unreadable.told(misp) == message or not _unreadable.begins((misp, found.uuid), message):
+        return
+    _unreadable.begins(misp, message)
+    wait = min(FIRST_WAIT_MS * 2 ** min(found.attempts, 20), LONGEST_WAIT_MS)
+    what = fields(What.MISP_UNREADABLE, event=found.uuid, misp=misp, attempts=found.attempts + 1, seconds=wait // 1000)
+    log.warning("The event %s could not be read from MISP: %s", found.uuid, message, extra=what)
 
 
 def _asked(event: Event, lists: Path, stores: Sequence[Store]) -> list[Event]:
@@ -141,7 +159,7 @@ def _asked(event: Event, lists: Path, stores: Sequence[Store]) -> list[Event]:
         _told.clear()
     elif problem not in _told and any(store.settings.actions.blocks for store in stores):
         _told.add(problem)
-        log.warning("Nothing new is blocked: %s", problem)
+        log.warning("Nothing new is blocked: %s", problem, extra=fields(What.WARNINGLISTS))
     return events
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from sqlalchemy import Connection, delete
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.companions import follow
 from misp_modules_ext.delivery.crew import Crew
-from misp_modules_ext.delivery.drain import Drained, Place, drain
+from misp_modules_ext.delivery.drain import Place, drain
 from misp_modules_ext.delivery.places import base_url_of, place_of, readable
 from misp_modules_ext.delivery.reading import read_one
 from misp_modules_ext.delivery.sender import Policy
@@ -23,9 +22,10 @@ from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import Ledger, Store, bulk, companions, flight, open_ledger, register, schema, submissions
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.marks import mark
+from misp_modules_ext.logs import What, fields, logger
 from misp_modules_ext.model.outcome import State
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 #: A drain that has not been seen for so many milliseconds is gone.
 ALIVE_MS = 60_000
@@ -58,7 +58,6 @@ class Rounds:
         self._changed = changed
         self._crew = Crew(at_once + 1)
         self._stopping = Stopping()
-        self._said: dict[int, Drained] = {}
         self._foreign: dict[int, str] = {}
 
     def go(self, settings: Settings, *, wait: bool = False) -> None:
@@ -107,19 +106,14 @@ class Rounds:
         return done
 
     def _drain(self, place: Place) -> None:
-        """Drain a destination, and log what is new about it."""
+        """Drain a destination, its objects of context after it."""
         drained = drain(place)
         if drained.state is State.OK and not drained.message:
             follow(place)
-        number, name = place.store.destination_id, place.store.settings.name
         if drained.sent:
-            log.info("[%s] %d answered by Microsoft.", name, drained.sent)
-        before = self._said.get(number, Drained())
-        self._said[number] = drained
-        if drained.state is not State.OK and (drained.state, drained.message) != (before.state, before.message):
-            log.warning("[%s] %s: %s", name, drained.state, drained.message)
-        elif drained.state is State.OK is not before.state:
-            log.info("[%s] goes again.", name)
+            name = place.store.settings.name
+            what = fields(What.SENT, destination=name, count=drained.sent)
+            log.info("[%s] %d answered by Microsoft.", name, drained.sent, extra=what)
 
     def _begin(self, connection: Connection, settings: Settings) -> list[Store]:
         """Note that this drain lives, and find the destinations."""
@@ -147,7 +141,7 @@ class Rounds:
             mark(settings, store.settings, ledger)
         except LedgerError as error:
             if self._foreign.get(number) != str(error):
-                log.warning("%s", error)
+                log.warning("%s", error, extra=fields(What.FOREIGN, destination=store.settings.name))
             self._foreign[number] = str(error)
             return False
         self._foreign.pop(number, None)

@@ -29,12 +29,13 @@ from misp_modules_ext.errors import (
     Throttled,
     Unavailable,
 )
+from misp_modules_ext.logs import What, fields, logger
 from misp_modules_ext.model.indicator import Due, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 
 _T = TypeVar("_T")
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class Sender:
         troubled: Troubled = lambda _: None,
     ) -> None:
         self._destination = destination
+        self._told = False
         self._limiter = limiter
         self._deadline = deadline
         self._policy = policy or Policy()
@@ -390,7 +392,12 @@ class Sender:
             longer = until > self._not_before + 1
             self._not_before = max(self._not_before, until)
         if longer:
-            log.warning("[%s] %s Trying again in %.0f s.", self._destination.settings.name, error, wait)
+            # The first of several in a row is told; whether they help, the drain tells.
+            level = logging.DEBUG if self._told else logging.WARNING
+            self._told = True
+            name = self._destination.settings.name
+            what = fields(What.RETRYING, destination=name, attempts=attempt, seconds=round(wait, 1))
+            log.log(level, "[%s] %s Trying again in %.0f s.", name, error, wait, extra=what)
 
     def _timeout(self) -> float:
         if self._deadline is None:

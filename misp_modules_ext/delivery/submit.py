@@ -5,7 +5,6 @@ What is taken is committed before anything is sent; what is not sent in time sta
 
 from __future__ import annotations
 
-import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,6 +27,7 @@ from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import LedgerError, UsageError
 from misp_modules_ext.ledger import Ledger, Origin, Store, Taken, open_ledger, register, submissions, take
 from misp_modules_ext.ledger.marks import mark
+from misp_modules_ext.logs import What, fields, logger
 from misp_modules_ext.model.account import Account, DestinationAccount, EventAccount, Item
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason
@@ -35,7 +35,7 @@ from misp_modules_ext.planning import RuleSet, make_plan
 from misp_modules_ext.translate import event_link
 from misp_modules_ext.warninglists.asking import ask
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 #: At least so many seconds go into sending, however impatient the caller is.
 LEAST = 0.5
@@ -340,7 +340,8 @@ def keep(settings: Settings, submission: str, document: Iterable[bytes]) -> None
     try:
         ledger.write(lambda connection: submissions.finish(connection, submission, kept))
     except LedgerError as error:
-        log.warning("The account of submission %s was not kept: %s", submission, error)
+        what = fields(What.NOT_KEPT, submission=submission)
+        log.warning("The account of submission %s was not kept: %s", submission, error, extra=what)
 
 
 def problem_account(door: str, problem: str, code: str, started: float) -> Account:

@@ -6,7 +6,6 @@ Memory is that of one event. Whatever interrupts a run, nothing is withdrawn bec
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,13 +19,14 @@ from misp_modules_ext.delivery.submit import Order, choose, submit
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispRefused
 from misp_modules_ext.ledger import Ledger, Origin, event_missing, open_ledger, register, schema, submissions, syncs
+from misp_modules_ext.logs import What, fields, logger
 from misp_modules_ext.misp.client import MispClient
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.model.outcome import Outcome
 from misp_modules_ext.planning import RuleSet, make_bare_plan
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 #: Seconds that the first run looks back.
 FIRST = DAY
@@ -323,7 +323,7 @@ class _Run:
     def _failed(self, error: MispError) -> None:
         self.synced.failures.append(str(error))
         self.synced.refused = isinstance(error, MispRefused)
-        log.warning("%s", error)
+        log.warning("%s", error, extra=fields(What.MISP_UNREADABLE, misp=self._wish.misp.name))
 
 
 def _narrowed(event: Event, wish: Wish) -> Event:

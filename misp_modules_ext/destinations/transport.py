@@ -34,6 +34,7 @@ from misp_modules_ext import __version__
 from misp_modules_ext.destinations.answers import TO_DO, Answer
 from misp_modules_ext.destinations.failures import TooLarge, explain
 from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.logs import Traffic
 
 CONNECT_TIMEOUT = 10.0
 #: Bytes of the largest answer that is read: 10,000 of Defender's entries take some 12 MB.
@@ -95,7 +96,15 @@ class Transport:
             raise Unavailable(f"The file {self.ca} named by `ca` is not there.{TO_DO}correct `ca` of this destination.")
         authorities = str(self.ca or DEFAULT_CA_BUNDLE_PATH)
         exchange = _Exchange(self._session, authorities, timeout, self._max_answer, proxied=not self._near)
-        return exchange.run(requests.Request(method, url, headers=dict(headers or {}), data=body), bearer)
+        sent = dict(headers or {})
+        traffic = Traffic(method, url, sent, body, [bearer.get_secret_value()] if bearer else [])
+        try:
+            answer = exchange.run(requests.Request(method, url, headers=sent, data=body), bearer)
+        except Unavailable as error:
+            traffic.failed(str(error))
+            raise
+        traffic.answered(answer.status, answer.body)
+        return answer
 
 
 class _Exchange:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 import time
@@ -17,12 +16,13 @@ from misp_modules_ext.delivery.collector import MANY, give_back, paused
 from misp_modules_ext.delivery.submit import LEAST, Order, keep, problem_account, submit
 from misp_modules_ext.errors import ConfigurationError, LedgerError, UsageError
 from misp_modules_ext.ledger.engine import patience
+from misp_modules_ext.logs import What, fields, logger
 from misp_modules_ext.misp.coerce import flag
 from misp_modules_ext.misp.requests import Body, ModuleRequest
 from misp_modules_ext.model.account import Account
-from misp_modules_ext.report import json_pieces, summary
+from misp_modules_ext.report import json_pieces, log_account
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 Answer = TypeVar("Answer")
 
@@ -99,10 +99,10 @@ def _run(
     except LedgerError as error:
         account = problem_account(door, str(error), "ledger", started)
     except Exception as error:
-        log.exception("%s: unexpected error", door)
+        log.exception("%s: unexpected error", door, extra=fields(What.UNEXPECTED, door=door))
         problem = f"Unexpected {type(error).__name__}. This is a defect: please report it, with the service's log."
         account = problem_account(door, problem, "internal", started)
-    log.info("%s %s: %s", account.door, account.submission, summary(account))
+    log_account(account)
     return account, keeping
 
 

@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterable
 
 from misp_modules_ext.doors.common import answer, log
+from misp_modules_ext.logs import What, fields
 from misp_modules_ext.misp.requests import Body, read_export
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.report import html_pieces
@@ -47,7 +48,7 @@ def _page(account: Account) -> str:
     try:
         return _encoded(html_pieces(account))
     except Exception:  # noqa: BLE001 - an empty download would tell the analyst nothing
-        log.exception("the report could not be rendered")
+        log.exception("the report could not be rendered", extra=fields(What.UNEXPECTED, submission=account.submission))
         return _encoded([_LAST_RESORT])
 
 

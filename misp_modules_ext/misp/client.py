@@ -50,6 +50,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from misp_modules_ext import __version__
 from misp_modules_ext.config.settings import MispSettings
 from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, UsageError
+from misp_modules_ext.logs import Traffic
 from misp_modules_ext.misp.answers import MAX_ANSWER, TO_DO, TooLarge, no_misp, not_found, refusal, unreachable
 from misp_modules_ext.misp.coerce import seconds, text, uuid_or_none
 from misp_modules_ext.misp.pages import Pages
@@ -355,16 +356,22 @@ class _Adapter(HTTPAdapter):
         """
         if self._ca is not None and not self._ca.is_file():
             raise MispError(f"The file {self._ca} is not there.{TO_DO}correct `ca` of [{self._section}].")
+        traffic = Traffic(str(request.method), str(request.url), dict(request.headers), _sent(request), self._secrets())
         try:
             status, location, content = self._exchange(request, proxies)
         except Exception as error:  # noqa: BLE001 - whatever it is, it holds the request, and with it the key
             failure: MispError | None = unreachable(error, self._url, self._section, self._timeout)
+            traffic.failed(str(failure))
         else:
+            traffic.answered(status, content)
             failure = refusal(status, content, location, self._url, self._section)
         if failure is not None:
             raise failure
         # The answer to PyMISP's request, not to the one with the key.
         return self.build_response(request, HTTPResponse(io.BytesIO(content), status=status, preload_content=False))
+
+    def _secrets(self) -> list[str]:
+        return [self._key.get_secret_value().strip()]
 
     def _exchange(self, request: requests.PreparedRequest, proxies: Mapping[str, str] | None) -> tuple[int, str, bytes]:
         """Status, where a redirect points, and the body without the key."""
@@ -385,6 +392,11 @@ class _Adapter(HTTPAdapter):
         ) as response:
             content = _read(response, time.monotonic() + self._timeout)
             return response.status_code, response.headers.get("location", ""), content.replace(key.encode(), b"***")
+
+
+def _sent(request: requests.PreparedRequest) -> bytes:
+    body = request.body
+    return body if isinstance(body, bytes) else str(body or "").encode("utf-8", "replace")
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:

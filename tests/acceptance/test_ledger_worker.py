@@ -75,7 +75,8 @@ def _ended(process: subprocess.Popen[bytes]) -> str:
     out, errors = process.communicate(timeout=90)
     assert process.returncode == 0, errors.decode()
     assert b"Traceback" not in out + errors, (out + errors).decode()
-    return out.decode()
+    assert out == b"", "it logs to standard error"
+    return errors.decode()
 
 
 def _sent(world: World) -> Counter[str]:
@@ -91,13 +92,13 @@ def test_once_sends_what_is_due_and_ends(run: Run, world: World) -> None:
     world.emulator.fault(api="sentinel", status=403, times=100)
     refused = run("worker", "--once", "--config", world.config)
     assert refused.returncode == 4, refused.stderr.decode()
-    assert b"[microsoft] refused" in refused.stdout
+    assert b"[microsoft] refused" in refused.stderr
     world.emulator.clear_faults()
     table = schema.destination
     open_ledger(world.ledger).write(lambda c: c.execute(update(table).values(paused_until_ms=1)))
     done = run("worker", "--once", "--config", world.config)
-    assert done.returncode == 0, done.stdout.decode()
-    assert b"[microsoft] 2 answered by Microsoft." in done.stdout
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"[microsoft] 2 answered by Microsoft." in done.stderr
     assert len(world.patterns()) == 2
     uploads = len(world.uploads())
     assert run("worker", "--once", "--config", world.config).returncode == 0

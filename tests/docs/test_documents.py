@@ -22,6 +22,7 @@ from misp_modules_ext.demo.run import request
 from misp_modules_ext.destinations import defender_payload, graph_payload, sentinel_payload
 from misp_modules_ext.destinations.catalogue import kinds_markdown
 from misp_modules_ext.destinations.kinds import ACCOUNTS, COINS, RARE_HASHES, TLS_FINGERPRINTS
+from misp_modules_ext.logs.documents import fields_markdown, what_markdown
 from misp_modules_ext.misp.requests import read_export
 from misp_modules_ext.model.indicator import Kind
 from misp_modules_ext.translate import templates_markdown, types_markdown
@@ -163,6 +164,13 @@ def test_the_page_of_types_is_the_programs_tables() -> None:
     """Types, objects, and how each destination holds each kind: what an administrator reads is what the code does."""
     page = (ROOT / "docs" / "types.md").read_text("utf-8")
     for table in (types_markdown(), templates_markdown(), kinds_markdown()):
+        assert table in page
+
+
+def test_the_page_of_logs_is_the_programs_tables() -> None:
+    """Fields and what a line may be about, on which programs rely."""
+    page = (ROOT / "docs" / "logs.md").read_text("utf-8")
+    for table in (fields_markdown(), what_markdown()):
         assert table in page
 
 

@@ -1,0 +1,28 @@
+"""What `misp-microsoft serve` runs: the misp-modules service as it is, with our lines in its log.
+
+Beside misp-modules' own arguments it takes `--log-json` and `--log-level`, which `serve` gives it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from misp_modules_ext.logs import Wish, set_up
+
+
+def main() -> int:
+    """Run the service until it is stopped; its exit code."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--log-json", action="store_true")
+    parser.add_argument("--log-level", default="info")
+    ours, theirs = parser.parse_known_args()
+    set_up(Wish(ours.log_json, level=ours.log_level))
+    sys.argv[1:] = theirs
+    from misp_modules.__main__ import main as serve  # noqa: PLC0415 - importing it sets up loggers of its own
+
+    return int(serve())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
