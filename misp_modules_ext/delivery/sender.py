@@ -238,7 +238,9 @@ class Sender:
         except DestinationError as error:
             self._end(*TROUBLE[type(error)], str(error), _asked_by(error))
         except LedgerError as error:
-            log.warning("[%s] %s What is not written down is sent once more.", self._destination.settings.name, error)
+            name = self._destination.settings.name
+            what = fields(What.UNWRITTEN, destination=name)
+            log.warning("[%s] %s What is not written down is sent once more.", name, error, extra=what)
             self._end(State.OK, Reason.NOT_IN_TIME, str(error))
         except Exception as error:
             self._end(State.UNREACHABLE, Reason.UNREACHABLE, f"Unexpected {type(error).__name__} while sending.")
