@@ -27,7 +27,7 @@ class What(str, Enum):
     PAUSED = "destination-paused", "a destination does not take what is due: why, and when it is tried next"
     RESUMED = "destination-resumed", "it does again"
     RETRYING = "retrying", "a request is repeated soon; told for the first of several in a row"
-    UNWRITTEN = "answers-unwritten", "a sending ended at the ledger: answers that it did not take are asked for once more"
+    UNWRITTEN = "answers-unwritten", "a sending ended at the ledger: what is not written down is sent once more"
     OBJECTS_SENT = "objects-sent", "objects of context were sent"
     OBJECT_REFUSED = "object-refused", "a destination does not take an object of context"
     OBJECTS_PAUSED = "objects-paused", "objects of context wait, indicators do not"
