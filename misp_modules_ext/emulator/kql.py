@@ -111,17 +111,16 @@ def parse_query(text: str) -> Estate | Presence:
 
 
 def _shape(text: str) -> tuple[str, list[str]]:
-    """The words with a space between each two, literals as `#0`, `#1`, …; and the literals' values."""
+    """The words with a space between each two, equal literals as equal `#0`, `#1`, …; and their values."""
     words: list[str] = []
-    literals: list[str] = []
+    literals: dict[str, int] = {}
     position = 0
     while position < len(text):
         if text[position] in " \n":
             position += 1
             continue
         if literal := _LITERAL.match(text, position):
-            words.append(f"#{len(literals)}")
-            literals.append(read_literal(literal[0]))
+            words.append(f"#{literals.setdefault(read_literal(literal[0]), len(literals))}")
             position = literal.end()
             continue
         word = _WORD.match(text, position)
@@ -129,7 +128,7 @@ def _shape(text: str) -> tuple[str, list[str]]:
             raise QueryError(f"syntax error at position {position}")
         words.append(word[0])
         position = word.end()
-    return " ".join(words), literals
+    return " ".join(words), list(literals)
 
 
 def _unescaped(found: re.Match[str]) -> str:
