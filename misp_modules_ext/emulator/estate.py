@@ -114,7 +114,7 @@ def _check(kept: JsonObject) -> None:
     for name in ("count", "devices"):
         if not isinstance(kept[name], int) or isinstance(kept[name], bool) or kept[name] < 0:
             raise ValueError(f"{name} must be a number that is not negative")
-    for name in ("first", "last"):
+    for name in ("last", "first"):
         if not isinstance(kept[name], str) or parse_offset(kept[name]) is None:
             raise ValueError(f"{name} must be an ISO 8601 time with a zone")
     if not all(isinstance(kept.get(name, ""), str) for name in ("tenant", "workspace")):
