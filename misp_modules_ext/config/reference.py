@@ -63,7 +63,8 @@ def _clouds() -> str:
             "",
             "`china` is refused: Microsoft retired Sentinel there on 2026-08-18, and Defender has no API there. What "
             "is marked as unverified could not be tried: `endpoint.login`, `endpoint.api`, `endpoint.management`, "
-            "`endpoint.scope`, `uploadPath` and `apiVersion` replace it.",
+            "`endpoint.scope`, `endpoint.logs`, `endpoint.logsScope`, `endpoint.hunting`, `uploadPath` and "
+            "`apiVersion` replace it.",
             "",
             *table,
         ]

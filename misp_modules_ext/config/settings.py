@@ -153,6 +153,10 @@ class DestinationSettings(Frozen):
         app_secret: blank unless `auth` is SECRET.
         references: where secrets stand that are not in the file, as (field, `env:NAME` or `file:/path`).
         endpoint_management: origin of Azure's resource manager, for Sentinel; `""` is `endpoint_api`.
+        endpoint_logs: origin of Log Analytics' query API, for Sentinel; `""` is `endpoint_api`.
+        logs_scope: what to ask Entra for there.
+        endpoint_hunting: origin of Graph, whose advanced hunting is asked, for Defender; `""` is `endpoint_api`.
+        hunting_scope: what to ask Entra for there.
         subscription_id: with `resource_group` and `workspace_name` what reading back from Sentinel needs; all or none.
         max_per_day: new indicators in 24 hours; 0 is no limit.
         max_indicators: of ours at once, for Defender.
@@ -176,6 +180,10 @@ class DestinationSettings(Frozen):
     endpoint_login: str
     endpoint_api: str
     endpoint_management: str = ""
+    endpoint_logs: str = ""
+    logs_scope: str = "https://api.loganalytics.io/.default"
+    endpoint_hunting: str = ""
+    hunting_scope: str = "https://graph.microsoft.com/.default"
     scope: str
     ca: Path | None = None
     api_version: str = ""

@@ -16,13 +16,15 @@ from misp_modules_ext.destinations import drift, sentinel_objects
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, clean, said, unreadable
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.interface import MAX_OBJECTS, Beside, Entry, Finding, ItemResult, Limit, Refusal
+from misp_modules_ext.destinations.looking import Presence, Probe, Sighting
 from misp_modules_ext.destinations.sentinel_entries import meant
+from misp_modules_ext.destinations.sentinel_looking import SentinelLooking
 from misp_modules_ext.destinations.sentinel_management import Management
 from misp_modules_ext.destinations.sentinel_payload import PATHS, refusal, shown, stix_object, upload_body
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
 from misp_modules_ext.errors import DestinationError, NotFound, Throttled
-from misp_modules_ext.model.indicator import Due, Indicator
+from misp_modules_ext.model.indicator import Due, Indicator, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 
 API_VERSION = "2024-02-01-preview"
@@ -67,6 +69,7 @@ class Sentinel:
         self.settings = settings
         self._client = Client(settings, _advice(settings), transport)
         self._management = Management(settings, transport)
+        self._looking = SentinelLooking(settings, self._management, transport)
         workspace = quote(settings.workspace_id.strip("{} "), safe="")
         version = quote(settings.api_version or API_VERSION, safe="")
         upload = quote(settings.upload_path, safe=":")
@@ -148,6 +151,14 @@ class Sentinel:
     def differs(self, entry: Entry, due: Due) -> str:
         """See `interface.Destination.differs`."""
         return drift.differences(entry.says, meant(stix_object(due)))
+
+    def presence(self, observable: Observable) -> list[Probe[Presence]]:
+        """See `looking.LooksUp.presence`."""
+        return self._looking.presence(observable)
+
+    def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:
+        """See `looking.LooksUp.estate`."""
+        return self._looking.estate(observables, since)
 
     def check(self) -> list[Finding]:
         """Token, an upload of an object without any property that is required, and the read-back if it is configured.

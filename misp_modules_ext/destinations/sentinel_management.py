@@ -113,20 +113,35 @@ class Management:
 
     def resources(self, stix_ids: Sequence[str], deadline: float) -> dict[str, str]:
         """Paths of the resources that hold these objects of our source, as far as they are shown, by STIX id."""
+        found: dict[str, str] = {}
+        for item in self.held(stix_ids, deadline):
+            stix_id, path = _stix_id(item), item.get("id")
+            if self._is_resource(path, stix_id):
+                found[stix_id] = str(path)
+        return found
+
+    def held(self, stix_ids: Sequence[str], deadline: float) -> Iterator[dict[str, Any]]:
+        """The objects of our source with these STIX ids, as `query` shows them."""
         self._require()
         source = self._settings.source_system
         wanted = dict.fromkeys(stix_ids)
         clauses = [_clause("source", [source]), _clause("id", list(wanted))]
         condition = {"stixObjectType": "indicator", "conditionConnective": "And", "clauses": clauses}
         first = self._ask("query", {"condition": condition, "maxPageSize": PAGE}, deadline)
-        found: dict[str, str] = {}
         for answer in self._linked(first, deadline):
             for item in _items(answer):
-                stix_id, path = _stix_id(item), item.get("id")
-                ours = stix_id in wanted and item["properties"]["source"] == source
-                if ours and self._is_resource(path, stix_id):
-                    found[stix_id] = str(path)
-        return found
+                if _stix_id(item) in wanted and item["properties"]["source"] == source:
+                    yield item
+
+    def mentioning(self, word: str, deadline: float) -> list[dict[str, Any]]:
+        """Indicators of any source that hold a word, as `queryIndicators` shows them; one page.
+
+        In which properties Microsoft looks for a keyword is not documented.
+        """
+        self._require()
+        return _items(
+            self._ask("queryIndicators", {"keywords": [word], "includeDisabled": True, "pageSize": PAGE}, deadline)
+        )
 
     def delete(self, resource: str, timeout: float) -> None:
         """Delete one resource; that it is not there any more is success."""

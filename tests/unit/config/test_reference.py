@@ -88,7 +88,8 @@ def test_defaults_are_those_of_the_settings(part: Part, key: Key) -> None:
 
 def test_every_field_has_its_key() -> None:
     """Nothing in the settings stays out of the file's reach but what follows from the rest or waits."""
-    derived = {"name", "references", "selection", "indicator", "actions"}
+    # The scope of Graph is documented for every cloud.
+    derived = {"name", "references", "selection", "indicator", "actions", "hunting_scope"}
     for part, settings in CLASSES.items():
         # A selection knows the tags of each MISP from that MISP's section.
         known = derived | {"sync_tags"} if part is Part.SELECTION else derived

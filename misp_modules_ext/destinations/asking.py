@@ -1,0 +1,107 @@
+"""Questions to one API of Microsoft's: its rate is kept, a refusal for haste is heeded, and all ends in time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+from misp_modules_ext.config.settings import DestinationSettings
+from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer
+from misp_modules_ext.destinations.client import Client
+from misp_modules_ext.destinations.interface import Limit
+from misp_modules_ext.destinations.limits import LimiterKey, counted_by, limiter_for
+from misp_modules_ext.destinations.transport import Transport
+from misp_modules_ext.errors import BatchRefused, Throttled
+
+#: Seconds to leave an API alone that does not say how long.
+WAIT = 5.0
+#: The longest that is taken at its word: quotas of processor time are counted over so long.
+LONGEST_WAIT = 900.0
+
+_pauses: dict[LimiterKey, float] = {}
+_lock = threading.Lock()
+
+
+class Asking:
+    """One API.
+
+    Args:
+        settings: the destination that asks; its scope is that of the API.
+        advice: what the API's refusals mean.
+        limits: its rates, each counted for the calling application.
+        transport: how it is reached; the process's shared one when absent.
+        base: origin of the API.
+    """
+
+    def __init__(
+        self,
+        settings: DestinationSettings,
+        advice: Advice,
+        limits: Sequence[Limit],
+        transport: Transport | None = None,
+        base: str = "",
+    ) -> None:
+        self._settings = settings
+        self._api = advice.api
+        self._limits = limits
+        self._client = Client(settings, advice, transport, base)
+
+    def ask(
+        self, method: str, path: str, deadline: float, *, body: bytes | None = None, statuses: Sequence[int] = (200,)
+    ) -> Answer:
+        """Ask; once more after a refusal for haste, if that is over before the deadline.
+
+        Args:
+            method: `GET` or `POST`.
+            path: path and query below the API's origin.
+            deadline: by `time.monotonic`.
+            body: JSON.
+            statuses: of the answers that are wanted.
+
+        Raises:
+            DestinationError: another answer, or none, with the remedy.
+        """
+        try:
+            return self._once(method, path, deadline, body, statuses)
+        except Throttled as error:
+            wait = WAIT if error.retry_after is None else min(error.retry_after, LONGEST_WAIT)
+            self._pause(wait)
+            if time.monotonic() + wait >= deadline:
+                raise
+            time.sleep(wait)
+        return self._once(method, path, deadline, body, statuses)
+
+    def _once(self, method: str, path: str, deadline: float, body: bytes | None, statuses: Sequence[int]) -> Answer:
+        self._keep_rate(deadline)
+        answer = self._client.call(method, path, timeout=deadline - time.monotonic(), body=body)
+        try:
+            return self._client.expect(answer, *statuses)
+        except BatchRefused as error:
+            words = str(error).rstrip(".")
+            raise BatchRefused(
+                f"{self._api} did not take the question: {words}.{TO_DO}see whether that names something missing in "
+                "your tenant or workspace, and report it to this project if not.",
+                error.code,
+            ) from error
+
+    def _keep_rate(self, deadline: float) -> None:
+        with _lock:
+            rest = _pauses.get(self._key, 0.0) - time.monotonic()
+        if rest > 0:
+            raise Throttled(f"{self._api} asked to slow down.{TO_DO}repeat in {rest:.0f} seconds.", rest)
+        for limit in self._limits:
+            limiter = limiter_for(self._settings, limit, f"{self._api} in {limit.seconds:g}")
+            if not limiter.acquire(deadline):
+                raise Throttled(
+                    f"{self._api} may be asked {limit.requests} times in {limit.seconds:g} seconds, which are used up."
+                    f"{TO_DO}repeat later."
+                )
+
+    def _pause(self, seconds: float) -> None:
+        with _lock:
+            _pauses[self._key] = time.monotonic() + seconds
+
+    @property
+    def _key(self) -> LimiterKey:
+        return counted_by(self._settings, self._api)
