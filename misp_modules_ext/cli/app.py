@@ -13,6 +13,7 @@ from misp_modules_ext.cli import (
     check,
     demo,
     emulator,
+    lookup,
     modules,
     push,
     reconcile,
@@ -56,6 +57,7 @@ app.command("sync")(logged(sync.sync_command))
 app.command("check")(logged(check.check))
 app.command("status")(logged(status.status))
 app.command("show")(logged(show.show))
+app.command("lookup")(logged(lookup.lookup))
 app.command("report")(logged(report_command.report))
 app.command("retry")(logged(retry.retry))
 app.command("withdraw")(logged(withdraw.withdraw))

@@ -22,6 +22,8 @@ _INTRODUCTION = {
     Part.LEDGER: "Where is kept what was pushed. The addresses may hold a password: they are secrets, and may be "
     "`env:NAME` or `file:/path`.",
     Part.QUEUE: "Only for workers on several machines.",
+    Part.LOOKUP: "What `lookup_in_microsoft` and `misp-microsoft lookup` ask Microsoft, see "
+    "[enrichment.md](enrichment.md).",
 }
 
 

@@ -229,6 +229,26 @@ class LedgerSettings(Frozen):
     retention: int = 400 * DAY
 
 
+#: Who can be asked about the estate.
+SOURCES = ("statistics", "hunting", "logs")
+
+
+class LookupSettings(Frozen):
+    """What Microsoft is asked about values (section `lookup`).
+
+    Attributes:
+        estate: whether it is asked what was seen in the estate.
+        window: seconds that the estate is asked back.
+        sources: of `SOURCES`, those that are asked about the estate.
+        cache: seconds that an answer is used again.
+    """
+
+    estate: bool = False
+    window: int = 30 * DAY
+    sources: frozenset[str] = frozenset({"statistics"})
+    cache: int = 300
+
+
 def _beside(fields: dict[str, Any]) -> LedgerSettings:
     return LedgerSettings(url=SecretStr(places.ledger(fields["path"])))
 
@@ -242,6 +262,7 @@ class Settings(Frozen):
         rh_isac: the MISP that `sync` reads.
         ledger: where is kept what was pushed; never absent.
         queue_url: of the Redis that wakes the workers (section `queue`), `None` when each process wakes itself.
+        lookup: what Microsoft is asked about values (section `lookup`).
         warnings: what is odd but usable, as sentences.
     """
 
@@ -252,6 +273,7 @@ class Settings(Frozen):
     destinations: tuple[DestinationSettings, ...] = ()
     ledger: LedgerSettings = Field(default_factory=_beside)
     queue_url: SecretStr | None = None
+    lookup: LookupSettings = LookupSettings()
     warnings: tuple[str, ...] = ()
 
     @property
