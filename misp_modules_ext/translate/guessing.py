@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.model.misp import Attribute
 from misp_modules_ext.translate.observation import observe
+from misp_modules_ext.translate.suffixes import is_top_level
 from misp_modules_ext.translate.templates import TEMPLATES
 from misp_modules_ext.translate.types import TYPES
 
-#: Types by which a bare text is read. Nearly every text is a file name, so that is the last resort.
+#: Types by which a bare text is read. Nearly every text is a file name, so that is the last resort, and for names below
+#: no known top-level domain, such as `invoice.exe`.
 _TYPES = ("ip-dst", "domain", "url", "email", "md5", "sha1", "sha256", "AS", "ja3-fingerprint-md5", "regkey")
 _LAST = "filename"
 
@@ -25,7 +27,9 @@ def meant(text: str) -> tuple[Observable, ...]:
     if value.strip() and kind in list(Kind):
         return (Observable(Kind(kind), value.strip()),)
     found = dict.fromkeys(one for type_ in _TYPES for one in observe(Attribute("", type_, text)).observables)
-    return tuple(found) or observe(Attribute("", _LAST, text)).observables
+    if all(one.kind is Kind.DOMAIN_NAME and not is_top_level(one.value.rpartition(".")[2]) for one in found):
+        found |= dict.fromkeys(observe(Attribute("", _LAST, text)).observables)
+    return tuple(found)
 
 
 def inputs(kinds: Iterable[Kind]) -> list[str]:
