@@ -14,6 +14,7 @@ from misp_modules_ext.cli import (
     check,
     demo,
     emulator,
+    import_config,
     modules,
     push,
     reconcile,
@@ -59,6 +60,7 @@ app.command("retry")(retry.retry)
 app.command("withdraw")(withdraw.withdraw)
 app.command("release")(release.release)
 app.command("reconcile")(reconcile.reconcile)
+app.command("import-config")(import_config.import_config)
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("emulator")(emulator.emulator)
