@@ -102,7 +102,7 @@ def carry(
     entry, why = _entry(value, parse)
     if why or not entry:
         if placeholder:
-            lacking = f"{why} {missing}".strip() or "It is not there."
+            lacking = f"{why} {missing}".strip() or ("It is not there." if value is None else "It is empty.")
             draft.fill_in(section, key, placeholder, Row(old, line, new, How.FILL_IN, lacking))
         elif value is not None and why:
             draft.tell(Row(old, line, "", How.NOT_UNDERSTOOD, f"{why} {new} would take it."))

@@ -64,6 +64,9 @@ def misp(old: Old) -> str:
         secret=True,
         parse=values.secret,
     )
+    if section == RH_ISAC:
+        told = "`sync` takes of RH-ISAC's MISP only what carries `rhisac: vetted`. syncTags = none takes all."
+        draft.tell(Row("(tags)", 0, f"[{section}] syncTags", How.DIFFERS, told))
     _certificate(old, section)
     # Helpers of the file of the Azure function.
     for helper in ("mispurl", "mispkey", "local_mode", "keyVaultName", "KVUri", "credential", "client"):

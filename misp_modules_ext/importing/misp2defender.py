@@ -76,7 +76,7 @@ def _destination(old: Old) -> None:
     if value is not None and not entries:
         draft.tell(Row(name, value.line, "", How.NOT_UNDERSTOOD, "It is no table that could be read."))
     sign_in(draft, name, entries, _SECTION)
-    for key in entries.keys() - {"tenant", "client_id", "client_secret"}:
+    for key in sorted(entries.keys() - {"tenant", "client_id", "client_secret"}):
         told = "No setting of that tool has this name."
         draft.tell(Row(f'{name}["{show_name(key)}"]', entries[key].line, "", How.NOT_UNDERSTOOD, told))
     target, where = old.take("targetScope")

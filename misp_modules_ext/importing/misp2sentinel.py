@@ -148,7 +148,7 @@ def _destination(draft: Draft, name: str, entries: dict[str, Value], section: st
     scope(draft, f'{name}["scope"]', entries.get("scope"), section, api)
     _api(draft, name, entries)
     known = {"tenant", "client_id", "client_secret", "workspace_id", "scope", "graph_api", "new_upload_api"}
-    for key in entries.keys() - known - {old for old, _, _ in _READ_BACK}:
+    for key in sorted(entries.keys() - known - {old for old, _, _ in _READ_BACK}):
         told = "No setting of that tool has this name."
         draft.tell(Row(f'{name}["{show_name(key)}"]', entries[key].line, "", How.NOT_UNDERSTOOD, told))
 
