@@ -26,6 +26,7 @@ class Old:
     def __init__(self, module: Module, draft: Draft) -> None:
         self.left = dict(module.names)
         self.notes = module.notes
+        self._used = module.used
         self.draft = draft
 
     def take(self, *names: str) -> tuple[str, Value | None]:
@@ -47,7 +48,7 @@ class Old:
                 self.draft.tell(Row(name, value.line, "", How.BUILT_IN, built_in[name]))
             elif name in nothing:
                 self.draft.tell(Row(name, value.line, "", How.NOTHING, nothing[name]))
-            elif name.startswith("__") or isinstance(value.data, Vault) or value.data == IMPORTED:
+            elif name in self._used or isinstance(value.data, Vault) or value.data == IMPORTED:
                 continue  # Told where it is used.
             else:
                 self.draft.tell(Row(name, value.line, "", How.NOT_UNDERSTOOD, _strange(value)))
@@ -58,7 +59,7 @@ class Old:
 def _strange(value: Value) -> str:
     if isinstance(value.data, Unknown):
         return f"It {value.data.what}, and this tool has no key that would need it."
-    return "No setting of that tool has this name; it may be a help for another one in the file."
+    return "No setting of that tool has this name, and no other line of the file uses it."
 
 
 def show_name(name: str) -> str:
@@ -157,7 +158,7 @@ def _checked(text: str, parse: Callable[[str], object] | None) -> tuple[str, str
         if parse is not None:
             parse(text)
     except Invalid as error:
-        return "", f"It {error.message} {error.remedy}"
+        return "", f"The value {error.message} {error.remedy}"
     return text, ""
 
 

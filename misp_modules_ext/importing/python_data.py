@@ -87,10 +87,12 @@ class Module:
 
     Attributes:
         names: the values at the end of the file, by name.
+        used: names that another value is made of.
         notes: lines that do something else, with what they are.
     """
 
     names: dict[str, Value] = field(default_factory=dict, repr=False)
+    used: set[str] = field(default_factory=set)
     notes: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -278,6 +280,7 @@ class _Reader:
         return _sum(node.op, self._read(node.left, depth + 1), self._read(node.right, depth + 1), node.lineno)
 
     def _name(self, node: ast.Name, _depth: int) -> Value:
+        self.module.used.add(node.id)
         return self._names.get(node.id) or Value(node.lineno, Unknown("names something that the file does not say"))
 
     def _list(self, node: ast.List | ast.Tuple | ast.Set, depth: int) -> Value:
@@ -327,6 +330,11 @@ class _Reader:
             return Value(node.lineno, Env(told, has_default))
         if told is not None and isinstance(node.func, ast.Attribute) and node.func.attr == "get_secret":
             return Value(node.lineno, Vault(told))
+        if name == "dict" and not node.args:
+            keys: list[ast.expr | None] = [
+                ast.Constant(word.arg, lineno=word.lineno) if word.arg else None for word in node.keywords
+            ]
+            return self._table(ast.Dict(keys, [word.value for word in node.keywords], lineno=node.lineno), depth)
         if name in ("int", "str", "float") and len(node.args) == 1 and first is not None and not node.keywords:
             inner = self._read(first, depth + 1)
             return inner if isinstance(inner.data, Env) else Value(node.lineno, _NO_DATA)

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -97,13 +98,15 @@ def to_file(imported: Import, target: Path, secrets: Secrets, environ: Mapping[s
         UsageError: there is a file of that name, or it cannot be written; nothing is left behind.
     """
     target = target.absolute()
+    folder = target.with_name(f"{target.name}.secrets")
     made: list[Path] = []
     try:
         if target.exists() and target.samefile(imported.path):
             raise UsageError(f"{target} is the old configuration itself: name another file with --output.")
         if os.path.lexists(target) and not force:
             raise _there(target)
-        folder = target.with_name(f"{target.name}.secrets")
+        if target.is_symlink() or (target.exists() and not target.is_file()):
+            raise UsageError(f"{target} is no regular file, and is not replaced. Name another one with --output.")
         for path, content in _move(imported.draft, secrets, folder):
             folder.mkdir(mode=0o700, exist_ok=True)
             _put(path, content, force=force)
@@ -113,6 +116,8 @@ def to_file(imported: Import, target: Path, secrets: Secrets, environ: Mapping[s
     except (OSError, UsageError) as error:
         for path in made:
             path.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{target} cannot be written: {error.strerror}. Name another file with --output.") from error

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import ssl
 import stat
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +17,12 @@ from typing import Any
 
 import pytest
 import requests
+import trustme
 
 from misp_modules_ext.config import load
 from tests.support.build import NOW
+from tests.support.misp_server import MispServer
+from tests.support.misp_world import World as Misp
 from tests.support.world import SECRET, TENANT, WORKSPACE, World
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -114,6 +120,35 @@ def test_from_misp2sentinel_to_sentinel(run: Run, world: World, tmp_path: Path) 
     assert world.patterns() == [f"[file:hashes.'SHA-256' = '{ONE}']"]
     refused = run("push", _event(tmp_path, ONE, TWO, tag="other"), "--config", new, "--json")
     assert json.loads(refused.stdout)["destinations"][0]["counts"]["skipped"] == 2
+
+
+def test_the_steps_that_are_told_read_misp_and_send(run: Run, world: World, tmp_path: Path) -> None:
+    """The first run as it is printed, against a MISP with a private authority that the old file named."""
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "misp-ca.pem"))
+    misp = Misp(lambda: int(time.time()) - 3_600)
+    misp.add_user(KEY, misp.add_org("Members"))
+    for value, tag in ((ONE, COMPLETE), (TWO, 'workflow:state="draft"')):
+        event = misp.add_event(misp.orgs[0], "Campaign")
+        misp.tag(misp.add_attribute(event, "sha256", value), tag)
+        misp.publish(event)
+    with MispServer(misp, tls) as server:
+        text = MISP2SENTINEL.replace("https://misp.example", server.url)
+        old = _old(tmp_path, text.replace("verifycert = False", f"verifycert = '{tmp_path / 'misp-ca.pem'}'"))
+        done = run("import-config", old, "-o", "new.conf", "--json")
+        assert done.returncode == 0, done.stdout
+        steps = json.loads(done.stdout)["steps"]
+        new = _to_emulator(tmp_path / "new.conf", world)
+        (first,) = [step for step in steps if step.startswith("The first run: misp-microsoft ")]
+        sent = run(*shlex.split(first)[4:], "--config", new)
+        assert sent.returncode == 0, sent.stderr
+        assert world.patterns() == [f"[file:hashes.'SHA-256' = '{ONE}']"]
+        before = len(world.uploads())
+        (later,) = [step for step in steps if step.startswith("Then from cron")]
+        again = run(*shlex.split(later.partition("misp-microsoft ")[2]), "--config", new)
+        assert again.returncode == 0, again.stderr
+        assert len(world.uploads()) == before
 
 
 def test_json_and_secrets_in_files(run: Run, tmp_path: Path) -> None:
