@@ -8,7 +8,7 @@ from collections.abc import Callable
 from misp_modules_ext.config.findings import Invalid
 from misp_modules_ext.config.values import is_placeholder, shown
 from misp_modules_ext.importing.draft import Draft, How, Row, unfit
-from misp_modules_ext.importing.python_data import IMPORTED, Data, Env, Module, Unknown, Value, Vault
+from misp_modules_ext.importing.old_values import IMPORTED, Data, Env, Module, Unknown, Value, Vault
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 #: A name of the old file that may be shown; what looks otherwise may be a value that slipped.

@@ -9,7 +9,7 @@ from misp_modules_ext.config import values
 from misp_modules_ext.config.sections import RH_ISAC
 from misp_modules_ext.importing.carry import Old, carry, doubt, show_name
 from misp_modules_ext.importing.draft import Draft, How, Row
-from misp_modules_ext.importing.python_data import Env, Unknown, Value, table
+from misp_modules_ext.importing.old_values import Env, Unknown, Value, table
 
 #: Days: the longest life that our configuration allows.
 LONGEST = values.LONGEST // values.UNITS["day"]

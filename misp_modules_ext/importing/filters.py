@@ -13,7 +13,7 @@ from misp_modules_ext.config import describe, values
 from misp_modules_ext.config.findings import Invalid
 from misp_modules_ext.importing.carry import Old, doubt, show_name
 from misp_modules_ext.importing.draft import Draft, How, Row, unfit_entry
-from misp_modules_ext.importing.python_data import Env, Unknown, Value, table, texts
+from misp_modules_ext.importing.old_values import Env, Unknown, Value, table, texts
 
 NAME = "misp_event_filters"
 _SECTION = "selection"

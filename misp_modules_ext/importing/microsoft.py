@@ -10,7 +10,7 @@ from misp_modules_ext.config.findings import Invalid
 from misp_modules_ext.config.settings import Api
 from misp_modules_ext.importing.carry import carry
 from misp_modules_ext.importing.draft import Draft, How, Row
-from misp_modules_ext.importing.python_data import Value
+from misp_modules_ext.importing.old_values import Value
 
 #: Other spellings of the default scope of an API.
 _SAME = frozenset({"https://api.securitycenter.windows.com/.default", "https://graph.microsoft.com/.default"})

@@ -13,7 +13,7 @@ from misp_modules_ext.importing import common, filters
 from misp_modules_ext.importing.carry import Old, carry, show_name
 from misp_modules_ext.importing.draft import Draft, How, Row, unfit_entry
 from misp_modules_ext.importing.microsoft import scope, sign_in
-from misp_modules_ext.importing.python_data import Module, table, texts
+from misp_modules_ext.importing.old_values import Module, table, texts
 from misp_modules_ext.model.indicator import Action, Kind, Severity
 
 #: Names of misp2defender's own, by which its file is recognised.

@@ -15,7 +15,7 @@ from misp_modules_ext.importing import common, filters
 from misp_modules_ext.importing.carry import Old, carry, show_name
 from misp_modules_ext.importing.draft import Draft, How, Row
 from misp_modules_ext.importing.microsoft import scope, sign_in
-from misp_modules_ext.importing.python_data import Module, Value, table
+from misp_modules_ext.importing.old_values import Module, Value, table
 from misp_modules_ext.model.indicator import Kind
 
 #: Names of misp2sentinel's own, by which its file is recognised.

@@ -10,11 +10,12 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any
 
 from misp_modules_ext.config import files
 from misp_modules_ext.config.findings import Invalid
+from misp_modules_ext.importing.old_values import IMPORTED, Data, Env, Module, Unknown, Value, Vault
 
 #: A config.py is some kilobytes long; more than this is another file.
 MOST_BYTES = 262_144
@@ -24,76 +25,6 @@ DEEPEST = 50
 LARGEST, LONGEST = 10_000, 100_000
 #: Numbers of an old configuration are days and counts.
 _GREATEST = 10**15
-
-
-@dataclass(frozen=True, slots=True)
-class Env:
-    """What an environment variable says when the program starts.
-
-    Attributes:
-        name: of the variable.
-        has_default: the old file says what counts without it.
-    """
-
-    name: str
-    has_default: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Vault:
-    """A secret that the old file takes from an Azure Key Vault, by its name there."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """What is not data.
-
-    Attributes:
-        what: why, in the middle of a sentence.
-    """
-
-    what: str
-
-
-Data: TypeAlias = "str | int | float | bool | Env | Vault | Unknown | tuple[Value, ...] | dict[str, Value] | None"
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A value of the old file.
-
-    Attributes:
-        line: where it is assigned, from 1.
-        condition: the line of an `if` or the like that it depends on, 0 for none.
-        size: its parts, itself included.
-    """
-
-    line: int
-    data: Data = field(repr=False)
-    condition: int = 0
-    size: int = 1
-
-    @property
-    def known(self) -> bool:
-        """It is data that is not empty."""
-        return not isinstance(self.data, Unknown | Vault) and self.data not in (None, "")
-
-
-@dataclass(slots=True)
-class Module:
-    """What a file says.
-
-    Attributes:
-        names: the values at the end of the file, by name.
-        used: names that another value is made of.
-        notes: lines that do something else, with what they are.
-    """
-
-    names: dict[str, Value] = field(default_factory=dict, repr=False)
-    used: set[str] = field(default_factory=set)
-    notes: list[tuple[int, str]] = field(default_factory=list)
 
 
 def parse(data: bytes) -> Module:
@@ -341,8 +272,6 @@ class _Reader:
         return Value(node.lineno, _NO_DATA)
 
 
-#: A name that the file takes from elsewhere.
-IMPORTED = Unknown("is imported from another file, which is not read")
 #: Statements that set nothing.
 _SILENT = (ast.Pass, ast.Import, ast.AnnAssign)
 _NO_DATA = Unknown("is no plain value, and the file is not executed")
@@ -404,17 +333,3 @@ def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
 
 def _stored(node: ast.stmt) -> Iterator[str]:
     return (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-
-
-def texts(value: Value) -> tuple[str, ...] | None:
-    """The entries of a list of texts, or of one text; `None` for anything else."""
-    if isinstance(value.data, str):
-        return (value.data,)
-    if isinstance(value.data, tuple) and all(isinstance(part.data, str) for part in value.data):
-        return tuple(str(part.data) for part in value.data)
-    return None
-
-
-def table(value: Value | None) -> Mapping[str, Value]:
-    """The entries of a table, none for anything else."""
-    return value.data if value is not None and isinstance(value.data, dict) else {}

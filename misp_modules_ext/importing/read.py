@@ -11,7 +11,8 @@ from misp_modules_ext.config.findings import Invalid
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.importing import misp2defender, misp2sentinel, rh_isac
 from misp_modules_ext.importing.draft import Draft
-from misp_modules_ext.importing.python_data import Module, parse
+from misp_modules_ext.importing.old_values import Module
+from misp_modules_ext.importing.python_data import parse
 
 
 class Kind(str, Enum):

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misp_modules_ext.config.findings import Invalid
-from misp_modules_ext.importing.python_data import LARGEST, MOST_BYTES, Env, Unknown, Value, Vault, parse
+from misp_modules_ext.importing.old_values import Env, Unknown, Value, Vault
+from misp_modules_ext.importing.python_data import LARGEST, MOST_BYTES, parse
 
 
 def _plain(value: Value) -> Any:
