@@ -17,8 +17,9 @@ from misp_modules_ext.config import files
 from misp_modules_ext.config.findings import Invalid
 from misp_modules_ext.importing.old_values import IMPORTED, Data, Env, Module, Unknown, Value, Vault
 
-#: A config.py is some kilobytes long; more than this is another file.
-MOST_BYTES = 262_144
+#: A config.py is some kilobytes long; more than this is another file. In 128 kB there is room for a chain like `a.b.b.b`
+#: on which Python 3.10's own parser overflows the stack, which nothing can catch; with this it cannot.
+MOST_BYTES = 65_536
 #: Deepest nesting of statements and of expressions that is followed.
 DEEPEST = 50
 #: Parts of one value, and characters of one text, names that stand for others counted in.

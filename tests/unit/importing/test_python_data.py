@@ -133,9 +133,11 @@ def test_what_may_change_a_name_later_is_not_overlooked() -> None:
         (b"#" * (MOST_BYTES + 1), "longer than"),
         (b"x = " + b"(" * 5_000 + b")" * 5_000, ""),
         (b"x = " + b"[" * 90 + b"]" * 90 + b"\n" + b"x = " + b"-" * 50_000 + b"1", ""),
-        (b"x = " + b"9" * 100_000, ""),
-        (b"x = 1" + b" + 1" * 50_000, ""),
-        (b"x" + b".y" * 50_000 + b" = 1", ""),
+        (b"x = " + b"9" * 60_000, ""),
+        (b"x = 1" + b" + 1" * 16_000, ""),
+        (b"x" + b".y" * 32_000 + b" = 1", ""),
+        (b"x = f" + b"()" * 32_000, ""),
+        (b"x = a" + b"@a" * 32_000, ""),
     ],
 )
 def test_what_is_no_configuration(data: bytes, words: str) -> None:
