@@ -17,8 +17,8 @@ from misp_modules_ext.config import files
 from misp_modules_ext.config.findings import Invalid
 from misp_modules_ext.importing.old_values import IMPORTED, Data, Env, Module, Unknown, Value, Vault
 
-#: A config.py is some kilobytes long; more than this is another file. Twice as much has room for a chain of dots on which
-#: Python 3.10's own parser overflows the stack, which nothing can catch.
+#: A config.py is some kilobytes long; more than this is another file. Twice as much has room for a chain of dots
+#: on which Python 3.10's own parser overflows the stack, which nothing can catch.
 MOST_BYTES = 65_536
 #: Deepest nesting of statements and of expressions that is followed.
 DEEPEST = 50
