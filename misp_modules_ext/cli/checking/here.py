@@ -86,7 +86,8 @@ def _marked(settings: Settings, destination: DestinationSettings, opened_ledger:
     try:
         mark(settings, destination, opened_ledger, keep=False)
     except LedgerError as error:
-        return Finding(Code.STORE, "store", str(error), "do what the answer says.", State.MISCONFIGURED)
+        happened, _, remedy = str(error).partition(": ")
+        return Finding(Code.STORE, "store", f"{happened}.", remedy or "see the answer.", State.MISCONFIGURED)
     return None
 
 
