@@ -10,12 +10,19 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from misp_modules_ext import __version__
 from misp_modules_ext.cli import main
 from misp_modules_ext.cli.checking.settings import families
+from misp_modules_ext.config import load
 from misp_modules_ext.demo.service import Service
+from misp_modules_ext.destinations import create
+from misp_modules_ext.ledger import open_ledger
+from misp_modules_ext.ledger.schema import destination as table
+from misp_modules_ext.ledger.stores import register
+from misp_modules_ext.model.indicator import Kind
+from tests.support.build import due
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import User
 from tests.support.misp_world import World as Misp
@@ -101,12 +108,42 @@ def test_all_is_well_and_nothing_is_changed(check: Check, world: World, misp: Mi
 
 
 def test_slots_are_counted_by_whose_they_are(check: Check, world: World) -> None:
-    """From Microsoft's own list; a page that does not come is no count, and no failure of the destination's."""
+    """From Microsoft's own list; little room is advice."""
     world.configure(only=("microsoft defender",), maxIndicators="100")
+    (settings,) = load(world.config).destinations
+    create(settings).send([due(Kind.DOMAIN_NAME, "ours.evil.example")], 20)
+    others = settings.model_copy(update={"source_system": "Someone else"})
+    create(others).send([due(Kind.DOMAIN_NAME, f"theirs{number}.evil.example") for number in range(2)], 20)
     (destination,) = check()[1]["destinations"]
     found = _of(destination["findings"], "D03")
-    assert "`maxIndicators` allows us 100, so there is room for 100 more." in found["answer"]
+    assert destination["summary"]["limits"] == "1 ours, 2 others', 14,997 free"
+    assert "`maxIndicators` allows us 100, so there is room for 99 more." in found["answer"]
     assert "raise `maxIndicators`" in found["remedy"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_retired_graph_is_called_that(check: Check, world: World, status: int) -> None:
+    """Neither refused nor unreachable: no other credential helps, and no waiting."""
+    world.configure(only=("microsoft graph",))
+    world.emulator.fault(api="graph", status=status)
+    code, found = check()
+    assert code == 3
+    assert found["destinations"][0]["summary"]["state"] == "retired"
+    assert "`api = sentinel`" in _of(found["destinations"][0]["findings"], "G01")["remedy"]
+
+
+def test_a_host_that_is_not_reached(check: Check, world: World) -> None:
+    """The host is named by itself, before what needs it."""
+    world.configure(only=("microsoft",), **{"endpoint.api": "https://127.0.0.1:1"})
+    code, found = check()
+    (destination,) = found["destinations"]
+    assert code == 3
+    assert destination["summary"]["hosts"] == "1 of 2"
+    assert destination["summary"]["token"] == "ok"
+    host = _of(destination["findings"], "N02")
+    assert host["state"] == "unreachable"
+    assert "refused the connection" in host["answer"]
+    assert {"host": "127.0.0.1", "port": 1}.items() <= found["hosts"][0].items()
 
 
 def test_reading_back_is_tried_and_counted(check: Check, world: World) -> None:
@@ -140,11 +177,6 @@ def test_one_that_hangs_is_told_and_holds_up_no_other(check: Check, world: World
 
 def test_a_pause_in_the_ledger_is_told(check: Check, world: World) -> None:
     """Beside what Microsoft says now."""
-    from misp_modules_ext.config import load
-    from misp_modules_ext.ledger import open_ledger
-    from misp_modules_ext.ledger.schema import destination as table
-    from misp_modules_ext.ledger.stores import register
-
     world.configure(only=("microsoft",))
     settings, ledger = load(world.config), open_ledger(world.ledger)
     until = int(time.time() * 1000) + 60_000

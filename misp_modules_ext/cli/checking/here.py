@@ -24,6 +24,8 @@ from misp_modules_ext.warninglists.package import INSTALL, installed
 
 #: The group's name.
 HERE = "this installation"
+#: What it means that a MISP has no key.
+UNREAD = "events are not read: additions and updates only."
 _NO_INDEX = (
     f"Run `{INSTALL}` and then `misp-microsoft warninglists`. Until then `warninglists` holds back only what MISP "
     "itself reports."
@@ -42,6 +44,8 @@ def group_of(settings: Settings, chosen: Sequence[DestinationSettings], stores: 
 
     def _work(group: Group) -> None:
         group.add(*(Finding(Code.NOTE, "configuration", note) for note in settings.warnings))
+        if settings.misp is None:
+            group.add(Finding(Code.NO_KEY, "MISP", UNREAD, looking.NO_KEY))
         group.add(*warninglists(settings, chosen))
         group.add(*ledger(settings, chosen, stores))
 

@@ -7,6 +7,7 @@ import re
 from misp_modules_ext.cli import looking
 from misp_modules_ext.cli.checking import ways
 from misp_modules_ext.cli.checking.groups import Group
+from misp_modules_ext.cli.checking.here import UNREAD
 from misp_modules_ext.cli.checking.settings import try_settings
 from misp_modules_ext.config.settings import MispSettings
 from misp_modules_ext.errors import EventNotFound, MispError, MispRefused
@@ -42,7 +43,7 @@ def group_of(misp: MispSettings, *, serves: bool) -> Group:
 def _try(group: Group, misp: MispSettings, *, serves: bool) -> None:
     if not misp.has_key:
         words = looking.NO_KEY if serves else f"Add `key` to [{misp.name}] if `misp-microsoft sync` is to read there."
-        group.add(Finding(Code.NO_KEY, "MISP", "events are not read: additions and updates only.", words))
+        group.add(Finding(Code.NO_KEY, "MISP", UNREAD, words))
         return
     examiner = Examiner(misp, timeout=_PATIENCE)
     answers = _answers(examiner, misp, serves=serves)

@@ -19,12 +19,13 @@ from misp_modules_ext.cli.checking import here, service, ways
 from misp_modules_ext.cli.checking.groups import Group, Way, run_all
 from misp_modules_ext.config.settings import ActionRules, Api, Auth, LedgerSettings, MispSettings, Settings
 from misp_modules_ext.destinations import create
+from misp_modules_ext.destinations.answers import Answer
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import Ledger, open_ledger
 from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.model.finding import Code, Finding, codes_markdown
 from misp_modules_ext.model.outcome import State
-from tests.support.build import destination
+from tests.support.build import NOW, destination
 
 
 def _group(*findings: Finding, name: str = "microsoft", ways: tuple[Way, ...] = ()) -> Group:
@@ -202,6 +203,21 @@ def test_the_clock_against_the_servers(skews: list[float | None], words: str | N
     assert found is None or (found.ok and bool(found.remedy) is ("less" not in found.answer))
 
 
+@pytest.mark.parametrize(
+    ("date", "skew"),
+    [
+        ("Tue, 24 Nov 2026 12:00:00 GMT", 90.0),
+        ("yesterday", None),
+        ("", None),
+        ("Tue, 24 Nov 99999 12:00:00 GMT", None),
+    ],
+)
+def test_the_clock_of_an_answer(date: str, skew: float | None) -> None:
+    """By its header, if it has one that can be read."""
+    assert ways._skew(Answer(200, {"date": date}), NOW + 90.0) == skew
+    assert ways._skew(Answer(200), NOW) is None
+
+
 @pytest.fixture
 def ledger_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[Settings, str]]:
     """Settings with a ledger in the test's folder."""
@@ -224,6 +240,16 @@ def test_a_store_of_another_ledger_is_a_failure(ledger_at: Callable[[], tuple[Se
     assert "belongs to another ledger" in found[1].answer
     with pytest.raises(LedgerError):
         mark(settings, destination(), open_ledger(url))
+
+
+def test_that_no_misp_is_read_is_said(ledger_at: Callable[[], tuple[Settings, str]]) -> None:
+    """Without [misp] nothing is withdrawn, and nobody should have to find that out later."""
+    settings, _ = ledger_at()
+    group = here.group_of(settings, settings.destinations, {})
+    run_all([group], 30)
+    (found,) = (finding for finding in group.findings if finding.code is Code.NO_KEY)
+    assert found.ok
+    assert "nothing is withdrawn" in found.remedy
 
 
 def test_destinations_that_may_do_more_than_alert_are_named(tmp_path: Path) -> None:
