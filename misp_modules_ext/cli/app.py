@@ -13,6 +13,7 @@ from misp_modules_ext.cli import (
     check,
     demo,
     emulator,
+    import_config,
     lookup,
     modules,
     push,
@@ -63,6 +64,7 @@ app.command("retry")(logged(retry.retry))
 app.command("withdraw")(logged(withdraw.withdraw))
 app.command("release")(logged(release.release))
 app.command("reconcile")(logged(reconcile.reconcile))
+app.command("import-config")(logged(import_config.import_config))
 app.command("serve")(logged(serve.serve, logging.INFO))
 app.command("worker")(logged(worker.worker, logging.INFO))
 app.command("emulator")(logged(emulator.emulator))

@@ -26,6 +26,7 @@ NAME = "Azure's resource manager"
 API_VERSION = "2025-09-01"
 #: `query` exists in preview only.
 QUERY_VERSION = "2025-10-01-preview"
+_PREVIEW = frozenset({"query", "count"})
 #: The largest page is not documented; this one was seen in use.
 PAGE = 1_000
 MAX_PAGES = 10_000
@@ -87,6 +88,21 @@ class Management:
         answer = self._ask("queryIndicators", self._criteria(1), time.monotonic() + PROBE_TIMEOUT)
         _items(answer)
         return "indicators can be read back."
+
+    def count(self) -> str:
+        """How many indicators of our source there are, revoked ones included; `count` is a preview API."""
+        self._require()
+        condition = {
+            "stixObjectType": "indicator",
+            "conditionConnective": "And",
+            "clauses": [_clause("source", [self._settings.source_system])],
+        }
+        answer = self._ask("count", {"properties": {"condition": condition}}, time.monotonic() + PROBE_TIMEOUT)
+        document = answer.json()
+        found = document.get("count") if isinstance(document, dict) else None
+        if not isinstance(found, int) or isinstance(found, bool):
+            raise unreadable(answer, NAME, "not with the documented count")
+        return f"{found:,} indicators of the source {self._settings.source_system}, revoked ones included."
 
     def entries(self, deadline: float) -> list[Entry]:
         """All indicators of our source, revoked ones included.
@@ -184,7 +200,7 @@ class Management:
         return _follow(first, next_link, _next)
 
     def _ask(self, operation: str, body: Mapping[str, Any], deadline: float) -> Answer:
-        version = QUERY_VERSION if operation == "query" else API_VERSION
+        version = QUERY_VERSION if operation in _PREVIEW else API_VERSION
         return self._patiently("POST", f"{self._path}/main/{operation}?api-version={version}", encode(body), deadline)
 
     def _patiently(self, method: str, path: str, body: bytes | None, deadline: float) -> Answer:

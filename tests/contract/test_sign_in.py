@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from misp_modules_ext.config.settings import Api, Auth, DestinationSettings
 from misp_modules_ext.destinations import create, tokens
 from misp_modules_ext.destinations.aadsts import HINTS
-from misp_modules_ext.destinations.credentials import SOON
+from misp_modules_ext.destinations.credentials import SOON, outlook
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.emulator import App, Emulator, Federation, ManagedIdentity
 from misp_modules_ext.emulator.identity import HEADER
@@ -411,9 +411,9 @@ class _Checked(NamedTuple):
 
 
 def _token_of(destination: Destination) -> _Checked:
-    finding = destination.check()[0]
-    assert finding.ok
-    return _Checked(finding.answer, finding.remedy)
+    assert destination.check()[0].ok
+    found = outlook(destination.settings)
+    return _Checked(found.answer, found.remedy)
 
 
 def test_check_says_what_is_about_to_expire(sign_in: SignIn, tmp_path: Path) -> None:

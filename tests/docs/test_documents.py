@@ -24,6 +24,7 @@ from misp_modules_ext.destinations.catalogue import kinds_markdown
 from misp_modules_ext.destinations.kinds import ACCOUNTS, COINS, RARE_HASHES, TLS_FINGERPRINTS
 from misp_modules_ext.logs.documents import fields_markdown, what_markdown
 from misp_modules_ext.misp.requests import read_export
+from misp_modules_ext.model.finding import Code, codes_markdown
 from misp_modules_ext.model.indicator import Kind
 from misp_modules_ext.translate import templates_markdown, types_markdown
 from tests.support.build import destination
@@ -188,3 +189,16 @@ def test_the_readmes_table_of_kinds_is_the_destinations() -> None:
             assert (cell == "no") is not bool(going), (names, cell)
             assert cell != "yes" or going == kinds, (names, cell)
     assert not left
+
+
+def test_the_page_of_check_has_the_programs_codes() -> None:
+    """All of them in the table, and in the example no other."""
+    page = (ROOT / "docs" / "check.md").read_text("utf-8")
+    assert codes_markdown() in page
+    (example,) = re.findall(r"^```\n(Configuration: .*?)^```", page, re.DOTALL | re.MULTILINE)
+    numbered = re.findall(r"^  (\d+)\. (\w+) (ok|note|FAILED) ", example, re.MULTILINE)
+    assert [int(number) for number, _, _ in numbered] == list(range(1, len(numbered) + 1))
+    assert len(numbered) > 20
+    assert {code for _, code, _ in numbered} <= {code.value for code in Code}
+    named = set(re.findall(r"`([INTSDGPM]\d\d)`", page))
+    assert named <= {code.value for code in Code}

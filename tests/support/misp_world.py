@@ -44,6 +44,7 @@ class User:
         deleted_rows: which of the ways to ask for deleted attributes works: `shown` as in 2.5.1 (`deleted: [0, 1]`),
             `asked` as in 2026 without perm_sync (`deleted: "only"`), `hidden` for none.
         sees_groups: may look at sharing groups.
+        rights: further rights of the role, for example `perm_site_admin`.
     """
 
     key: str
@@ -51,6 +52,7 @@ class User:
     perm_auth: bool = True
     deleted_rows: Literal["shown", "asked", "hidden"] = "shown"
     sees_groups: bool = True
+    rights: frozenset[str] = frozenset()
 
 
 @dataclass(eq=False)
@@ -168,6 +170,11 @@ class World:
         self.scores = True
         #: Values that MISP takes out of what it has found for a page, so that the page is short.
         self.allowed_list: set[str] = set()
+        #: What `servers/getVersion` says.
+        self.version = "2.5.34"
+        #: Settings that are not at their defaults, and modules that MISP sees: `misp_settings.setting`.
+        self.settings: dict[str, Any] = {}
+        self.modules: set[str] = set()
         self._ids = itertools.count(1)
 
     def add_org(self, name: str) -> Org:
