@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer
@@ -29,7 +29,7 @@ class Asking:
     Args:
         settings: the destination that asks; its scope is that of the API.
         advice: what the API's refusals mean.
-        limits: its rates, each counted for the calling application.
+        limits: its rates by the names under which this process counts them for the calling application.
         transport: how it is reached; the process's shared one when absent.
         base: origin of the API.
     """
@@ -38,7 +38,7 @@ class Asking:
         self,
         settings: DestinationSettings,
         advice: Advice,
-        limits: Sequence[Limit],
+        limits: Mapping[str, Limit],
         transport: Transport | None = None,
         base: str = "",
     ) -> None:
@@ -90,9 +90,8 @@ class Asking:
             rest = _pauses.get(self._key, 0.0) - time.monotonic()
         if rest > 0:
             raise Throttled(f"{self._api} asked to slow down.{TO_DO}repeat in {rest:.0f} seconds.", rest)
-        for limit in self._limits:
-            limiter = limiter_for(self._settings, limit, f"{self._api} in {limit.seconds:g}")
-            if not limiter.acquire(deadline):
+        for name, limit in self._limits.items():
+            if not limiter_for(self._settings, limit, name).acquire(deadline):
                 raise Throttled(
                     f"{self._api} may be asked {limit.requests} times in {limit.seconds:g} seconds, which are used up."
                     f"{TO_DO}repeat later."

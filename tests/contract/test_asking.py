@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import Api
-from misp_modules_ext.destinations import asking, create
+from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.looking import (
     ASKED_DEFENDER,
     ASKED_HUNTING,
@@ -39,6 +39,8 @@ from .servers import Authority, drips, hears_out, tls_server
 from .test_all import push
 from .test_reading_back import PLACE
 
+pytestmark = pytest.mark.usefixtures("unhurried")
+
 DOMAIN = Observable(Kind.DOMAIN_NAME, "c2.evil.example")
 
 
@@ -60,14 +62,6 @@ QUESTIONS = [
     Question(ASKED_HUNTING, Api.DEFENDER, "hunting", "endpoint_hunting", "ThreatHunting.Read.All"),
 ]
 every_question = pytest.mark.parametrize("question", QUESTIONS, ids=[one.fault for one in QUESTIONS])
-
-
-@pytest.fixture(autouse=True)
-def _impatient() -> Iterator[None]:
-    """A refusal for haste in one test is over in the next."""
-    asking._pauses.clear()
-    yield
-    asking._pauses.clear()
 
 
 def _probe(make: Make, question: Question, **fields: Any) -> Probe[Any]:
