@@ -139,6 +139,19 @@ def test_after_it_the_api_is_left_alone(make: Make, emulator: Emulator, question
     assert len(emulator.requests()) == asked
 
 
+def test_a_pause_that_ends_in_time_is_waited_for(make: Make, emulator: Emulator) -> None:
+    """By whoever asks next, too; without a word of how long, it is five seconds."""
+    question = QUESTIONS[4]
+    emulator.fault(api="hunting", status=429, times=1)
+    with pytest.raises(Throttled):
+        _probe(make, question).ask(1.0)
+    with pytest.raises(Throttled, match="repeat in 5 seconds"):
+        _probe(make, question).ask(1.0)
+    began = time.monotonic()
+    assert _probe(make, question).ask(10.0) == []
+    assert 3.0 < time.monotonic() - began < 6.0
+
+
 @every_question
 def test_silence_ends_in_time(make: Make, emulator: Emulator, question: Question) -> None:
     """The answer would come after a minute."""
@@ -286,6 +299,8 @@ def test_the_rate_of_advanced_hunting_is_kept(emulator: Emulator) -> None:
         with pytest.raises(CredentialsRefused):
             probe.ask(5.0)
     asked = len(emulator.requests())
+    with pytest.raises(Throttled, match="may be asked 45 times in 60 seconds"):
+        probe.ask(5.0)
     with pytest.raises(Throttled, match="may be asked 45 times in 60 seconds"):
         probe.ask(5.0)
     assert len(emulator.requests()) == asked
