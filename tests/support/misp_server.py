@@ -15,6 +15,7 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Any
 
+from tests.support import misp_search as search
 from tests.support import misp_views as views
 from tests.support.misp_world import Attribute, User, World
 
@@ -135,8 +136,12 @@ def _types(world: World, user: User, body: dict[str, Any]) -> Any:
 
 
 def _events(world: World, user: User, body: dict[str, Any]) -> Any:
-    found = [e for e in world.events.values() if e.uuid == body["eventid"] and views.sees(e, user)]
+    shown = [e for e in world.events.values() if views.sees(e, user) and search.finds_event(e, body)]
+    found = sorted(shown, key=lambda e: e.id)
     every = bool(body.get("includeAllTags"))
+    if body.get("limit") is not None:
+        assert body.get("order") == "Event.id", "a database may order each page in its own way"
+        found = _page(found, body)
     if body.get("metadata"):
         return {"response": [{"Event": views.header(world, e, every)} for e in found]}
     deleted = user.deleted_rows == "shown" and "deleted" in body
@@ -175,8 +180,8 @@ def _objects(world: World, user: User, body: dict[str, Any]) -> Any:
 
 
 def _attributes(world: World, user: User, body: dict[str, Any]) -> Any:
-    event = world.events.get(body["eventid"])
-    rows = sorted(views.attributes(event, user), key=lambda a: a.id) if event and views.sees(event, user) else []
+    seen = (a for e in world.events.values() if views.sees(e, user) for a in views.attributes(e, user))
+    rows = sorted((a for a in seen if search.finds_attribute(a, body)), key=lambda a: a.id)
     rows = [a for a in rows if _asked(a, user, body)]
     if body.get("order") != "Attribute.id":
         # Unasked, a database may order each page in its own way.
@@ -187,8 +192,6 @@ def _attributes(world: World, user: User, body: dict[str, Any]) -> Any:
 
 
 def _asked(attribute: Attribute, user: User, body: dict[str, Any]) -> bool:
-    if "uuid" in body and attribute.uuid not in body["uuid"]:
-        return False
     if body.get("deleted") == "only":
         return attribute.deleted and user.deleted_rows == "asked"
     return not attribute.deleted or (user.deleted_rows == "shown" and 1 in body.get("deleted", []))
