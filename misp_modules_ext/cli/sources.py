@@ -116,10 +116,10 @@ def _as_uuids(client: MispClient, named: Sequence[str], found: Found) -> list[st
         try:
             known |= uuids_of(client, part)
         except MispError as error:
-            found.note(", ".join(part), error)
+            found.note(f"event {', '.join(part)}", error)
         else:
             for absent in (name for name in part if name not in known):
-                found.note(absent, not_found(absent, client.settings.url))
+                found.note(f"event {absent}", not_found(absent, client.settings.url))
     return list(dict.fromkeys(known.get(name, name) for name in named if name in known or not name.isdecimal()))
 
 
