@@ -21,21 +21,23 @@ def finds_event(event: Event, body: Body) -> bool:
         return any(_like(text, body["searchall"]) for text in every)
     living = [a for a in event.attributes if not a.deleted]
     mine = _attribute_filters()
-    return _common(event, body, _on_event(event, body)) and all(
+    return _common(event, body, so_far=_on_event(event, body)) and all(
         any(_matches(read(a), body[key]) for a in living) for key, read in mine.items() if not _empty(body.get(key))
     )
 
 
-def finds_attribute(attribute: Attribute, body: Body) -> bool:
-    """Whether a search of attributes finds it, deleted ones included."""
-    event = attribute.event
-    mine = {
+def attribute_finder(event: Event, body: Body) -> Callable[[Attribute], bool]:
+    """Whether a search of attributes finds one of an event's, deleted ones included."""
+    if not _common(event, body, so_far=True):
+        return lambda _: False
+    mine: dict[str, Callable[[Attribute], tuple[Any, ...]]] = {
         **_attribute_filters(),
         "uuid": lambda a: (a.uuid, event.uuid),
         "tags": lambda a: (*a.tags, *event.tags),
     }
-    own = all(_matches(read(attribute), body[key]) for key, read in mine.items() if not _empty(body.get(key)))
-    return own and _common(event, body, _within(attribute.timestamp, body.get("timestamp")))
+    asked = [(read, body[key]) for key, read in mine.items() if not _empty(body.get(key))]
+    when = body.get("timestamp")
+    return lambda a: _within(a.timestamp, when) and all(_matches(read(a), wanted) for read, wanted in asked)
 
 
 def _attribute_filters() -> dict[str, Callable[[Attribute], tuple[Any, ...]]]:
@@ -59,7 +61,7 @@ def _on_event(event: Event, body: Body) -> bool:
     return told and _within(event.timestamp, body.get("timestamp"))
 
 
-def _common(event: Event, body: Body, so_far: bool) -> bool:
+def _common(event: Event, body: Body, *, so_far: bool) -> bool:
     facts: dict[str, tuple[Any, ...]] = {
         "eventid": (event.uuid, str(event.id)),
         "org": (event.orgc.name, event.orgc.uuid, str(event.orgc.id)),

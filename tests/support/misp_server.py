@@ -180,15 +180,14 @@ def _objects(world: World, user: User, body: dict[str, Any]) -> Any:
 
 
 def _attributes(world: World, user: User, body: dict[str, Any]) -> Any:
-    seen = (a for e in world.events.values() if views.sees(e, user) for a in views.attributes(e, user))
-    rows = sorted((a for a in seen if search.finds_attribute(a, body)), key=lambda a: a.id)
-    rows = [a for a in rows if _asked(a, user, body)]
+    shown = [(e, search.attribute_finder(e, body)) for e in world.events.values() if views.sees(e, user)]
+    found = (a for e, finds in shown for a in views.attributes(e, user) if finds(a) and _asked(a, user, body))
+    rows = sorted(found, key=lambda a: a.id)
     if body.get("order") != "Attribute.id":
         # Unasked, a database may order each page in its own way.
         rows = sorted(rows, key=lambda a: a.uuid[body["page"] :])
     page = [a for a in _page(rows, body) if a.value not in world.allowed_list]
-    shown = [views.attribute_row(world, a, body) for a in page]
-    return {"response": {"Attribute": shown}}
+    return {"response": {"Attribute": [views.attribute_row(world, a, body) for a in page]}}
 
 
 def _asked(attribute: Attribute, user: User, body: dict[str, Any]) -> bool:
