@@ -45,7 +45,7 @@ def push(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="EVENT...",
+            metavar="EVENT",
             show_default=False,
             help="UUIDs or numbers of events in MISP, or files of MISP JSON, or - for standard input.",
         ),

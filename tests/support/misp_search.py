@@ -52,12 +52,15 @@ def _attribute_filters() -> dict[str, Callable[[Attribute], tuple[Any, ...]]]:
 def _on_event(event: Event, body: Body) -> bool:
     """Filters that mean something else, or nothing, where attributes are searched."""
     inside = event.attributes
-    facts: dict[str, tuple[Any, ...]] = {
-        "tags": (*event.tags, *(tag for a in inside for tag in a.tags)),
-        "event_tags": tuple(event.tags),
-        "uuid": (event.uuid, *(a.uuid for a in inside)),
-    }
-    told = all(_matches(facts[key], body[key]) for key in facts if not _empty(body.get(key)))
+    tags = body.get("tags") or []
+    facts: list[tuple[Iterable[str], Any]] = [
+        ((*event.tags, *(tag for a in inside for tag in a.tags)), [t for t in tags if not t.startswith("!")]),
+        # What is negated is looked for among the event's own tags alone.
+        (event.tags, [t for t in tags if t.startswith("!")]),
+        (event.tags, body.get("event_tags")),
+        ((event.uuid, *(a.uuid for a in inside)), body.get("uuid")),
+    ]
+    told = all(_matches(mine, wanted) for mine, wanted in facts if not _empty(wanted))
     return told and _within(event.timestamp, body.get("timestamp"))
 
 
