@@ -322,3 +322,22 @@ def test_a_file_named_by_number_is_the_file(scene: Scene, push: Push) -> None:
     assert f"--search eventid={number}" in said
     assert push("--search", f"eventid={number}")[0] == 0
     assert scene.there() == ["one"]
+
+
+def test_of_a_misp_with_sync_tags_only_what_carries_one_goes(scene: Scene, push: Push) -> None:
+    """Whoever asks: the rules of the section are those of `sync`."""
+    scene.event("one", "two", misp=scene.partner)
+    tagged = scene.partner.events[next(iter(scene.partner.events))]
+    scene.partner.tag(tagged.attributes[1].uuid, "rhisac: vetted")
+    scene.partner.publish(tagged.uuid)
+    scene.world.configure(
+        only=ONLY,
+        misp={"url": scene.server.url, "key": KEY},
+        more={"RH-ISAC MISP": {"url": _url(scene.world, "misp partner"), "key": KEY}},
+    )
+    code, _, _ = push("--search", "eventinfo=Campaign", "--misp", "rh-isac misp")
+    assert (code, scene.there()) == (0, ["two"])
+
+
+def _url(world: World, section: str) -> str:
+    return f"http://127.0.0.1:{_port(world, section)}"
