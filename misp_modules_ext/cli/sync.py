@@ -14,6 +14,7 @@ import typer
 
 from misp_modules_ext.cli import looking
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, error_console
+from misp_modules_ext.cli.misps import misp_called
 from misp_modules_ext.cli.output import standard_output
 from misp_modules_ext.cli.status import codes, look
 from misp_modules_ext.config import Settings, load, values
@@ -77,7 +78,7 @@ def sync_command(
     next run goes on.
     """
     settings = load(config)
-    source = _source(settings, misp)
+    source = misp_called(settings, misp)
     wish = Wish(
         source,
         _moment(last, since),
@@ -151,15 +152,6 @@ class _Told:
         log_account(account)
         if not self._preview:
             keep(self._settings, account.submission, json_pieces(account))
-
-
-def _source(settings: Settings, name: str) -> MispSettings:
-    every = [one for one in (settings.rh_isac, settings.misp, *settings.other_misps) if one is not None]
-    found = next((one for one in every if one.name.lower() == name.strip().lower()), None)
-    if found is None:
-        known = ", ".join(f"[{one.name}]" for one in every) or "none"
-        raise UsageError(f"The configuration has no section [{name}] of a MISP to read. It has: {known}.")
-    return found
 
 
 def _moment(last: str, since: str) -> int | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import DAY, MispSettings, Settings
+from misp_modules_ext.delivery.narrowing import narrowed
 from misp_modules_ext.delivery.places import base_url_of, holder, readable
 from misp_modules_ext.delivery.reading import read_rest, read_soon
 from misp_modules_ext.delivery.submit import Order, choose, submit
@@ -327,11 +328,7 @@ class _Run:
 
 
 def _narrowed(event: Event, wish: Wish) -> Event:
-    """What a run is to take of an event.
-
-    It is a view that does not show everything: of what it does not show it says nothing. The rules are those of the
-    configuration, and whether others are picked is seen in all attributes.
-    """
+    """What a run is to take of an event."""
     if not wish.narrow:
         return event
     tags = frozenset(tag.lower() for tag in wish.tags)
@@ -342,8 +339,7 @@ def _narrowed(event: Event, wish: Wish) -> Event:
             return False
         return not tags or all_tagged or any(tag.name.lower() in tags for tag in attribute.tags)
 
-    shown = tuple(filter(wanted, event.attributes))
-    return replace(event, attributes=shown, kept_out=event.attributes, complete=False)
+    return narrowed(event, wanted)
 
 
 def _moves(account: Account) -> bool:

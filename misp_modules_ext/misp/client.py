@@ -103,7 +103,8 @@ class MispClient:
     ) -> None:
         if settings.key is None or not settings.has_key:
             raise UsageError(f"[{settings.name}] has no key, so nothing can be read from MISP.{TO_DO}add `key` to it.")
-        self._settings = settings
+        #: The section of MISP.
+        self.settings = settings
         self._page = page
         self._events_page = events_page
         self.before_each: Callable[[], object] = lambda: None
@@ -210,7 +211,7 @@ class MispClient:
         except EventNotFound:
             answer = []
         if answer == []:
-            raise not_found(uuid, self._settings.url)
+            raise not_found(uuid, self.settings.url)
         headers = [mapping(mapping(entry).get("Event")) for entry in answer] if isinstance(answer, list) else []
         for header in headers:
             if text(header.get("uuid")).lower() == uuid:
@@ -234,7 +235,7 @@ class MispClient:
             unknown = seen.unknown_tags(rows)
             if unknown:
                 carriers = sorted(set(unknown.values()))
-                shown = self._rows("attributes", query | {"uuid": carriers, "page": 1, "limit": len(carriers)})
+                shown = self.rows("attributes", query | {"uuid": carriers, "page": 1, "limit": len(carriers)})
                 if shown is None:
                     raise self._no_misp()
                 seen.learn_tags(unknown, shown)
@@ -252,7 +253,7 @@ class MispClient:
 
         def _page(number: int) -> list[object]:
             asked = {**query, "page": number, "limit": self._page}
-            rows = self._rows(controller, asked) if controller == "objects" else self._attribute_rows(asked)
+            rows = self.rows(controller, asked) if controller == "objects" else self._attribute_rows(asked)
             seen.trusted = seen.trusted and rows is not None
             return rows or []
 
@@ -263,15 +264,25 @@ class MispClient:
     def _attribute_rows(self, query: Mapping[str, Any]) -> list[object] | None:
         """A page of attributes, with sightings and decay scores as far as they are asked for."""
         self._asked_too_much = bool(self._extras)
-        rows = self._rows("attributes", {**query, **self._extras})
+        rows = self.rows("attributes", {**query, **self._extras})
         self._asked_too_much = False
         return rows
 
-    def _rows(self, controller: str, query: Mapping[str, Any]) -> list[object] | None:
+    def rows(self, controller: str, query: Mapping[str, Any]) -> list[object] | None:
+        """One page of a search, as MISP sends it; `None` when that is no list.
+
+        Args:
+            controller: `events`, `attributes` or `objects`.
+            query: arguments of PyMISP's `search`.
+
+        Raises:
+            MispRefused: MISP does not take the key.
+            MispError: MISP cannot be read.
+        """
         answer = self._ask(lambda misp: misp.search(controller, **query))
         if "errors" in mapping(answer):
             raise self._no_misp()
-        rows = answer if controller == "objects" else mapping(answer).get("Attribute")
+        rows = mapping(answer).get("Attribute") if controller == "attributes" else answer
         return rows if isinstance(rows, list) else None
 
     def _name_groups(self, seen: Pages, rows: Iterable[object]) -> None:
@@ -286,14 +297,14 @@ class MispClient:
         return mapping(answer).get("SharingGroup")
 
     def _no_misp(self) -> MispError:
-        return no_misp(self._settings.url, self._settings.name)
+        return no_misp(self.settings.url, self.settings.name)
 
     def _connect(self) -> PyMISP:
         if self._pymisp is None:
             from pymisp import PyMISP  # noqa: PLC0415 - slow to import, and most calls never need it
 
             # Always https to PyMISP, which uses the adapter for that alone; the adapter puts http back if `url` has it.
-            address = "https://" + self._settings.url.partition("://")[2].rstrip("/") + "/"
+            address = "https://" + self.settings.url.partition("://")[2].rstrip("/") + "/"
             self._pymisp = PyMISP(address, _NO_KEY, https_adapter=self._adapter, tool=f"misp-modules-ext/{__version__}")
         return self._pymisp
 

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Any
 
+from tests.support import misp_search as search
 from tests.support import misp_settings as settings
 from tests.support import misp_views as views
 from tests.support.misp_world import Attribute, User, World
@@ -148,8 +149,12 @@ def _types(world: World, user: User, body: dict[str, Any]) -> Any:
 
 
 def _events(world: World, user: User, body: dict[str, Any]) -> Any:
-    found = [e for e in world.events.values() if e.uuid == body["eventid"] and views.sees(e, user)]
+    shown = [e for e in world.events.values() if views.sees(e, user) and search.finds_event(e, body)]
+    found = sorted(shown, key=lambda e: e.id)
     every = bool(body.get("includeAllTags"))
+    if body.get("limit") is not None:
+        assert body.get("order") == "Event.id", "a database may order each page in its own way"
+        found = _page(found, body)
     if body.get("metadata"):
         return {"response": [{"Event": views.header(world, e, every)} for e in found]}
     deleted = user.deleted_rows == "shown" and "deleted" in body
@@ -188,20 +193,17 @@ def _objects(world: World, user: User, body: dict[str, Any]) -> Any:
 
 
 def _attributes(world: World, user: User, body: dict[str, Any]) -> Any:
-    asked = world.events.values() if "eventid" not in body else [world.events.get(body["eventid"])]
-    found = [a for event in asked if event and views.sees(event, user) for a in views.attributes(event, user)]
-    rows = [a for a in sorted(found, key=lambda a: a.id) if _asked(a, user, body)]
+    shown = [(e, search.attribute_finder(e, body)) for e in world.events.values() if views.sees(e, user)]
+    found = (a for e, finds in shown for a in views.attributes(e, user) if finds(a) and _asked(a, user, body))
+    rows = sorted(found, key=lambda a: a.id)
     if body.get("order") != "Attribute.id":
         # Unasked, a database may order each page in its own way.
         rows = sorted(rows, key=lambda a: a.uuid[body["page"] :])
     page = [a for a in _page(rows, body) if a.value not in world.allowed_list]
-    shown = [views.attribute_row(world, a, body) for a in page]
-    return {"response": {"Attribute": shown}}
+    return {"response": {"Attribute": [views.attribute_row(world, a, body) for a in page]}}
 
 
 def _asked(attribute: Attribute, user: User, body: dict[str, Any]) -> bool:
-    if "uuid" in body and attribute.uuid not in body["uuid"]:
-        return False
     if body.get("deleted") == "only":
         return attribute.deleted and user.deleted_rows == "asked"
     wanted = body.get("deleted", [0])
