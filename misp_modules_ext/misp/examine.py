@@ -87,7 +87,7 @@ class Examiner(MispClient):
     def _finds(self, deleted: list[int] | str) -> bool:
         query = {"deleted": deleted, "timestamp": LATELY, "page": 1, "limit": 1}
         try:
-            rows = self._rows("attributes", query) or []
+            rows = self.rows("attributes", query) or []
         except MispRefused:
             raise
         except MispError:

@@ -26,12 +26,14 @@ WITH: dict[str, tuple[str, ...]] = {
     "status": (),
     "show": ("c2.evil.example",),
     "report": ("0",),
+    "lookup": ("c2.evil.example",),
     "retry": (),
     "withdraw": ("c2.evil.example", "--yes"),
     "release": ("c2.evil.example",),
     "reconcile": (),
 }
 WITHOUT = {
+    "import-config": "has no configuration yet",
     "serve": "requests name destinations themselves",
     "worker": "a drain that is alive is taken for one that sends everywhere; `retry` sends to some",
     "warninglists": "one index serves all",
