@@ -45,6 +45,7 @@ ALLOWED = (
     "*.pem.new",
     "*.pfx",
     "*.pfx.new",
+    "secret",
     "*.secret",
     "*.token",
     "*.token.new",
