@@ -47,6 +47,7 @@ ALLOWED = (
     "*.pfx.new",
     "secret",
     "*.secret",
+    "token",
     "*.token",
     "*.token.new",
 )
