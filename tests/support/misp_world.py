@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.support.secrecy import register
+
 _SPACE = uuids.UUID("5d1b8f0c-1d6c-4b58-9a33-0a2a3c1b7a10")
 
 
@@ -184,7 +186,7 @@ class World:
 
     def add_user(self, key: str, org: Org, **rights: Any) -> User:
         """A new user; `rights` as in `User`."""
-        self.users.append(User(key, org, **rights))
+        self.users.append(User(register(key, "a key of MISP's"), org, **rights))
         return self.users[-1]
 
     def add_group(self, *orgs: Org) -> SharingGroup:
