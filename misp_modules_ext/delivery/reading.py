@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -184,20 +185,24 @@ def _settle_large(
     parts = Parts(event, misp_client.MOST_AT_ONCE)
     ledger.read(parts.begin)
     for view, part in parts.each():
-        events, found = _asked(view, lists, stores), kept.claim
-
-        def settle(connection: Connection, events: list[Event] = events, part: Part = part) -> bool:
-            alone(connection)
-            latest = _is_latest(connection, found)
-            if latest:
-                take(connection, events, Origin.OWN_READING, stores, base_url, part=part)
-            if latest and part.last:
-                _done(connection, found, stores, part=found.message == PART and not event.header.complete)
-            return latest
-
-        if not ledger.write(settle):
+        events = _asked(view, lists, stores)
+        work = partial(_settle_part, events, part, kept.claim, stores, base_url)
+        if not ledger.write(work):
             return
         kept.renew_now_and_then()
+
+
+def _settle_part(
+    events: Sequence[Event], part: Part, found: Claim, stores: Sequence[Store], base_url: str, connection: Connection
+) -> bool:
+    """Take one part, unless something has come meanwhile; whether nothing has."""
+    alone(connection)
+    if not _is_latest(connection, found):
+        return False
+    take(connection, events, Origin.OWN_READING, stores, base_url, part=part)
+    if part.last:
+        _done(connection, found, stores, part=found.message == PART and not events[0].complete)
+    return True
 
 
 def _asked(event: Event, lists: Path, stores: Sequence[Store]) -> list[Event]:

@@ -1,7 +1,8 @@
 """`sync`: what was published in a MISP since the last run that ended well, whole event by whole event.
 
 Each event is read with the section's key, judged and taken as any reading of our own; what it takes away is withdrawn.
-Memory is that of one event, or of a part of a large one. Whatever interrupts a run, nothing is withdrawn because of it, and the next run goes on.
+Memory is that of one event, or of a part of a large one. Whatever interrupts a run, nothing is withdrawn because of it,
+and the next run goes on.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ reading of ours may lower an action, whatever it lacks; it takes all of it to ra
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -89,11 +89,18 @@ class Changes:
     undecided: bool = False
     unread: bool = False
 
-    def put_off(self, stored: Mapping[bytes, Sequence[Row]]) -> None:
-        """Leave what is stored of attributes that lose something as it is, for now; what is new of them is written."""
+    def put_off(self, stored: Mapping[bytes, Sequence[Row]], going: Collection[int]) -> None:
+        """Leave what is stored of attributes that lose something as it is, for now; what is new of them is written.
+
+        Args:
+            stored: what is stored, by attribute.
+            going: the observables of what passes: the others keep their content until then.
+        """
         for key in self.losing:
             for row in stored[key]:
                 self.rows.pop((row.observable_id, key), None)
+                if row.observable_id not in going:
+                    self.odd.discard(row.observable_id)
         for sets in (self.lost, self.lost_by):
             for part in sets.values():
                 part.clear()

@@ -240,7 +240,8 @@ class _Taking:
 
     def _put_off(self, part: Part, stored: Known, changes: Changes) -> None:
         """Let what takes anything away wait for the other parts."""
-        changes.put_off(stored.rows)
+        merged = (m.indicator.observable for plan in self.result.plans.values() for m in plan.merged)
+        changes.put_off(stored.rows, {self._numbers[observable] for observable in merged})
         part.waiting = {uuid_text(key) for key in changes.losing}
         part.added = {(key, number) for number, key in changes.rows if key in changes.losing}
 
