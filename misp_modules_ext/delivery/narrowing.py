@@ -19,4 +19,4 @@ def narrowed(event: Event, wanted: Callable[[Attribute], bool]) -> Event:
         wanted: whether an attribute is to be taken.
     """
     shown = tuple(filter(wanted, event.attributes))
-    return replace(event, attributes=shown, kept_out=event.attributes, complete=False)
+    return replace(event, attributes=shown, kept_out=event.kept_out or event.attributes, complete=False)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection
 
 from misp_modules_ext.delivery.reading import read_again
-from misp_modules_ext.ledger import Origin, Settled, Store, Taken, take
+from misp_modules_ext.ledger import Origin, Part, Settled, Store, Taken, take
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.planning import Plan, PlannedAttribute, RuleSet, parts_evidence
@@ -15,7 +15,12 @@ from misp_modules_ext.translate import merge
 
 
 def take_read(
-    connection: Connection, events: Sequence[Event], stores: Sequence[Store], asked: Collection[int], base_url: str
+    connection: Connection,
+    events: Sequence[Event],
+    stores: Sequence[Store],
+    asked: Collection[int],
+    base_url: str,
+    part: Part | None = None,
 ) -> Taken:
     """Take events that were read with our own key because a person asked for them.
 
@@ -27,6 +32,7 @@ def take_read(
         stores: all destinations of the configuration.
         asked: ids of those that the person named.
         base_url: address of MISP for links.
+        part: there is one event, of which this is a part.
 
     Returns:
         What became of all of them at the destinations that were named.
@@ -35,8 +41,9 @@ def take_read(
     whole = Taken({}, {}, {})
     attributes: dict[RuleSet, list[PlannedAttribute]] = {store.rules: [] for store in named}
     for event in events:
-        taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked)
-        read_again(connection, event.uuid, event.misp, stores)
+        taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked, part=part)
+        if part is None or part.last:
+            read_again(connection, event.uuid, event.misp, stores)
         for rules, planned in attributes.items():
             planned.extend(taken.plans[rules].attributes)
         _add(whole, taken, named)

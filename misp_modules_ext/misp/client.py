@@ -38,7 +38,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 from pydantic import SecretStr
@@ -53,15 +53,21 @@ from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, Usage
 from misp_modules_ext.logs import Traffic
 from misp_modules_ext.misp.answers import MAX_ANSWER, TO_DO, TooLarge, no_misp, not_found, refusal, unreachable
 from misp_modules_ext.misp.coerce import seconds, text, uuid_or_none
+from misp_modules_ext.misp.large import LargeEvent, LargePages
 from misp_modules_ext.misp.pages import Pages
 from misp_modules_ext.misp.shapes import Raw, mapping
+from misp_modules_ext.misp.spool import Spool
 from misp_modules_ext.model.misp import Event
 
 if TYPE_CHECKING:
     from pymisp import PyMISP
 
+_T = TypeVar("_T")
+
 #: Attributes, or objects, in one answer.
 PAGE = 2000
+#: Attributes, or objects, of an event that is read into memory: some 2 kB each, and as much again when it is taken.
+MOST_AT_ONCE = 20_000
 #: Events in one answer of the list, each of which takes some 150 bytes.
 EVENTS_PAGE = 5000
 #: A list of several pages is read so many times at most: what still turns up then was published just now.
@@ -80,6 +86,10 @@ EVENT_FILTERS = frozenset(
 _CHUNK = 64 * 1024
 #: What PyMISP is told instead of the key.
 _NO_KEY = "added-on-the-wire"
+
+
+class _TooMany(Exception):
+    """More attributes or objects than `MOST_AT_ONCE`, deleted ones included, which MISP does not count."""
 
 
 class MispClient:
@@ -129,16 +139,50 @@ class MispClient:
             MispRefused: MISP does not take the key.
             MispError: MISP cannot be read.
         """
+        wanted = self._begin(uuid, failed)
+        seen = Pages(self._header(wanted))
+        return seen.finish(self._read(wanted, seen))
+
+    def read_of_any_size(self, uuid: str, *, failed: int = 0) -> Event | LargeEvent:
+        """As `read_event`; one of more than `MOST_AT_ONCE` attributes or objects is kept on disk.
+
+        Whoever gets a `LargeEvent` closes it.
+        """
+        wanted = self._begin(uuid, failed)
+        header = self._header(wanted)
+        seen = Pages(header)
+        if (seen.event.attribute_count or 0) <= MOST_AT_ONCE:
+            try:
+                return seen.finish(self._read(wanted, seen, MOST_AT_ONCE))
+            except _TooMany:
+                header = self._header(wanted)
+        spool = Spool()
+        try:
+            large = LargePages(header, spool)
+            return large.finish_large(self._read(wanted, large))
+        except BaseException:
+            spool.close()
+            raise
+
+    def _begin(self, uuid: str, failed: int) -> str:
+        """The UUID as MISP writes it; what is asked of attributes depends on how often it has failed."""
         wanted = uuid_or_none(uuid)
         if wanted is None:
             raise UsageError(f"{uuid[:60]!r} is no UUID of an event.{TO_DO}copy it from the event's page in MISP.")
         self._extras, self._asked_too_much = _EXTRAS[failed % len(_EXTRAS)], False
-        seen = Pages(self._header(wanted))
-        self._read_objects(wanted, seen)
-        self._read_attributes(wanted, seen, [0, 1])
+        return wanted
+
+    def _read(self, uuid: str, seen: Pages, most: int | None = None) -> Raw:
+        """Read all of an event; gives its header as it is then.
+
+        Raises:
+            _TooMany: there are more than `most`.
+        """
+        self._read_objects(uuid, seen, most)
+        self._read_attributes(uuid, seen, [0, 1], most)
         if not seen.any_deleted:
-            self._read_attributes(wanted, seen, "only")
-        return seen.finish(self._header(wanted))
+            self._read_attributes(uuid, seen, "only", most)
+        return self._header(uuid)
 
     def published_since(self, since: int, only: Mapping[str, str] = MappingProxyType({})) -> dict[str, int]:
         """The events that were published since a moment, as far as MISP shows them to this key.
@@ -194,9 +238,16 @@ class MispClient:
 
     def read_event_at_once(self, uuid: str) -> Event:
         """As `read_event`, for those who do not come back: where less may be answered, less is asked at once."""
+        return self._at_once(lambda failed: self.read_event(uuid, failed=failed))
+
+    def read_of_any_size_at_once(self, uuid: str) -> Event | LargeEvent:
+        """As `read_of_any_size`, likewise."""
+        return self._at_once(lambda failed: self.read_of_any_size(uuid, failed=failed))
+
+    def _at_once(self, read: Callable[[int], _T]) -> _T:
         for failed in range(len(_EXTRAS)):
             try:
-                return self.read_event(uuid, failed=failed)
+                return read(failed)
             except (EventNotFound, MispRefused):
                 raise
             except MispError:
@@ -218,15 +269,15 @@ class MispClient:
                 return header
         raise self._no_misp()
 
-    def _read_objects(self, uuid: str, seen: Pages) -> None:
+    def _read_objects(self, uuid: str, seen: Pages, most: int | None) -> None:
         def _take(rows: list[object]) -> bool:
             objects = [mapping(row).get("Object") for row in rows]
             self._name_groups(seen, objects)
             return bool(seen.add_objects(objects)) and len(rows) >= self._page
 
-        self._each_page(_take, seen, "objects", {"eventid": uuid, "metadata": True})
+        self._each_page(_take, seen, "objects", {"eventid": uuid, "metadata": True}, most)
 
-    def _read_attributes(self, uuid: str, seen: Pages, deleted: list[int] | str) -> None:
+    def _read_attributes(self, uuid: str, seen: Pages, deleted: list[int] | str, most: int | None) -> None:
         query = {"eventid": uuid, "deleted": deleted}
         only = deleted == "only"
 
@@ -244,10 +295,15 @@ class MispClient:
             return bool(new) and (len(rows) >= self._page or not (only or seen.all_seen))
 
         wishes = {"includeAllTags": 1, "includeWarninglistHits": 1, "order": "Attribute.id"}
-        self._each_page(_take, seen, "attributes", query | wishes)
+        self._each_page(_take, seen, "attributes", query | wishes, most)
 
     def _each_page(
-        self, take: Callable[[list[object]], bool], seen: Pages, controller: str, query: Mapping[str, Any]
+        self,
+        take: Callable[[list[object]], bool],
+        seen: Pages,
+        controller: str,
+        query: Mapping[str, Any],
+        most: int | None,
     ) -> None:
         """Hand over page by page for as long as `take` wants more, and keep none. One that is no list is the last."""
 
@@ -259,6 +315,8 @@ class MispClient:
 
         number = 1
         while take(_page(number)):
+            if most is not None and seen.held > most:
+                raise _TooMany
             number += 1
 
     def _attribute_rows(self, query: Mapping[str, Any]) -> list[object] | None:
