@@ -111,6 +111,14 @@ def _within(moment: int, wanted: Any) -> bool:
     return bool(int(first) <= moment <= int(last))
 
 
+def absolute(body: Body, now: int) -> Body:
+    """The question with a moment in place of a time before now, such as `30d`."""
+    when = body.get("timestamp")
+    if not isinstance(when, str) or when.isdecimal():
+        return body
+    return {**body, "timestamp": now - int(when[:-1]) * {"d": 86_400, "h": 3_600, "m": 60}[when[-1]]}
+
+
 def _empty(value: Any) -> bool:
     """As PHP's `empty`, except for `to_ids`, which MISP asks by `isset`: 0 comes as a number there only."""
     return value is None or (value in ("", "0", []) and not isinstance(value, int))

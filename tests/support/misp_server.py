@@ -193,6 +193,7 @@ def _objects(world: World, user: User, body: dict[str, Any]) -> Any:
 
 
 def _attributes(world: World, user: User, body: dict[str, Any]) -> Any:
+    body = search.absolute(body, world.clock())
     shown = [(e, search.attribute_finder(e, body)) for e in world.events.values() if views.sees(e, user)]
     found = (a for e, finds in shown for a in views.attributes(e, user) if finds(a) and _asked(a, user, body))
     rows = sorted(found, key=lambda a: a.id)
