@@ -15,7 +15,13 @@ from misp_modules_ext.translate import merge
 
 
 def take_read(
-    connection: Connection, events: Sequence[Event], stores: Sequence[Store], asked: Collection[int], base_url: str
+    connection: Connection,
+    events: Sequence[Event],
+    stores: Sequence[Store],
+    asked: Collection[int],
+    base_url: str,
+    *,
+    part: bool = False,
 ) -> Taken:
     """Take events that were read with our own key because a person asked for them.
 
@@ -27,6 +33,7 @@ def take_read(
         stores: all destinations of the configuration.
         asked: ids of those that the person named.
         base_url: address of MISP for links.
+        part: the person asked for these attributes, not for their events.
 
     Returns:
         What became of all of them at the destinations that were named.
@@ -35,7 +42,7 @@ def take_read(
     whole = Taken({}, {}, {})
     attributes: dict[RuleSet, list[PlannedAttribute]] = {store.rules: [] for store in named}
     for event in events:
-        taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked)
+        taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked, part=part)
         read_again(connection, event.uuid, event.misp, stores)
         for rules, planned in attributes.items():
             planned.extend(taken.plans[rules].attributes)

@@ -135,7 +135,8 @@ def _types(world: World, user: User, body: dict[str, Any]) -> Any:
 
 
 def _events(world: World, user: User, body: dict[str, Any]) -> Any:
-    found = [e for e in world.events.values() if e.uuid == body["eventid"] and views.sees(e, user)]
+    # MISP takes its own number as well as the UUID.
+    found = [e for e in world.events.values() if body["eventid"] in (e.uuid, str(e.id)) and views.sees(e, user)]
     every = bool(body.get("includeAllTags"))
     if body.get("metadata"):
         return {"response": [{"Event": views.header(world, e, every)} for e in found]}
