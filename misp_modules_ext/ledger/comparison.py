@@ -131,6 +131,7 @@ class Frame(NamedTuple):
         frozen: our own reading found the event unpublished, and the grace is not over.
         now: seconds since 1970 UTC.
         elsewhere: the rule sets of destinations that are not asked for.
+        part: the view is about some attributes, and nobody means the others.
     """
 
     origin: Origin
@@ -138,6 +139,7 @@ class Frame(NamedTuple):
     base_url: str
     now: int
     elsewhere: tuple[RuleSet, ...] = ()
+    part: bool = False
 
 
 class Comparison:
@@ -191,7 +193,7 @@ class Comparison:
                     self._vanish(row, absent=True)
                 elif row.vouches:
                     self.changes.odd.add(row.observable_id)
-                    if own and row.header_id != self._headers.current:
+                    if own and not self._frame.part and row.header_id != self._headers.current:
                         self._doubt(row)
         return self.changes
 

@@ -100,7 +100,7 @@ def take(
         stores = [store for store in stores if store.destination_id in everywhere]
     partly = in_part(connection, event_ids) & {store.destination_id for store in stores}
     asking = frozenset(asked)
-    taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere), _Partly(partly, asking))
+    taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere), _Partly(partly, asking, part))
     # What was said before is what the whole event said.
     if not partly and taking.repeats(views, known, stores):
         taking.note_views(read_later=read_later)
@@ -129,10 +129,12 @@ class _Partly(NamedTuple):
     Attributes:
         places: ids of the destinations.
         asking: ids of those that are asked for what the views show.
+        asked: the views show what somebody asks for, and the rest of their events is not meant.
     """
 
     places: frozenset[int]
     asking: frozenset[int]
+    asked: bool
 
 
 class _Taking:
@@ -224,7 +226,8 @@ class _Taking:
             if not result.plans:
                 continue
             frozen = self._frozen(event, stored)
-            frame = Frame(self._origin, frozen, self._base_url, self._clock // 1000, self._elsewhere)
+            now = self._clock // 1000
+            frame = Frame(self._origin, frozen, self._base_url, now, self._elsewhere, self._partly.asked)
             headers = Headers(self._connection, stored, event, [*result.plans, *self._elsewhere])
             comparison = Comparison(view, stored, planned, headers, frame, self._numbers)
             # What cannot be judged takes nothing away (rule 5).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -76,7 +77,9 @@ class Place:
 @pytest.fixture
 def place(served: tuple[Service, World]) -> Iterator[Place]:
     """The usual one."""
-    misp = Misp(lambda: int(time.time()))
+    # Each change in a second of its own, as people's are.
+    seconds = itertools.count(int(time.time()) - 10_000)
+    misp = Misp(lambda: next(seconds))
     misp.add_user(KEY, misp.add_org("Ours"))
     with MispServer(misp) as server:
         yield Place(*served, misp, server)

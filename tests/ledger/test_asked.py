@@ -7,8 +7,11 @@ from dataclasses import replace
 
 from misp_modules_ext.ledger import Origin, Taken
 from misp_modules_ext.ledger import take as take_views
+from misp_modules_ext.ledger.placing import action_of
+from misp_modules_ext.model.indicator import Action
 from misp_modules_ext.model.misp import Event
-from tests.ledger.house import House, domain
+from tests.ledger.house import NARROW, House, domain
+from tests.ledger.test_actions import ACTING, ORG
 from tests.support.build import NOW, attribute, event
 
 ONE, TWO, THREE = (domain(f"{name}.evil.example") for name in ("one", "two", "three"))
@@ -89,6 +92,31 @@ def test_others_are_left_as_they_are(house: House) -> None:
     changed = replace(WHOLE, attributes=(WHOLE.attributes[0], off, WHOLE.attributes[2]), timestamp=NOW + 10)
     _push(house, 0, whole=changed)
     assert _sent(house) == before
+
+
+def test_what_blocks_beside_it_goes_on_blocking(house: House) -> None:
+    """Also when the event has changed since: nobody asked about the others, and the next reading of all of it will."""
+    house.settings = (ACTING, NARROW)
+    shown = event(
+        attribute("domain", ONE.value, tags=["block"], warninglists=()),
+        attribute("domain", TWO.value, warninglists=()),
+        timestamp=NOW,
+        tags=["tlp:green"],
+        creator_uuid=ORG,
+    )
+    house.take(shown)
+    house.read(shown)
+    house.send()
+    before = house.row(ONE)
+    assert before is not None
+    assert action_of(before.grade) is Action.BLOCK
+    later = replace(shown, timestamp=NOW + 10, info="Another title")
+    _push(house, 1, whole=later)
+    assert house.row(ONE) == before
+    house.read(replace(later, creator_uuid=None))
+    after = house.row(ONE)
+    assert after is not None
+    assert action_of(after.grade) is Action.AUDIT
 
 
 def test_an_attribute_that_does_not_go_leaves_nothing_that_goes_later(house: House) -> None:
