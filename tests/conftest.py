@@ -10,6 +10,8 @@ import tempfile
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.secrecy import Secrecy
+
 #: Variables that would change what our program does.
 _FOREIGN = (
     "RH_ISAC_CONF",
@@ -34,6 +36,13 @@ settings.register_profile(
 )
 settings.register_profile("long", deadline=None, max_examples=5000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No secret of any test turns up where it has no business."""
+    watching = Secrecy(config)
+    watching.watch()
+    config.pluginmanager.register(watching, "secrecy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,8 @@ from misp_modules_ext.cli import (
     check,
     demo,
     emulator,
+    import_config,
+    lookup,
     modules,
     push,
     reconcile,
@@ -56,11 +58,13 @@ app.command("sync")(logged(sync.sync_command))
 app.command("check")(logged(check.check))
 app.command("status")(logged(status.status))
 app.command("show")(logged(show.show))
+app.command("lookup")(logged(lookup.lookup))
 app.command("report")(logged(report_command.report))
 app.command("retry")(logged(retry.retry))
 app.command("withdraw")(logged(withdraw.withdraw))
 app.command("release")(logged(release.release))
 app.command("reconcile")(logged(reconcile.reconcile))
+app.command("import-config")(logged(import_config.import_config))
 app.command("serve")(logged(serve.serve, logging.INFO))
 app.command("worker")(logged(worker.worker, logging.INFO))
 app.command("emulator")(logged(emulator.emulator))

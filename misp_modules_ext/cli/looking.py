@@ -66,6 +66,13 @@ class Place(NamedTuple):
         return self.settings.name if self.settings is not None else self.known.label if self.known is not None else ""
 
     @property
+    def api(self) -> str:
+        """Which of Microsoft's APIs it speaks."""
+        return (
+            self.settings.api.value if self.settings is not None else self.known.api if self.known is not None else ""
+        )
+
+    @property
     def title(self) -> str:
         """The name, and that the configuration no longer has it."""
         return self.name + ("" if self.settings is not None else " (no longer configured)")

@@ -13,6 +13,8 @@ from misp_modules_ext.cli.acted import print_json
 from misp_modules_ext.cli.common import console
 from misp_modules_ext.cli.looking import Place
 from misp_modules_ext.cli.tables import line, table, when
+from misp_modules_ext.config.settings import Api
+from misp_modules_ext.destinations.graph import NOTICE
 from misp_modules_ext.ledger import Ledger, queries, schema
 from misp_modules_ext.ledger.submissions import Submission
 from misp_modules_ext.model.outcome import Outcome, Reason
@@ -171,6 +173,8 @@ def _next(at: At) -> int | None:
 
 def _remarks(at: At, at_ms: float) -> Iterator[str]:
     name, known = at.place.name, at.place.known
+    if at.place.api == Api.GRAPH:
+        yield f"{name}: {NOTICE}"
     if known is None:
         yield f"{name}: nothing was ever sent there."
         return

@@ -14,6 +14,7 @@ import typer
 
 from misp_modules_ext.cli import looking
 from misp_modules_ext.cli.common import ConfigOption, DestinationOption, JsonOption, error_console
+from misp_modules_ext.cli.misps import misp_called
 from misp_modules_ext.cli.output import standard_output
 from misp_modules_ext.cli.status import codes, look
 from misp_modules_ext.config import Settings, load, values
@@ -77,7 +78,7 @@ def sync_command(
     next run goes on.
     """
     settings = load(config)
-    source = _source(settings, misp)
+    source = misp_called(settings, misp)
     wish = Wish(
         source,
         _moment(last, since),
@@ -101,7 +102,7 @@ def sync_command(
         error_console().print(f"Not read: {one_line(failure)}")
     if not dry_run:
         _send(settings, wish)
-    totals = run.totals if dry_run else _totals(settings, done.changed, run.unmoved)
+    totals = run.totals if dry_run else _totals(settings, done.submissions, run.unmoved)
     with standard_output():
         _show(source, done, totals, as_json=as_json)
     raise typer.Exit(first_code(totals.codes | ({4} if done.refused else {5} if done.failures else set())))
@@ -151,15 +152,6 @@ class _Told:
         log_account(account)
         if not self._preview:
             keep(self._settings, account.submission, json_pieces(account))
-
-
-def _source(settings: Settings, name: str) -> MispSettings:
-    every = [one for one in (settings.rh_isac, settings.misp, *settings.other_misps) if one is not None]
-    found = next((one for one in every if one.name.lower() == name.strip().lower()), None)
-    if found is None:
-        known = ", ".join(f"[{one.name}]" for one in every) or "none"
-        raise UsageError(f"The configuration has no section [{name}] of a MISP to read. It has: {known}.")
-    return found
 
 
 def _moment(last: str, since: str) -> int | None:
@@ -216,10 +208,10 @@ def _others_send(ledger: Ledger, settings: Settings, wish: Wish) -> bool:
     return ledger.read(lambda connection: any(flight.has_work(connection, store) for store in stores if store))
 
 
-def _totals(settings: Settings, changed: Iterable[str], unmoved: Totals) -> Totals:
+def _totals(settings: Settings, kept_accounts: Iterable[str], unmoved: Totals) -> Totals:
     """What became of everything by now."""
     ledger = open_ledger(settings.ledger.url.get_secret_value())
-    for submission in changed:
+    for submission in kept_accounts:
         for kept in ledger.read(lambda connection, wanted=submission: submissions.find(connection, wanted)):  # type: ignore[misc] # mypy cannot infer it
             if kept.document:
                 unmoved.add(up_to_date(ledger, from_json(kept.document), settings.destinations))
@@ -244,7 +236,7 @@ def _document(misp: MispSettings, done: Synced, totals: Totals) -> dict[str, Any
             "listed": done.listed,
             "read": done.read,
             "readBefore": done.before,
-            "changed": len(done.changed),
+            "changed": done.changed,
             "missing": done.missing,
             "incomplete": done.incomplete,
             "failures": done.failures,
@@ -253,7 +245,7 @@ def _document(misp: MispSettings, done: Synced, totals: Totals) -> dict[str, Any
             {"name": name, "counts": dict(counts), "removed": totals.removed[name]}
             for name, counts in totals.counts.items()
         ],
-        "submissions": done.changed,
+        "submissions": done.submissions,
     }
 
 
@@ -263,7 +255,7 @@ def _line(misp: MispSettings, done: Synced, totals: Totals) -> str:
     extra = [
         f"{number(count)} {word}"
         for count, word in (
-            (len(done.changed), "changed"),
+            (done.changed, "changed"),
             (done.before, "read before"),
             (len(done.missing), "missing"),
             (len(done.incomplete), _incomplete(done.incomplete)),

@@ -134,13 +134,24 @@ def _endpoint(section: str, found: Mapping[str, object], api: Api, findings: Fin
         findings.invalid(section, "cloud", error)
         return None
     # The emulator and most gateways have all APIs at one address.
-    management = found.get("endpoint.management", found.get("endpoint.api", cloud.management))
+    given = {"management": cloud.management, "logs": cloud.logs, "hunting": cloud.hunting}
+    beside = {name: _beside(name, own, found) if own else "" for name, own in given.items()}
     return clouds.Endpoint(
         str(found.get("endpoint.login", cloud.login)),
         str(found.get("endpoint.api", cloud.api)),
         str(found.get("endpoint.scope", cloud.scope)),
-        str(management) if api is Api.SENTINEL else "",
+        **beside,
+        logs_scope=str(found.get("endpoint.logsScope", cloud.logs_scope)),
+        hunting_scope=cloud.hunting_scope,
     )
+
+
+def _beside(name: str, own: str, found: Mapping[str, object]) -> str:
+    """Where a further API is; a regional host of Microsoft's in `endpoint.api` has Defender's API alone."""
+    api = str(found.get("endpoint.api", own))
+    if name == "hunting" and api.endswith((".microsoft.com", ".microsoft.us")):
+        api = own
+    return str(found.get(f"endpoint.{name}", api))
 
 
 def _settings(
@@ -159,6 +170,10 @@ def _settings(
         "endpoint_login": endpoint.login,
         "endpoint_api": endpoint.api,
         "endpoint_management": endpoint.management,
+        "endpoint_logs": endpoint.logs,
+        "logs_scope": endpoint.logs_scope,
+        "endpoint_hunting": endpoint.hunting,
+        "hunting_scope": endpoint.hunting_scope,
         "scope": endpoint.scope,
         "selection": Selection.model_validate(fields(SELECTION, own)),
         "indicator": IndicatorRules.model_validate(fields(INDICATOR, own)),

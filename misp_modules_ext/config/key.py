@@ -27,6 +27,7 @@ class Part(str, Enum):
     INDICATOR = "[indicator]"
     LEDGER = "[ledger]"
     QUEUE = "[queue]"
+    LOOKUP = "[lookup]"
 
     def __str__(self) -> str:
         return self.value

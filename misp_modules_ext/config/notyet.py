@@ -24,7 +24,6 @@ class NotYet(NamedTuple):
 NOT_YET = (
     NotYet("destinations", ("directory",), "folder of destinations"),
     NotYet("console", ("url", "listen", "token"), "console"),
-    NotYet("lookup", ("estate", "window", "cache"), "look-up"),
     NotYet("write-back", ("tags", "sightings", "detail"), "writing back to MISP"),
 )
 

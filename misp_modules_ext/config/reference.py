@@ -14,7 +14,7 @@ END = "<!-- /reference -->"
 _INTRODUCTION = {
     Part.MISP: "`[misp]` is the MISP that these modules serve: reports link to it, and with its `key` events are read "
     "from it. Without the key nothing is withdrawn. `[RH-ISAC MISP]` is the one that `misp-microsoft sync` reads; "
-    "further ones are `[misp NAME]`, for `sync --misp`.",
+    "further ones are `[misp NAME]`, for `sync --misp` and `push --misp`.",
     Part.DESTINATION: "One section for each store at Microsoft. At least one is required. A section may also hold any "
     "key of `[selection]` and `[indicator]`: that is then this destination's own rule, in place of the general one.",
     Part.SELECTION: "Which attributes are pushed.",
@@ -22,6 +22,8 @@ _INTRODUCTION = {
     Part.LEDGER: "Where is kept what was pushed. The addresses may hold a password: they are secrets, and may be "
     "`env:NAME` or `file:/path`.",
     Part.QUEUE: "Only for workers on several machines.",
+    Part.LOOKUP: "What `lookup_in_microsoft` and `misp-microsoft lookup` ask Microsoft, see "
+    "[enrichment.md](enrichment.md).",
 }
 
 
@@ -63,7 +65,8 @@ def _clouds() -> str:
             "",
             "`china` is refused: Microsoft retired Sentinel there on 2026-08-18, and Defender has no API there. What "
             "is marked as unverified could not be tried: `endpoint.login`, `endpoint.api`, `endpoint.management`, "
-            "`endpoint.scope`, `uploadPath` and `apiVersion` replace it.",
+            "`endpoint.scope`, `endpoint.logs`, `endpoint.logsScope`, `endpoint.hunting`, `uploadPath` and "
+            "`apiVersion` replace it.",
             "",
             *table,
         ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from misp_modules_ext.config.key import ALL_APIS, Key, Part
 from misp_modules_ext.config.ledger_keys import LEDGER, QUEUE
+from misp_modules_ext.config.lookup_keys import LOOKUP
 from misp_modules_ext.config.rule_keys import INDICATOR, SELECTION
 from misp_modules_ext.config.store_keys import DESTINATION, MISP, PRODUCTS
 
@@ -16,6 +17,7 @@ __all__ = [
     "INDICATOR",
     "KEYS",
     "LEDGER",
+    "LOOKUP",
     "MISP",
     "PRODUCTS",
     "QUEUE",
@@ -32,6 +34,7 @@ KEYS: dict[Part, tuple[Key, ...]] = {
     Part.INDICATOR: INDICATOR,
     Part.LEDGER: LEDGER,
     Part.QUEUE: QUEUE,
+    Part.LOOKUP: LOOKUP,
 }
 
 

@@ -20,8 +20,19 @@ _FIXED: dict[str, Part] = {
     "indicator": Part.INDICATOR,
     "ledger": Part.LEDGER,
     "queue": Part.QUEUE,
+    "lookup": Part.LOOKUP,
 }
-_KNOWN = ("microsoft", "misp", RH_ISAC, "selection", "indicator", "ledger", "queue", *(str(name) for name in SECTIONS))
+_KNOWN = (
+    "microsoft",
+    "misp",
+    RH_ISAC,
+    "selection",
+    "indicator",
+    "ledger",
+    "queue",
+    "lookup",
+    *(str(name) for name in SECTIONS),
+)
 #: `[microsoft: soc]`, `[misp-two]`: ours, but for the space.
 _GLUED = re.compile(r"(microsoft|misp)\s*[^a-z0-9\s]\s*(\S.*)", re.IGNORECASE)
 

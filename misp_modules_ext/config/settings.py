@@ -153,6 +153,10 @@ class DestinationSettings(Frozen):
         app_secret: blank unless `auth` is SECRET.
         references: where secrets stand that are not in the file, as (field, `env:NAME` or `file:/path`).
         endpoint_management: origin of Azure's resource manager, for Sentinel; `""` is `endpoint_api`.
+        endpoint_logs: origin of Log Analytics' query API, for Sentinel; `""` is `endpoint_api`.
+        logs_scope: what to ask Entra for there.
+        endpoint_hunting: origin of Graph, whose advanced hunting is asked, for Defender; `""` is `endpoint_api`.
+        hunting_scope: what to ask Entra for there.
         subscription_id: with `resource_group` and `workspace_name` what reading back from Sentinel needs; all or none.
         max_per_day: new indicators in 24 hours; 0 is no limit.
         max_indicators: of ours at once, for Defender.
@@ -176,6 +180,10 @@ class DestinationSettings(Frozen):
     endpoint_login: str
     endpoint_api: str
     endpoint_management: str = ""
+    endpoint_logs: str = ""
+    logs_scope: str = "https://api.loganalytics.io/.default"
+    endpoint_hunting: str = ""
+    hunting_scope: str = "https://graph.microsoft.com/.default"
     scope: str
     ca: Path | None = None
     api_version: str = ""
@@ -221,6 +229,26 @@ class LedgerSettings(Frozen):
     retention: int = 400 * DAY
 
 
+#: Who can be asked about the estate.
+SOURCES = ("statistics", "hunting", "logs")
+
+
+class LookupSettings(Frozen):
+    """What Microsoft is asked about values (section `lookup`).
+
+    Attributes:
+        estate: whether it is asked what was seen in the estate.
+        window: seconds that the estate is asked back.
+        sources: of `SOURCES`, those that are asked about the estate.
+        cache: seconds that an answer is used again.
+    """
+
+    estate: bool = False
+    window: int = 30 * DAY
+    sources: frozenset[str] = frozenset({"statistics"})
+    cache: int = 300
+
+
 def _beside(fields: dict[str, Any]) -> LedgerSettings:
     return LedgerSettings(url=SecretStr(places.ledger(fields["path"])))
 
@@ -234,6 +262,7 @@ class Settings(Frozen):
         rh_isac: the MISP that `sync` reads.
         ledger: where is kept what was pushed; never absent.
         queue_url: of the Redis that wakes the workers (section `queue`), `None` when each process wakes itself.
+        lookup: what Microsoft is asked about values (section `lookup`).
         warnings: what is odd but usable, as sentences.
     """
 
@@ -244,6 +273,7 @@ class Settings(Frozen):
     destinations: tuple[DestinationSettings, ...] = ()
     ledger: LedgerSettings = Field(default_factory=_beside)
     queue_url: SecretStr | None = None
+    lookup: LookupSettings = LookupSettings()
     warnings: tuple[str, ...] = ()
 
     @property

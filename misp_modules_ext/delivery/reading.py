@@ -6,8 +6,10 @@ or missing, when its grace is over.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +17,12 @@ from sqlalchemy import Connection, select, update
 
 from misp_modules_ext.config.settings import MispSettings
 from misp_modules_ext.errors import EventNotFound, MispError, UsageError
-from misp_modules_ext.ledger import Ledger, Origin, Store, event_missing, schema, take
+from misp_modules_ext.ledger import Ledger, Origin, Part, Parts, Store, event_missing, schema, take
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.logs import Standing, What, fields, logger
+from misp_modules_ext.misp import client as misp_client
 from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.misp.large import LargeEvent
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.warninglists.asking import ask
 
@@ -26,6 +30,8 @@ log = logger()
 
 #: A reading is taken up by another when the one that took it up has not ended after so many milliseconds.
 CLAIM_MS = 300_000
+#: Seconds between two renewals of that, while one event is read.
+RENEW_EVERY = 60.0
 #: The first look after an event was found unpublished.
 SOON_MS = 15_000
 FIRST_WAIT_MS = 2_000
@@ -113,25 +119,23 @@ def read_one(
     found = ledger.write(lambda connection: claim(connection, misps, until_ms))
     if found is None:
         return False
+    kept = _Kept(ledger, found)
+    client = MispClient(misps[found.misp])
+    client.before_each = kept.renew_now_and_then
     try:
-        event = MispClient(misps[found.misp]).read_event(found.uuid, failed=found.attempts)
-        event = replace(event, misp=found.misp)
+        event = client.read_of_any_size(found.uuid, failed=found.attempts)
+        if isinstance(event, LargeEvent):
+            with event:
+                _settle_large(ledger, event, kept, stores, base_url, lists)
+        else:
+            _settle(ledger, replace(event, misp=found.misp), kept.claim, stores, base_url, lists)
     except EventNotFound:
-        ledger.write(lambda connection: _settle_missing(connection, found, stores, base_url))
+        ledger.write(lambda connection: _settle_missing(connection, kept.claim, stores, base_url))
     except (MispError, UsageError) as error:
         message = str(error)
         _tell_unreadable(found, misps[found.misp].name, message)
-        ledger.write(lambda connection: _repeat_later(connection, found, message))
+        ledger.write(lambda connection: _repeat_later(connection, kept.claim, message))
     else:
-        events = _asked(event, lists, stores)
-
-        def settle(connection: Connection) -> None:
-            alone(connection)
-            if _is_latest(connection, found):
-                take(connection, events, Origin.OWN_READING, stores, base_url)
-                _done(connection, found, stores, part=found.message == PART and not event.complete)
-
-        ledger.write(settle)
         name = misps[found.misp].name
         log.info(
             "The event %s was read from MISP.", found.uuid, extra=fields(What.EVENT_READ, event=found.uuid, misp=name)
@@ -150,6 +154,73 @@ def _tell_unreadable(found: Claim, misp: str, message: str) -> None:
     wait = min(FIRST_WAIT_MS * 2 ** min(found.attempts, 20), LONGEST_WAIT_MS)
     what = fields(What.MISP_UNREADABLE, event=found.uuid, misp=misp, attempts=found.attempts + 1, seconds=wait // 1000)
     log.warning("The event %s could not be read from MISP: %s", found.uuid, message, extra=what)
+
+
+class _Kept:
+    """A claim that is renewed while its event is read, which may take longer than it lasts.
+
+    Attributes:
+        claim: as it is now.
+    """
+
+    def __init__(self, ledger: Ledger, found: Claim) -> None:
+        self.claim = found
+        self._ledger = ledger
+        self._renewed = time.monotonic()
+
+    def renew_now_and_then(self) -> None:
+        """Renew it when it was not for a while; what has come meanwhile stays as it is."""
+        if time.monotonic() >= self._renewed + RENEW_EVERY:
+            self.claim = self._ledger.write(lambda connection: _renewed(connection, self.claim))
+            self._renewed = time.monotonic()
+
+
+def _renewed(connection: Connection, found: Claim) -> Claim:
+    table = schema.event
+    marker = now_ms(connection) + CLAIM_MS
+    mine = (table.c.event_id == found.event_id) & (table.c.read_due_ms == found.marker)
+    renewed = connection.execute(update(table).where(mine).values(read_due_ms=marker)).rowcount
+    return found._replace(marker=marker) if renewed else found
+
+
+def _settle(ledger: Ledger, event: Event, found: Claim, stores: Sequence[Store], base_url: str, lists: Path) -> None:
+    events = _asked(event, lists, stores)
+
+    def settle(connection: Connection) -> None:
+        alone(connection)
+        if _is_latest(connection, found):
+            take(connection, events, Origin.OWN_READING, stores, base_url)
+            _done(connection, found, stores, part=found.message == PART and not event.complete)
+
+    ledger.write(settle)
+
+
+def _settle_large(
+    ledger: Ledger, event: LargeEvent, kept: _Kept, stores: Sequence[Store], base_url: str, lists: Path
+) -> None:
+    """As `_settle`, in parts; none of them after something has come meanwhile."""
+    event.change(lambda view: replace(view, misp=kept.claim.misp))
+    parts = Parts(event, misp_client.MOST_AT_ONCE)
+    ledger.read(parts.begin)
+    for view, part in parts.each():
+        events = _asked(view, lists, stores)
+        work = partial(_settle_part, events, part, kept.claim, stores, base_url)
+        if not ledger.write(work):
+            return
+        kept.renew_now_and_then()
+
+
+def _settle_part(
+    events: Sequence[Event], part: Part, found: Claim, stores: Sequence[Store], base_url: str, connection: Connection
+) -> bool:
+    """Take one part, unless something has come meanwhile; whether nothing has."""
+    alone(connection)
+    if not _is_latest(connection, found):
+        return False
+    take(connection, events, Origin.OWN_READING, stores, base_url, part=part)
+    if part.last:
+        _done(connection, found, stores, part=found.message == PART and not events[0].complete)
+    return True
 
 
 def _asked(event: Event, lists: Path, stores: Sequence[Store]) -> list[Event]:
@@ -194,7 +265,7 @@ def _repeat_later(connection: Connection, found: Claim, message: str) -> None:
     connection.execute(update(table).where(mine).values(**values))
 
 
-def _done(connection: Connection, found: Claim, stores: list[Store], *, part: bool = False) -> None:
+def _done(connection: Connection, found: Claim, stores: Sequence[Store], *, part: bool = False) -> None:
     """Read it again when a grace is over, or for what was not shown (`part`); else not before somebody pushes it."""
     table = schema.event
     mine = (table.c.event_id == found.event_id) & (table.c.read_due_ms == found.marker)

@@ -25,7 +25,7 @@ from misp_modules_ext.delivery.standing import Results, Withdrawals, with_outdat
 from misp_modules_ext.delivery.taking import take_read
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import LedgerError, UsageError
-from misp_modules_ext.ledger import Ledger, Origin, Store, Taken, open_ledger, register, submissions, take
+from misp_modules_ext.ledger import Ledger, Origin, Part, Store, Taken, open_ledger, register, submissions, take
 from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.logs import What, fields, logger
 from misp_modules_ext.model.account import Account, DestinationAccount, EventAccount, Item
@@ -56,7 +56,7 @@ class Order:
         origin: who says so.
         read_later: have our own reading of MISP settle the events.
         send_later: take only; whoever drains the ledger sends.
-        part: with our own reading: it is about the attributes that the events show, not about all that is in them.
+        only: with our own reading: it is about the attributes that the events show, not about all that is in them.
     """
 
     door: str
@@ -67,7 +67,7 @@ class Order:
     origin: Origin = Origin.REQUEST
     read_later: bool = False
     send_later: bool = False
-    part: bool = False
+    only: bool = False
 
 
 #: Called now and then while sending: name of the destination, indicators answered, indicators to send.
@@ -80,6 +80,7 @@ def submit(
     order: Order,
     policy: Policy | None = None,
     watch: Watch | None = None,
+    part: Part | None = None,
 ) -> Account:
     """Take what the destinations' rules select into the ledger, send it, and account for all of it.
 
@@ -89,6 +90,7 @@ def submit(
         order: what the door asks for.
         policy: how patiently to send.
         watch: told about the progress, for as long as it takes.
+        part: there is one event, our own reading, of which this is a part.
 
     Raises:
         UsageError: the order names a destination that does not exist.
@@ -103,7 +105,7 @@ def submit(
     with paused(attributes):
         acting = [destination.actions for destination in settings.destinations]
         events, unasked = ask(events, settings.warninglist_index, acting)
-        stores, taken = _take(ledger, events, settings, order, chosen, submission)
+        stores, taken = _take(ledger, events, settings, order, chosen, submission, part)
     order = _with_time_to_write(order, time.monotonic() - began, len(chosen))
     couriers = _couriers(ledger, settings, order, stores, taken, policy)
     with paused(attributes):
@@ -139,6 +141,7 @@ def _take(
     order: Order,
     chosen: Sequence[DestinationSettings],
     submission: str,
+    part: Part | None,
 ) -> tuple[dict[str, Store], Taken]:
     """Take the events into the ledger, for the destinations whose `doors` let them in; plans for all others too."""
     base_url = base_url_of(settings)
@@ -155,7 +158,7 @@ def _take(
             every = register(connection, [(d, create(d).refuses) for d in settings.destinations])
             stores = [store for store in every if store.settings.name in named]
             asked = {store.destination_id for store in stores}
-            return stores, take_read(connection, events, every, asked, base_url, part=order.part)
+            return stores, take_read(connection, events, every, asked, base_url, part, only=order.only)
         stores = register(connection, [(d, create(d).refuses) for d in open_])
         taken = take(
             connection, events, order.origin, stores, base_url, read_later=order.read_later, elsewhere=elsewhere

@@ -1,7 +1,8 @@
 """`sync`: what was published in a MISP since the last run that ended well, whole event by whole event.
 
 Each event is read with the section's key, judged and taken as any reading of our own; what it takes away is withdrawn.
-Memory is that of one event. Whatever interrupts a run, nothing is withdrawn because of it, and the next run goes on.
+Memory is that of one event, or of a part of a large one. Whatever interrupts a run, nothing is withdrawn because of it,
+and the next run goes on.
 """
 
 from __future__ import annotations
@@ -13,14 +14,28 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import DAY, MispSettings, Settings
+from misp_modules_ext.delivery.narrowing import narrowed
 from misp_modules_ext.delivery.places import base_url_of, holder, readable
 from misp_modules_ext.delivery.reading import read_rest, read_soon
 from misp_modules_ext.delivery.submit import Order, choose, submit
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispRefused
-from misp_modules_ext.ledger import Ledger, Origin, event_missing, open_ledger, register, schema, submissions, syncs
+from misp_modules_ext.ledger import (
+    Ledger,
+    Origin,
+    Part,
+    Parts,
+    event_missing,
+    open_ledger,
+    register,
+    schema,
+    submissions,
+    syncs,
+)
 from misp_modules_ext.logs import What, fields, logger
+from misp_modules_ext.misp import client as misp_client
 from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.misp.large import LargeEvent
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.model.outcome import Outcome
@@ -83,7 +98,8 @@ class Synced:
         listed: events that were to be read.
         read: events that were read.
         before: events that an interrupted run had read already.
-        changed: UUIDs of the submissions of those events of which anything is to be sent.
+        changed: events of which anything is to be sent.
+        submissions: UUIDs of the submissions of these; a large event has several.
         missing: UUIDs of events that MISP does not show.
         incomplete: UUIDs of events of which MISP counts other attributes than it shows.
         failures: a sentence for each event, or list, that could not be read.
@@ -95,7 +111,8 @@ class Synced:
     listed: int = 0
     read: int = 0
     before: int = 0
-    changed: list[str] = field(default_factory=list)
+    changed: int = 0
+    submissions: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -107,8 +124,8 @@ class Synced:
         return self.busy is None and not self.failures
 
 
-#: Called for each event with its account, if anything of it concerns anybody; whether something is to be sent; how many
-#: of how many events are done.
+#: Called for each event, and each part of a large one, with its account, if anything of it concerns anybody; whether
+#: something is to be sent; how many of how many events are done.
 Told = Callable[[Account | None, bool, int, int], None]
 
 
@@ -245,6 +262,12 @@ class _Run:
         """Read and take one event; whether MISP answered."""
         try:
             event = self._read_whole(uuid)
+            if isinstance(event, LargeEvent):
+                with event:
+                    self._take_large(event)
+                event = event.header
+            else:
+                self._take(event)
         except EventNotFound:
             self._missing(uuid)
             self._keep_turn(uuid, schema.READ_AGAIN)
@@ -253,36 +276,59 @@ class _Run:
             self._failed(error)
             self._keep_turn(uuid)
             return False
-        self.synced.read += 1
-        account = self._take(event)
-        # Publishing changes no timestamp: what was unpublished may be published when it is listed next.
-        self._keep_turn(uuid, event.timestamp if event.counts_as_published else schema.READ_AGAIN)
-        moves = account is not None and account.submission in self.synced.changed[-1:]
-        self._told(account, moves, self.synced.read + self.synced.before, self.synced.listed)
-        return True
-
-    def _read_whole(self, uuid: str) -> Event:
-        """Read an event, once more when MISP did not show all of it: it may have been edited meanwhile."""
-        event = self._client.read_event_at_once(uuid)
-        if not event.complete:
-            event = self._client.read_event_at_once(uuid)
-        return replace(event, misp=self._wish.misp.address)
-
-    def _take(self, event: Event) -> Account | None:
-        """Take an event if it concerns anybody, and have the drain read what it alone can."""
-        view = _narrowed(event, self._wish)
-        account = None
-        # Of one that is known a view without attributes says that all of them are gone, unless it is a narrowed one.
-        known = event.uuid in self._known and bool(view.attributes or not self._wish.narrow)
-        if known or self._wanted(view):
-            account = self._submit(view)
         if not event.complete:
             self.synced.incomplete.append(event.uuid)
         if not self._wish.preview:
             self._read_later(event)
-        return account
+        # Publishing changes no timestamp: what was unpublished may be published when it is listed next.
+        self._keep_turn(uuid, event.timestamp if event.counts_as_published else schema.READ_AGAIN)
+        return True
+
+    def _read_whole(self, uuid: str) -> Event | LargeEvent:
+        """Read an event, once more when MISP did not show all of it: it may have been edited meanwhile."""
+        event = self._client.read_of_any_size_at_once(uuid)
+        if isinstance(event, LargeEvent) and not event.header.complete:
+            event.close()
+            event = self._client.read_of_any_size_at_once(uuid)
+        elif isinstance(event, Event) and not event.complete:
+            event = self._client.read_of_any_size_at_once(uuid)
+        if isinstance(event, Event):
+            return replace(event, misp=self._wish.misp.address)
+        event.change(lambda part: replace(part, misp=self._wish.misp.address))
+        return event
+
+    def _take(self, event: Event) -> None:
+        """Take an event if it concerns anybody."""
+        self.synced.read += 1
+        view = _narrowed(event, self._wish)
+        # Of one that is known a view without attributes says that all of them are gone, unless it is a narrowed one.
+        known = event.uuid in self._known and bool(view.attributes or not self._wish.narrow)
+        if not known and not self._wanted(view):
+            self._tell(None, moves=False)
+            return
+        self.synced.changed += self._submit(view)
+
+    def _take_large(self, event: LargeEvent) -> None:
+        """The same in parts: what is the case for any of them is for all."""
+        if self._wish.narrow:
+            event.change(lambda view: _narrowed(view, self._wish))
+        most = misp_client.MOST_AT_ONCE
+        known = event.header.uuid in self._known and (not self._wish.narrow or any(event.slices(most)))
+        if not known and not any(map(self._wanted, event.slices(most))):
+            self.synced.read += 1
+            self._tell(None, moves=False)
+            return
+        parts = Parts(event, most)
+        self._ledger.read(parts.begin)
+        moves = False
+        for view, part in parts.each():
+            self._keep_turn_now_and_then()
+            self.synced.read += part.last
+            moves = self._submit(view, part) or moves
+        self.synced.changed += moves
 
     def _read_later(self, event: Event) -> None:
+        """Have the drain read what it alone can."""
         if not event.complete:
             self._ledger.write(lambda connection: read_rest(connection, event.uuid, event.misp))
         asked_for = self._asked_for.get(event.uuid)
@@ -295,15 +341,21 @@ class _Run:
         base_url = base_url_of(self._settings)
         return any(planned.parts for each in rules for planned in make_bare_plan([event], each, base_url).attributes)
 
-    def _submit(self, event: Event) -> Account:
+    def _submit(self, event: Event, part: Part | None = None) -> bool:
+        """Take an event, or a part of one; whether anything of it is to be sent."""
         wish = self._wish
         order = Order("sync", wish.destinations, wish.preview, origin=Origin.OWN_READING, send_later=True)
-        account = submit([event], self._settings, order)
-        if _moves(account):
-            self.synced.changed.append(account.submission)
+        account = submit([event], self._settings, order, part=part)
+        moves = _moves(account)
+        if moves:
+            self.synced.submissions.append(account.submission)
         elif not wish.preview:
             self._ledger.write(lambda connection: submissions.drop(connection, account.submission))
-        return account
+        self._tell(account, moves=moves)
+        return moves
+
+    def _tell(self, account: Account | None, *, moves: bool) -> None:
+        self._told(account, moves, self.synced.read + self.synced.before, self.synced.listed)
 
     def _missing(self, uuid: str) -> None:
         """It was there a moment ago, or is known from earlier: its grace begins, or is over."""
@@ -327,11 +379,7 @@ class _Run:
 
 
 def _narrowed(event: Event, wish: Wish) -> Event:
-    """What a run is to take of an event.
-
-    It is a view that does not show everything: of what it does not show it says nothing. The rules are those of the
-    configuration, and whether others are picked is seen in all attributes.
-    """
+    """What a run is to take of an event."""
     if not wish.narrow:
         return event
     tags = frozenset(tag.lower() for tag in wish.tags)
@@ -342,8 +390,7 @@ def _narrowed(event: Event, wish: Wish) -> Event:
             return False
         return not tags or all_tagged or any(tag.name.lower() in tags for tag in attribute.tags)
 
-    shown = tuple(filter(wanted, event.attributes))
-    return replace(event, attributes=shown, kept_out=event.attributes, complete=False)
+    return narrowed(event, wanted)
 
 
 def _moves(account: Account) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection
 
 from misp_modules_ext.delivery.reading import read_again
-from misp_modules_ext.ledger import Origin, Settled, Store, Taken, take
+from misp_modules_ext.ledger import Origin, Part, Settled, Store, Taken, take
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.planning import Plan, PlannedAttribute, RuleSet, parts_evidence
@@ -20,8 +20,9 @@ def take_read(
     stores: Sequence[Store],
     asked: Collection[int],
     base_url: str,
+    part: Part | None = None,
     *,
-    part: bool = False,
+    only: bool = False,
 ) -> Taken:
     """Take events that were read with our own key because a person asked for them.
 
@@ -33,7 +34,8 @@ def take_read(
         stores: all destinations of the configuration.
         asked: ids of those that the person named.
         base_url: address of MISP for links.
-        part: the person asked for these attributes, not for their events.
+        part: there is one event, of which this is a part.
+        only: the person asked for these attributes, not for their events.
 
     Returns:
         What became of all of them at the destinations that were named.
@@ -42,8 +44,9 @@ def take_read(
     whole = Taken({}, {}, {})
     attributes: dict[RuleSet, list[PlannedAttribute]] = {store.rules: [] for store in named}
     for event in events:
-        taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked, part=part)
-        read_again(connection, event.uuid, event.misp, stores)
+        taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked, part=part, only=only)
+        if part is None or part.last:
+            read_again(connection, event.uuid, event.misp, stores)
         for rules, planned in attributes.items():
             planned.extend(taken.plans[rules].attributes)
         _add(whole, taken, named)

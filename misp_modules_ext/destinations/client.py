@@ -11,11 +11,18 @@ import orjson
 
 from misp_modules_ext.config.settings import Auth, DestinationSettings
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, error_for
-from misp_modules_ext.destinations.credentials import outlook
-from misp_modules_ext.destinations.interface import Finding
 from misp_modules_ext.destinations.tokens import Token, Tokens
 from misp_modules_ext.destinations.transport import Transport, transport_for
-from misp_modules_ext.errors import CredentialsRefused, DestinationError, NotFound, PermissionRefused
+from misp_modules_ext.errors import (
+    CredentialsRefused,
+    DestinationError,
+    NotFound,
+    PermissionRefused,
+    Retired,
+    Throttled,
+)
+from misp_modules_ext.model.finding import Code, Finding
+from misp_modules_ext.model.outcome import State
 
 #: Seconds for each request of `check`.
 PROBE_TIMEOUT = 20.0
@@ -86,16 +93,8 @@ class Client:
         return list(dict.fromkeys(_origin(address) for address in addresses))
 
     def check_token(self) -> Finding:
-        """Try to get a token, and say how long the credential is good."""
-        found = attempt(f"token for {self._settings.scope}", self._try_token)
-        if not found.ok:
-            return found
-        try:
-            credential = outlook(self._settings)
-        except CredentialsRefused:
-            # It ended in this very moment: the token is there all the same.
-            return found
-        return found._replace(answer=f"{found.answer} {credential.answer}", remedy=credential.remedy)
+        """Try to get a token."""
+        return attempt(Code.TOKEN, f"token for {self._settings.scope}", self._try_token)
 
     def roles(self) -> frozenset[str] | None:
         """The application permissions that the token names; `None` when it does not say, or is no JWT.
@@ -149,11 +148,22 @@ def _origin(address: str) -> str:
     return f"{parts.scheme}://{host}:{port}"
 
 
-def attempt(what: str, action: Callable[[], str]) -> Finding:
+_STATES: tuple[tuple[type[DestinationError] | tuple[type[DestinationError], ...], State], ...] = (
+    ((CredentialsRefused, PermissionRefused), State.REFUSED),
+    (NotFound, State.MISCONFIGURED),
+    (Retired, State.RETIRED),
+    (Throttled, State.THROTTLED),
+    (DestinationError, State.UNREACHABLE),
+)
+
+
+def attempt(code: Code, what: str, action: Callable[[], str]) -> Finding:
     """A line of `check`: what the action answers, or why it failed and what to do."""
     try:
-        return Finding(what, True, action())
+        # What follows the mark is advice on what works.
+        answer, _, advice = action().partition(TO_DO)
+        return Finding(code, what, answer, advice)
     except DestinationError as error:
         happened, _, remedy = str(error).partition(TO_DO)
-        refused = isinstance(error, (CredentialsRefused, PermissionRefused))
-        return Finding(what, False, happened, remedy or "see the answer.", refused, isinstance(error, NotFound))
+        state = next(state for kinds, state in _STATES if isinstance(error, kinds))
+        return Finding(code, what, happened, remedy or "see the answer.", state)

@@ -19,16 +19,19 @@ from typing import Any
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import defender_answers as answers
 from misp_modules_ext.destinations import defender_entries, drift
-from misp_modules_ext.destinations.answers import Advice, doubtful, error_text
+from misp_modules_ext.destinations.answers import TO_DO, Advice, doubtful, error_text
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.defender_entries import Taken
 from misp_modules_ext.destinations.defender_list import List
+from misp_modules_ext.destinations.defender_looking import DefenderLooking
 from misp_modules_ext.destinations.defender_payload import entity, refusal, shown, unfit
-from misp_modules_ext.destinations.interface import Cleared, Entry, Finding, ItemResult, Limit, Refusal
+from misp_modules_ext.destinations.interface import Cleared, Entry, ItemResult, Limit, Refusal
+from misp_modules_ext.destinations.looking import Presence, Probe, Sighting
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
 from misp_modules_ext.errors import DestinationError, Unavailable
-from misp_modules_ext.model.indicator import Due, Indicator
+from misp_modules_ext.model.finding import Code, Finding
+from misp_modules_ext.model.indicator import Due, Indicator, Observable
 from misp_modules_ext.model.outcome import Outcome
 
 PATH = "/api/indicators"
@@ -72,6 +75,7 @@ class Defender:
         self.settings = settings
         self._client = Client(settings, _advice(settings), transport)
         self._list = List(settings, self._client, PATH)
+        self._looking = DefenderLooking(settings, transport)
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """All but single addresses, domain names, URLs, three hashes, and certificates that are allowed or blocked."""
@@ -157,12 +161,24 @@ class Defender:
         """See `interface.Destination.differs`."""
         return drift.differences(entry.says, defender_entries.says(entity(due, self.settings)))
 
+    def presence(self, observable: Observable) -> list[Probe[Presence]]:
+        """See `looking.LooksUp.presence`."""
+        return self._looking.presence(observable)
+
+    def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:
+        """See `looking.LooksUp.estate`."""
+        return self._looking.estate(observables, since)
+
     def check(self) -> list[Finding]:
         """Token, a list of one entry, and an import of nothing: 400 with the permission to write, 403 without."""
         token = self._client.check_token()
         if not token.ok:
             return [token]
-        return [token, attempt("read indicators", self._probe_list), attempt("write indicators", self._probe_import)]
+        return [
+            token,
+            attempt(Code.READ, "read indicators", self._probe_list),
+            attempt(Code.WRITE, "write indicators", self._probe_import),
+        ]
 
     def hosts(self) -> list[str]:
         """Entra and Defender."""
@@ -176,7 +192,7 @@ class Defender:
             return "the application may read indicators."
         return (
             "the application may read its own indicators only, so entries of others with the same value would be "
-            f"overwritten: give it the application permission {_PERMISSION}."
+            f"overwritten.{TO_DO}give it the application permission {_PERMISSION} of WindowsDefenderATP."
         )
 
     def _probe_import(self) -> str:

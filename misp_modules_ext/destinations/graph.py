@@ -27,11 +27,12 @@ from misp_modules_ext.destinations.graph_payload import (
     target_product,
     update,
 )
-from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
+from misp_modules_ext.destinations.interface import Entry, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.listing import settled
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
 from misp_modules_ext.errors import DestinationError, Retired, Unavailable
+from misp_modules_ext.model.finding import Code, Finding
 from misp_modules_ext.model.indicator import Due, Indicator
 from misp_modules_ext.model.outcome import Outcome
 
@@ -39,6 +40,11 @@ API_VERSION = "beta"
 MAX_BATCH = 100
 RATE = Limit(1000, 60.0)
 MAX_PAGES = 10_000
+#: Sources: Microsoft Graph, "tiIndicator" (by April 2026), and the annotations of Microsoft's own library (the day).
+NOTICE = (
+    "Microsoft has announced the removal of Graph tiIndicators for 10 April 2026, and Sentinel's connector behind it "
+    "was to stop in June 2026: what still answers may take nothing."
+)
 _REMEDY = "use `api = sentinel` or `api = defender` for this destination."
 
 
@@ -192,7 +198,7 @@ class Graph:
     def check(self) -> list[Finding]:
         """Token, then a list of one."""
         token = self._client.check_token()
-        return [token, attempt("read tiIndicators", self._probe)] if token.ok else [token]
+        return [token, attempt(Code.TI_INDICATORS, "read tiIndicators", self._probe)] if token.ok else [token]
 
     def hosts(self) -> list[str]:
         """Entra and Graph."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from misp_modules_ext.config.settings import DestinationSettings
+from misp_modules_ext.model.finding import Finding
 from misp_modules_ext.model.indicator import Due, Indicator, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 
@@ -73,26 +74,6 @@ class Limit(NamedTuple):
 
     requests: int
     seconds: float
-
-
-class Finding(NamedTuple):
-    """One line of `check`.
-
-    Attributes:
-        what: what was tried, for example `token for https://management.azure.com`.
-        ok: it worked.
-        answer: what came back.
-        remedy: what to do; `""` when ok.
-        refused: the failure is one of credentials or permission.
-        misconfigured: the failure is a wrong address or workspace.
-    """
-
-    what: str
-    ok: bool
-    answer: str
-    remedy: str = ""
-    refused: bool = False
-    misconfigured: bool = False
 
 
 class Destination(Protocol):

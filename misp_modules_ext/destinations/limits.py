@@ -75,6 +75,17 @@ class Limiter:
                 self._slots.remove(slot)
 
 
+def counted_by(settings: DestinationSettings, api: str) -> LimiterKey:
+    """By what Microsoft counts the requests of a destination to an API.
+
+    Args:
+        settings: whose application.
+        api: a name for the API, or for one of its operations with a rate of its own.
+    """
+    login = settings.endpoint_login.rstrip("/").lower()
+    return LimiterKey(login, settings.tenant_id.lower(), settings.app_id.lower(), api)
+
+
 _limiters: dict[LimiterKey, Limiter] = {}
 _lock = threading.Lock()
 
@@ -87,8 +98,7 @@ def limiter_for(settings: DestinationSettings, limit: Limit, api: str = "") -> L
         limit: the rate.
         api: a name for the API, or for one of its operations with a rate of its own; the destination's when absent.
     """
-    login = settings.endpoint_login.rstrip("/").lower()
-    key = LimiterKey(login, settings.tenant_id.lower(), settings.app_id.lower(), api or settings.api.value)
+    key = counted_by(settings, api or settings.api.value)
     with _lock:
         limiter = _limiters.get(key)
         if limiter is None or limiter.limit != limit:

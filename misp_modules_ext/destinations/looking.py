@@ -15,6 +15,13 @@ from misp_modules_ext.model.indicator import Observable
 
 Said = TypeVar("Said")
 
+#: `Probe.asked` of each API, for a reader and for telling them apart.
+ASKED_MANAGEMENT = "Sentinel's indicators"
+ASKED_LOGS = "Log Analytics"
+ASKED_DEFENDER = "Defender's indicators"
+ASKED_STATISTICS = "Defender's statistics"
+ASKED_HUNTING = "advanced hunting"
+
 
 class EntryState(str, Enum):
     """How an entry at Microsoft stands."""
@@ -72,7 +79,7 @@ class Probe(Generic[Said]):
     """One question to one of Microsoft's APIs.
 
     Attributes:
-        asked: the API, for a reader: `Sentinel's indicators`, `Log Analytics`.
+        asked: the API, one of `ASKED_…`.
         ask: asks, in so many seconds at most; raises `DestinationError`, whose text says what to do.
     """
 

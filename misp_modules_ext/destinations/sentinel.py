@@ -15,20 +15,29 @@ from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import drift, sentinel_objects
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, clean, said, unreadable
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
-from misp_modules_ext.destinations.interface import MAX_OBJECTS, Beside, Entry, Finding, ItemResult, Limit, Refusal
+from misp_modules_ext.destinations.interface import MAX_OBJECTS, Beside, Entry, ItemResult, Limit, Refusal
+from misp_modules_ext.destinations.looking import Presence, Probe, Sighting
 from misp_modules_ext.destinations.sentinel_entries import meant
+from misp_modules_ext.destinations.sentinel_looking import SentinelLooking
 from misp_modules_ext.destinations.sentinel_management import Management
 from misp_modules_ext.destinations.sentinel_payload import PATHS, refusal, shown, stix_object, upload_body
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
 from misp_modules_ext.errors import DestinationError, NotFound, Throttled
-from misp_modules_ext.model.indicator import Due, Indicator
-from misp_modules_ext.model.outcome import Outcome, Reason
+from misp_modules_ext.model.finding import Code, Finding
+from misp_modules_ext.model.indicator import Due, Indicator, Observable
+from misp_modules_ext.model.outcome import Outcome, Reason, State
 
 API_VERSION = "2024-02-01-preview"
 MAX_BATCH = MAX_OBJECTS
 #: Documented for the calling principal.
 RATE = Limit(100, 60.0)
+#: An object that cannot be stored, and that would do nothing if it were.
+_NOTHING: Mapping[str, Any] = {"type": "indicator", "revoked": True}
+_UNTOLD = (
+    "to an object without id, time and pattern it named no error, which is not documented; stored or not, such an "
+    "object matches nothing."
+)
 _NO_REASON = "Sentinel refused it without a reason."
 
 
@@ -67,6 +76,7 @@ class Sentinel:
         self.settings = settings
         self._client = Client(settings, _advice(settings), transport)
         self._management = Management(settings, transport)
+        self._looking = SentinelLooking(settings, self._management, transport)
         workspace = quote(settings.workspace_id.strip("{} "), safe="")
         version = quote(settings.api_version or API_VERSION, safe="")
         upload = quote(settings.upload_path, safe=":")
@@ -149,19 +159,32 @@ class Sentinel:
         """See `interface.Destination.differs`."""
         return drift.differences(entry.says, meant(stix_object(due)))
 
+    def presence(self, observable: Observable) -> list[Probe[Presence]]:
+        """See `looking.LooksUp.presence`."""
+        return self._looking.presence(observable)
+
+    def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:
+        """See `looking.LooksUp.estate`."""
+        return self._looking.estate(observables, since)
+
     def check(self) -> list[Finding]:
         """Token, an upload of an object without any property that is required, and the read-back if it is configured.
 
-        Such an object cannot be stored: documented is an item error in a 200, likely a 400 as it is the only one.
-        Either comes after the checks of token (401), role (403) and workspace (404), which an empty list might not
-        reach.
+        Such an object cannot be stored, and what could not would be revoked: documented is an item error in a 200,
+        likely a 400 as it is the only one. Either comes after the checks of token (401), role (403) and workspace
+        (404), which an empty list might not reach.
         """
         token = self._client.check_token()
         if not token.ok:
             return [token]
-        found = [token, attempt(f"upload to workspace {self.settings.workspace_id}", self._probe)]
+        found = [token, attempt(Code.UPLOAD, f"upload to workspace {self.settings.workspace_id}", self._probe)]
         if not self.cannot_list:
-            found.append(attempt(f"read back from workspace {self.settings.workspace_name}", self._management.probe))
+            name = self.settings.workspace_name
+            found.append(attempt(Code.READ_BACK, f"read back from workspace {name}", self._management.probe))
+            if found[-1].ok:
+                count = attempt(Code.COUNT, f"count in workspace {name}", self._management.count)
+                # Of a preview API, and nothing depends on it: that it fails is told, and is no failure of ours.
+                found.append(count._replace(state=State.OK))
         return found
 
     def hosts(self) -> list[str]:
@@ -170,12 +193,12 @@ class Sentinel:
         return list(dict.fromkeys([*self._client.hosts(), *further]))
 
     def _probe(self) -> str:
-        body = encode({"sourcesystem": self.settings.source_system, "stixobjects": [{"type": "indicator"}]})
+        body = encode({"sourcesystem": self.settings.source_system, "stixobjects": [_NOTHING]})
         answer = self._client.call("POST", self._path, timeout=PROBE_TIMEOUT, body=body)
         self._client.expect(answer, 200, 400)
         if answer.status == 200:
-            read_errors(answer, 1)
-            return "the application may upload; nothing was changed."
+            told = bool(read_errors(answer, 1))
+            return f"the application may upload; {'nothing was changed.' if told else _UNTOLD}"
         words = said(answer, "Microsoft Sentinel")
         if "version" in words.lower():
             raise NotFound(f"{words}{TO_DO}correct `apiVersion` of [{self.settings.name}], or remove the line.")

@@ -26,6 +26,7 @@ NAME = "Azure's resource manager"
 API_VERSION = "2025-09-01"
 #: `query` exists in preview only.
 QUERY_VERSION = "2025-10-01-preview"
+_PREVIEW = frozenset({"query", "count"})
 #: The largest page is not documented; this one was seen in use.
 PAGE = 1_000
 MAX_PAGES = 10_000
@@ -88,6 +89,21 @@ class Management:
         _items(answer)
         return "indicators can be read back."
 
+    def count(self) -> str:
+        """How many indicators of our source there are, revoked ones included; `count` is a preview API."""
+        self._require()
+        condition = {
+            "stixObjectType": "indicator",
+            "conditionConnective": "And",
+            "clauses": [_clause("source", [self._settings.source_system])],
+        }
+        answer = self._ask("count", {"properties": {"condition": condition}}, time.monotonic() + PROBE_TIMEOUT)
+        document = answer.json()
+        found = document.get("count") if isinstance(document, dict) else None
+        if not isinstance(found, int) or isinstance(found, bool):
+            raise unreadable(answer, NAME, "not with the documented count")
+        return f"{found:,} indicators of the source {self._settings.source_system}, revoked ones included."
+
     def entries(self, deadline: float) -> list[Entry]:
         """All indicators of our source, revoked ones included.
 
@@ -113,20 +129,35 @@ class Management:
 
     def resources(self, stix_ids: Sequence[str], deadline: float) -> dict[str, str]:
         """Paths of the resources that hold these objects of our source, as far as they are shown, by STIX id."""
+        found: dict[str, str] = {}
+        for item in self.held(stix_ids, deadline):
+            stix_id, path = _stix_id(item), item.get("id")
+            if self._is_resource(path, stix_id):
+                found[stix_id] = str(path)
+        return found
+
+    def held(self, stix_ids: Sequence[str], deadline: float) -> Iterator[dict[str, Any]]:
+        """The objects of our source with these STIX ids, as `query` shows them."""
         self._require()
         source = self._settings.source_system
         wanted = dict.fromkeys(stix_ids)
         clauses = [_clause("source", [source]), _clause("id", list(wanted))]
         condition = {"stixObjectType": "indicator", "conditionConnective": "And", "clauses": clauses}
         first = self._ask("query", {"condition": condition, "maxPageSize": PAGE}, deadline)
-        found: dict[str, str] = {}
         for answer in self._linked(first, deadline):
             for item in _items(answer):
-                stix_id, path = _stix_id(item), item.get("id")
-                ours = stix_id in wanted and item["properties"]["source"] == source
-                if ours and self._is_resource(path, stix_id):
-                    found[stix_id] = str(path)
-        return found
+                if _stix_id(item) in wanted and item["properties"]["source"] == source:
+                    yield item
+
+    def mentioning(self, word: str, deadline: float) -> list[dict[str, Any]]:
+        """Indicators of any source that hold a word, as `queryIndicators` shows them; one page.
+
+        In which properties Microsoft looks for a keyword is not documented; what is not on the page has no say.
+        """
+        self._require()
+        return _items(
+            self._ask("queryIndicators", {"keywords": [word], "includeDisabled": True, "pageSize": PAGE}, deadline)
+        )
 
     def delete(self, resource: str, timeout: float) -> None:
         """Delete one resource; that it is not there any more is success."""
@@ -169,7 +200,7 @@ class Management:
         return _follow(first, next_link, _next)
 
     def _ask(self, operation: str, body: Mapping[str, Any], deadline: float) -> Answer:
-        version = QUERY_VERSION if operation == "query" else API_VERSION
+        version = QUERY_VERSION if operation in _PREVIEW else API_VERSION
         return self._patiently("POST", f"{self._path}/main/{operation}?api-version={version}", encode(body), deadline)
 
     def _patiently(self, method: str, path: str, body: bytes | None, deadline: float) -> Answer:

@@ -93,7 +93,7 @@ def _run(
         )
         events: Sequence[Event] = request.events
         if fetch is not None:
-            order = replace(order, origin=Origin.OWN_READING, read_later=False, part=True)
+            order = replace(order, origin=Origin.OWN_READING, read_later=False, only=True)
             events = fetch(settings, order.deadline or clock)
         # Half of MISP's patience for the ledger at most: the rest is for taking, sending and the report.
         with patience(max(LEAST, (clock + answering - time.monotonic()) / 2)):

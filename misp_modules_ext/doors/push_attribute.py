@@ -23,10 +23,10 @@ from misp_modules_ext.misp.coerce import flag
 from misp_modules_ext.misp.recent import Recent
 from misp_modules_ext.misp.requests import Body, ModuleRequest, Named, read_named
 from misp_modules_ext.model.account import Account
+from misp_modules_ext.model.indicator import Kind
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.report.one_by_one import sentences
-from misp_modules_ext.translate.templates import TEMPLATES
-from misp_modules_ext.translate.types import TYPES
+from misp_modules_ext.translate import inputs
 
 #: The settings of `Plugin.Enrichment_push_attribute_to_microsoft_…`.
 CONFIG = ["destinations", "preview", "addResult"]
@@ -53,13 +53,7 @@ _recent = Recent()
 
 def input_types() -> list[str]:
     """The attribute types that may hold an indicator, and the names of objects that may hold such attributes."""
-    types = {type_ for type_, row in TYPES.items() if row.kinds}
-    objects = {
-        name
-        for name, template in TEMPLATES.items()
-        if any(template.read_as.get(relation, relation) in types for relation in template.observables)
-    }
-    return sorted(types | objects)
+    return inputs(Kind)
 
 
 def handle(body: Body) -> Answer:

@@ -17,7 +17,8 @@ class Behaviour:
         token_lifetime: Seconds a bearer token lives. Entra answers 3599 for most applications.
         own_audience: A token for the emulator's own address is good for every API. Microsoft has no such audience, and
             it hides a wrong scope, since all APIs share the address.
-        without_permission: Names of APIs (``sentinel``, ``management``, ``defender``, ``graph``) for which no
+        without_permission: Names of APIs (``sentinel``, ``management``, ``defender``, ``statistics``, ``graph``,
+            ``hunting``, ``logs``) for which no
             application has a role: they answer 403.
         upload_error_key: Name of the list of messages in an item error of the upload. The reference page shows
             ``errorMessages``, the swagger declares ``validationErrorMessages``.
@@ -43,6 +44,7 @@ class Behaviour:
         defender_value_limit: Longest ``indicatorValue`` in characters; not documented, so none.
         defender_own_only: Applications see and edit only what they created (permission ``Ti.ReadWrite``) instead of
             everything (``Ti.ReadWrite.All``).
+        hunting_capitals: Answers of advanced hunting have their keys with capital letters, as in an older example.
         graph_deletes_sentinel: Graph's deletes remove indicators for Sentinel too. One user saw that they do not.
     """
 
@@ -63,4 +65,5 @@ class Behaviour:
     defender_refuse_expired: bool = True
     defender_value_limit: int | None = None
     defender_own_only: bool = False
+    hunting_capitals: bool = False
     graph_deletes_sentinel: bool = True

@@ -18,16 +18,19 @@ from .calls import Answer, Call, Grant, JsonObject, Refusal, Result, Service, js
 from .clock import Clock, to_text
 from .defender import Defender
 from .entra import Entra, code_number, is_login
+from .estate import Sighting, read_sighting, sighting_of
 from .faults import Drop, Effect, Fault, Faults
 from .graph import Graph
+from .hunting import Hunting
 from .identity import Identity, is_identity
 from .intel import Intel
+from .logs import Logs
 from .management import Management, is_management
 from .rates import Rates
 from .sentinel import Sentinel
+from .statistics import Statistics, is_statistics
 
 REQUEST_LIMIT = 100_000
-_LOG_AUDIENCES = frozenset({"https://api.loganalytics.io", "https://api.loganalytics.azure.com"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Core:
         self._rates = Rates()
         self._faults = Faults()
         self._log: deque[JsonObject] = deque(maxlen=REQUEST_LIMIT)
-        self._sightings: list[Any] = []
+        self._sightings: list[JsonObject] = []
         self.version = 0
         self.intel = Intel(self.clock, self.behaviour.read_back_delay)
         self.defender = Defender(self.clock, self.behaviour)
@@ -74,9 +77,12 @@ class Core:
             Management(self.intel, self.clock, self.behaviour),
             self.defender,
             self.graph,
+            Statistics(self.clock, self._seen),
+            Hunting(self.clock, self.behaviour, self._seen),
+            Logs(self.intel, self.clock, self._seen),
         )
         self._services = {service.name: service for service in services}
-        resources = _LOG_AUDIENCES.union(*(service.audiences for service in services))
+        resources = frozenset[str]().union(*(service.audiences for service in services))
         self._entra = Entra(self.clock, self.behaviour, apps, resources)
         self._identity = Identity(self._entra, self.clock, apps)
 
@@ -211,11 +217,19 @@ class Core:
             return [{**asdict(fault), "item_errors": sorted(fault.item_errors)} for fault in self._faults.listed()]
 
     def add_sightings(self, sightings: Any) -> int:
-        """Keep what read-back shall answer later; returns how many are kept."""
+        """Put into the estates what was seen there; returns how many sightings are kept.
+
+        Raises:
+            ValueError: One cannot be understood; none is kept then.
+        """
         with self._lock:
-            self._sightings += sightings if isinstance(sightings, list) else [sightings]
+            given = sightings if isinstance(sightings, list) else [sightings]
+            self._sightings += [read_sighting(one, self.clock.now()) for one in given]
             self.version += 1
             return len(self._sightings)
+
+    def _seen(self) -> list[Sighting]:
+        return [sighting_of(one) for one in self._sightings]
 
     def reset(self) -> None:
         """Forget everything but the tokens: state, history, log, faults, counts."""
@@ -274,6 +288,7 @@ _ADDRESSES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("management", is_management),
     ("sentinel", lambda path: path.startswith("/workspaces/")),
     ("defender", lambda path: path.startswith("/api/indicators")),
+    ("statistics", is_statistics),
     ("hunting", lambda path: path.endswith("/security/runHuntingQuery")),
     ("graph", lambda path: path.startswith(("/beta/", "/v1.0/"))),
     ("logs", lambda path: path.startswith("/v1/workspaces/")),

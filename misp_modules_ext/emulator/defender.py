@@ -87,6 +87,13 @@ _CODES = {
 Key = tuple[str, str, str]
 
 
+def error_answer(status: int, code: str | None, message: str | None, retry_after: float | None) -> Answer:
+    """An error in Defender's shape, whose `target` is a correlation id; `retry_after` in seconds for a header."""
+    known = _CODES.get(status, ("Error", "The request failed."))
+    error = {"code": code or known[0], "message": message or known[1], "target": str(uuid.uuid4())}
+    return json_answer(status, {"error": error}, {} if retry_after is None else {"Retry-After": f"{retry_after:g}"})
+
+
 class _Tenant:
     """The list of one tenant, newest change last."""
 
@@ -140,9 +147,7 @@ class Defender:
 
     def refuse(self, status: int, code: str | None, message: str | None, retry_after: float | None = None) -> Answer:
         """Defender's error body, whose `target` is a correlation id."""
-        known = _CODES.get(status, ("Error", "The request failed."))
-        error = {"code": code or known[0], "message": message or known[1], "target": str(uuid.uuid4())}
-        return json_answer(status, {"error": error}, {} if retry_after is None else {"Retry-After": f"{retry_after:g}"})
+        return error_answer(status, code, message, retry_after)
 
     def unauthorized(self, reason: str) -> Answer:
         """401 in Defender's shape."""

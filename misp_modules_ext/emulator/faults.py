@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from .calls import Call
 
-APIS = ("login", "identity", "sentinel", "management", "defender", "graph", "hunting", "logs")
+APIS = ("login", "identity", "sentinel", "management", "defender", "statistics", "graph", "hunting", "logs")
 Drop = Literal["before", "after"]
 _DROPS: dict[Any, Drop | None] = {None: None, False: None, True: "before", "before": "before", "after": "after"}
 _ALIASES = {"retry_after": "retryAfter", "item_errors": "itemErrors"}

@@ -45,6 +45,16 @@ _CODES = {
 }
 
 
+def error_answer(clock: Clock, status: int, code: str, message: str, retry_after: float | None) -> Answer:
+    """An error in Graph's shape; `retry_after` in seconds for a header."""
+    request = str(uuid.uuid4())
+    inner = {"date": to_text(clock.now())[:19], "request-id": request, "client-request-id": request}
+    headers = {"request-id": request}
+    if retry_after is not None:
+        headers["Retry-After"] = f"{retry_after:g}"
+    return json_answer(status, {"error": {"code": code, "message": message, "innerError": inner}}, headers)
+
+
 class _Owned(NamedTuple):
     app: str
     entity: JsonObject
@@ -74,13 +84,7 @@ class Graph:
     def refuse(self, status: int, code: str | None, message: str | None, retry_after: float | None = None) -> Answer:
         """Graph's error body with an `innerError`."""
         known = _CODES.get(status, ("generalException", "The request failed."))
-        request = str(uuid.uuid4())
-        inner = {"date": to_text(self._clock.now())[:19], "request-id": request, "client-request-id": request}
-        error = {"code": code or known[0], "message": message or known[1], "innerError": inner}
-        headers = {"request-id": request}
-        if retry_after is not None:
-            headers["Retry-After"] = f"{retry_after:g}"
-        return json_answer(status, {"error": error}, headers)
+        return error_answer(self._clock, status, code or known[0], message or known[1], retry_after)
 
     def unauthorized(self, reason: str) -> Answer:
         """401 in Graph's shape."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 __all__ = [
     "Ledger",
     "Origin",
+    "Part",
+    "Parts",
     "Settled",
     "Store",
     "Taken",
@@ -20,6 +22,7 @@ __all__ = [
 
 from misp_modules_ext.ledger.intake import Taken, event_missing, refresh, take
 from misp_modules_ext.ledger.ledger import Ledger, open_ledger
+from misp_modules_ext.ledger.parts import Part, Parts
 from misp_modules_ext.ledger.placing import Settled
 from misp_modules_ext.ledger.stores import Store, register
 from misp_modules_ext.ledger.views import Origin

@@ -21,12 +21,12 @@ _TABLE = schema.audience
 
 
 def note_asked(
-    connection: Connection, event_ids: Sequence[int], destination_ids: Collection[int], *, part: bool
+    connection: Connection, event_ids: Sequence[int], destination_ids: Collection[int], *, only: bool
 ) -> None:
-    """Note that these events are to go to these destinations; `part` is for some of their attributes only."""
-    pairs = sorted((event_id, number, int(part)) for event_id in event_ids for number in destination_ids)
+    """Note that these events are to go to these destinations; `only` is for some of their attributes."""
+    pairs = sorted((event_id, number, int(only)) for event_id in event_ids for number in destination_ids)
     bulk.insert_missing(connection, _TABLE, ["event_id", "destination_id", "part"], pairs)
-    if pairs and not part:
+    if pairs and not only:
         here = _TABLE.c.event_id.in_(event_ids) & _TABLE.c.destination_id.in_(list(destination_ids))
         connection.execute(update(_TABLE).where(here & (_TABLE.c.part == 1)).values(part=0))
 

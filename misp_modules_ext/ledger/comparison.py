@@ -20,7 +20,7 @@ reading of ours may lower an action, whatever it lacks; it takes all of it to ra
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -71,6 +71,7 @@ class Changes:
         odd: observables whose content this view alone does not tell.
         absent: observables of attributes that have another value now, or are absent from a complete view of our own.
         seen: the attributes of the view.
+        losing: attributes of which something is lost or gone.
         undecided: it says of something what this view does not settle, so it is compared each time.
         unread: the view as a whole cannot be judged, so that nothing of it stands behind what stays.
     """
@@ -84,8 +85,27 @@ class Changes:
     odd: set[int] = field(default_factory=set)
     absent: set[int] = field(default_factory=set)
     seen: set[bytes] = field(default_factory=set)
+    losing: set[bytes] = field(default_factory=set)
     undecided: bool = False
     unread: bool = False
+
+    def put_off(self, stored: Mapping[bytes, Sequence[Row]], going: Collection[int]) -> None:
+        """Leave what is stored of attributes that lose something as it is, for now; what is new of them is written.
+
+        Args:
+            stored: what is stored, by attribute.
+            going: the observables of what passes: the others keep their content until then.
+        """
+        for key in self.losing:
+            for row in stored[key]:
+                self.rows.pop((row.observable_id, key), None)
+                if row.observable_id not in going:
+                    self.odd.discard(row.observable_id)
+        for sets in (self.lost, self.lost_by):
+            for part in sets.values():
+                part.clear()
+        self.gone.clear()
+        self.absent.clear()
 
 
 class Headers:
@@ -131,7 +151,7 @@ class Frame(NamedTuple):
         frozen: our own reading found the event unpublished, and the grace is not over.
         now: seconds since 1970 UTC.
         elsewhere: the rule sets of destinations that are not asked for.
-        part: the view is about some attributes, and nobody means the others.
+        only: the view is about some attributes, and nobody means the others.
     """
 
     origin: Origin
@@ -139,7 +159,7 @@ class Frame(NamedTuple):
     base_url: str
     now: int
     elsewhere: tuple[RuleSet, ...] = ()
-    part: bool = False
+    only: bool = False
 
 
 class Comparison:
@@ -193,7 +213,7 @@ class Comparison:
                     self._vanish(row, absent=True)
                 elif row.vouches:
                     self.changes.odd.add(row.observable_id)
-                    if own and not self._frame.part and row.header_id != self._headers.current:
+                    if own and not self._frame.only and row.header_id != self._headers.current:
                         self._doubt(row)
         return self.changes
 
@@ -409,6 +429,7 @@ class Comparison:
         for rules, passing in zip(self._rule_sets, passes, strict=True):
             if passing:
                 self.changes.lost[rules].add(row.observable_id)
+                self.changes.losing.add(row.attribute)
 
     def _lost_elsewhere(self, row: Row, attribute: Attribute) -> bool:
         """Whether it would no longer pass for a destination that this request does not name."""
@@ -466,6 +487,7 @@ class Comparison:
         lost = [i for i, rules in enumerate(self._rule_sets) if self._passed(row, rules)]
         self._note_lost(row, lost, absent=absent)
         self.changes.gone.add((row.observable_id, row.attribute))
+        self.changes.losing.add(row.attribute)
         if absent:
             self.changes.absent.add(row.observable_id)
 
@@ -473,6 +495,7 @@ class Comparison:
         for index in lost:
             rules = self._rule_sets[index]
             self.changes.lost[rules].add(row.observable_id)
+            self.changes.losing.add(row.attribute)
             if not absent:
                 self.changes.lost_by[rules].add(uuid_text(row.attribute))
         # What still vouches may be elsewhere.

@@ -7,7 +7,7 @@ other's evidence half would both write content that neither event explains.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, select, update
@@ -17,7 +17,8 @@ from misp_modules_ext.ledger.asked import asked_for, in_part, narrowed, note_ask
 from misp_modules_ext.ledger.comparison import COLUMNS, KEY, Changes, Comparison, Frame, Headers
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import alone, now_ms
-from misp_modules_ext.ledger.keys import Numbers, no_clash
+from misp_modules_ext.ledger.keys import Numbers, no_clash, uuid_text
+from misp_modules_ext.ledger.parts import Part, read_part
 from misp_modules_ext.ledger.placing import Placing, Settled, Wanted
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.ledger.views import (
@@ -70,7 +71,8 @@ def take(
     read_later: bool = False,
     elsewhere: Iterable[RuleSet] = (),
     asked: Collection[int] = (),
-    part: bool = False,
+    part: Part | None = None,
+    only: bool = False,
 ) -> Taken:
     """Take views into the ledger.
 
@@ -84,7 +86,8 @@ def take(
         read_later: have our own reading settle the events.
         elsewhere: rule sets of destinations that a request does not name: it takes nothing away from them either.
         asked: ids of the destinations that a person asks for with our own reading.
-        part: a person asks for these attributes, not for their events.
+        part: there is one view, our own reading of a part of an event; see `parts`.
+        only: a person asks for these attributes, not for their events.
     """
     alone(connection)
     clock = now_ms(connection)
@@ -94,20 +97,23 @@ def take(
     event_ids = [event.event_id for event in known.values()]
     if origin is Origin.REQUEST:
         asked = [store.destination_id for store in stores]
-    note_asked(connection, event_ids, asked, part=part)
+    note_asked(connection, event_ids, asked, only=only)
     if origin is Origin.OWN_READING:
         everywhere = asked_for(connection, event_ids)
         stores = [store for store in stores if store.destination_id in everywhere]
     partly = in_part(connection, event_ids) & {store.destination_id for store in stores}
-    asking = frozenset(asked)
-    taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere), _Partly(partly, asking, part))
+    narrow = _Partly(partly, frozenset(asked), only)
+    taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere), narrow, part)
     # What was said before is what the whole event said.
-    if not partly and taking.repeats(views, known, stores):
+    if part is None and not partly and taking.repeats(views, known, stores):
         taking.note_views(read_later=read_later)
         return taking.result
     for event in known.values():
-        read_evidence(connection, event)
-    if partly and not part and len(partly) == len(stores):
+        if part is None:
+            read_evidence(connection, event)
+        else:
+            read_part(connection, event, part)
+    if partly and not only and len(partly) == len(stores):
         views = [narrowed(view, known[view.event.uuid]) for view in views]
     views = [dated(view, known[view.event.uuid]) for view in views]
     whole = [carried(view, known[view.event.uuid], origin) for view in views]
@@ -120,6 +126,7 @@ def take(
     taking.write(stores)
     taking.note_views(read_later=read_later)
     taking.settle(stores)
+    taking.leave_out_what_waits()
     return taking.result
 
 
@@ -148,6 +155,7 @@ class _Taking:
         clock: int,
         elsewhere: tuple[RuleSet, ...],
         partly: _Partly,
+        part: Part | None = None,
     ) -> None:
         self._connection = connection
         self._origin = origin
@@ -155,6 +163,7 @@ class _Taking:
         self._clock = clock
         self._elsewhere = elsewhere
         self._partly = partly
+        self._part = part
         self._numbers = Numbers()
         self._views: Sequence[View] = ()
         self._known: Mapping[str, Known] = {}
@@ -233,12 +242,31 @@ class _Taking:
             # What cannot be judged takes nothing away (rule 5).
             unread = self._origin is Origin.OWN_READING and bool(event.problem)
             changes = comparison.doubt() if unread else comparison.run()
+            if self._part is not None and self._part.adds_only:
+                self._put_off(self._part, stored, changes)
             self._compared.append((stored, changes))
             result.named |= changes.named
             for rules in result.plans:
                 result.lost_by.setdefault(rules, set()).update(changes.lost_by[rules])
                 result.kept.setdefault(rules, set()).update(changes.kept[rules])
             result.absent |= changes.absent
+
+    def _put_off(self, part: Part, stored: Known, changes: Changes) -> None:
+        """Let what takes anything away wait for the other parts."""
+        merged = (m.indicator.observable for plan in self.result.plans.values() for m in plan.merged)
+        changes.put_off(stored.rows, {self._numbers[observable] for observable in merged})
+        part.waiting = {uuid_text(key) for key in changes.losing}
+        part.added = {(key, number) for number, key in changes.rows if key in changes.losing}
+
+    def leave_out_what_waits(self) -> None:
+        """What waits is accounted for when it is taken once more."""
+        waiting = self._part.waiting if self._part is not None else ()
+        if waiting:
+            plans = self.result.plans
+            for rules, plan in plans.items():
+                plans[rules] = replace(
+                    plan, attributes=tuple(p for p in plan.attributes if p.attribute.uuid not in waiting)
+                )
 
     def _frozen(self, event: Event, known: Known) -> bool:
         """Whether an unpublished event still counts as it was: the longest grace of all rule sets is not over."""
@@ -266,7 +294,7 @@ class _Taking:
         )
         bulk.update(connection, schema.evidence, KEY, ["vouches"], gone)
         changed = bool(rows or gone)
-        if self._origin is Origin.OWN_READING:
+        if self._origin is Origin.OWN_READING and (self._part is None or self._part.last):
             read = [event.event_id for event, changes in self._compared if not changes.unread]
             changed = _vouch(connection, read) or changed
         if changed:
@@ -304,6 +332,9 @@ class _Taking:
             values: dict[str, object] = {"timestamp": _said(event.timestamp, stored.timestamp)} if fresh else {}
             if self._origin is Origin.OWN_READING:
                 values |= _own_reading(event, stored, self._clock, fresh=fresh)
+                if self._part is not None and not self._part.last:
+                    # What is older changes nothing from now on; but it is not read yet.
+                    values = {name: value for name, value in values.items() if name not in _READ}
             elif read_later:
                 values |= {"read_due_ms": self._clock, "read_attempts": 0}
             if values:
@@ -319,7 +350,7 @@ class _Taking:
         for rules, plan in result.plans.items():
             lost = set().union(*(changes.lost.get(rules, set()) for _, changes in self._compared))
             merged = {self._numbers[entry.indicator.observable]: entry for entry in plan.merged}
-            others = _elsewhere(connection, merged.keys() - self._new - odd, event_ids)
+            others = _elsewhere(connection, merged.keys() - self._new - odd, event_ids, self._attributes())
             # A request may have named fewer destinations than the event goes to: our own reading brings all in line.
             concerned = odd if self._origin is Origin.OWN_READING else odd & merged.keys()
             doubtful = concerned | lost | others
@@ -332,12 +363,18 @@ class _Taking:
                         shown = merged if store.destination_id in self._partly.asking else ()
                         wanted = only_there(connection, store, wanted, shown)
                     order = dict.fromkeys([*(number for number in merged if number in wanted.merged), *wanted.merged])
-                    placing = Placing(connection, store, wanted, lost, self._before.content(store), self._clock)
+                    counting = self._part.counting if self._part is not None else None
+                    before = self._before.content(store)
+                    placing = Placing(connection, store, wanted, lost, before, self._clock, counting)
                     settled = placing.settle([*order, *sorted(lost - order.keys())], self._new)
                     farewells.keep(connection, store, placing.leaving)
                     result.settled[store.destination_id] = settled
             result.named |= {number: entry.indicator.observable for number, entry in merged.items()}
             result.named |= stored.named()
+
+    def _attributes(self) -> Collection[bytes] | None:
+        """Those that are looked at, where these are not all of the event."""
+        return self._part.held.keys() if self._part is not None else None
 
 
 def _vouch(connection: Connection, event_ids: Iterable[int]) -> bool:
@@ -350,6 +387,10 @@ def _vouch(connection: Connection, event_ids: Iterable[int]) -> bool:
         found = connection.execute(update(table).where(mine).values(origins=table.c.origins + own))
         changed = changed or found.rowcount > 0
     return changed
+
+
+#: What is noted of an event when all of it was read.
+_READ = frozenset({"read_ms", "read_message", "read_attempts", "missing_since_ms"})
 
 
 def _own_reading(event: Event, known: Known, clock: int, *, fresh: bool) -> dict[str, object]:
@@ -365,14 +406,24 @@ def _said(timestamp: int, before: int) -> int:
     return timestamp or max(before, 0)
 
 
-def _elsewhere(connection: Connection, observable_ids: Collection[int], event_ids: Sequence[int]) -> set[int]:
-    """Those for which other events vouch as well."""
+def _elsewhere(
+    connection: Connection,
+    observable_ids: Collection[int],
+    event_ids: Sequence[int],
+    attributes: Collection[bytes] | None,
+) -> set[int]:
+    """Those for which other events vouch as well, or other attributes than these of the same event."""
     table = schema.evidence
 
     def others(row: FromClause) -> ColumnElement[bool]:
-        return (row.c.vouches == 1) & row.c.event_id.not_in(event_ids)
+        vouches = row.c.vouches == 1
+        return vouches & row.c.event_id.not_in(event_ids) if attributes is None else vouches
 
-    return {row[0] for row in bulk.rows_by(connection, table.c.observable_id, sorted(observable_ids), also=others)}
+    keys = sorted(observable_ids)
+    if attributes is None:
+        return {row[0] for row in bulk.rows_by(connection, table.c.observable_id, keys, also=others)}
+    found = bulk.rows_by(connection, table.c.observable_id, keys, table.c.event_id, table.c.attribute, also=others)
+    return {number for number, event, key in found if event not in event_ids or bytes(key) not in attributes}
 
 
 def refresh(

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause
 from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.bulk import chunks, insert, rows_by, update
 from misp_modules_ext.ledger.holdings import Holding, held, mark_expired, read
+from misp_modules_ext.ledger.parts import Counting
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.model.indicator import BLOCKING, Action, Indicator
 from misp_modules_ext.model.outcome import Reason
@@ -133,6 +134,7 @@ class Placing:
         lost: observables whose evidence passed this destination's gates and no longer does: only these are withdrawn.
         before: what the evidence said of those before it was lost.
         now_ms: the database's clock.
+        counting: for `maxPerEvent`, where this is only a part of an event.
 
     Attributes:
         leaving: what is there of those that are to be withdrawn, as far as that is known.
@@ -146,9 +148,12 @@ class Placing:
         lost: Collection[int],
         before: Mapping[int, Merged],
         now_ms: int,
+        counting: Counting | None = None,
     ) -> None:
         self._connection = connection
         self._store = store
+        self._counting = counting
+        self._counted: dict[int, int] = {}
         self._wanted = wanted
         self._lost = lost
         self._before = before
@@ -173,7 +178,9 @@ class Placing:
         """
         old = [number for number in observable_ids if number not in new] if len(new) < len(observable_ids) else []
         self._held = held(self._connection, self._store, old) if old else {}
-        self._counts = 0 < self._most < len(observable_ids)
+        self._counts = self._most > 0 and (self._counting is not None or self._most < len(observable_ids))
+        if self._counts and self._counting is not None:
+            self._counted = self._counting.counted(self._store.destination_id, observable_ids)
         unchanged = self._unchanged(old) if old else set()
         rest = [number for number in old if number not in unchanged]
         rows = read(self._connection, self._store, rest) if rest else {}
@@ -182,7 +189,7 @@ class Placing:
         for number in observable_ids:
             if number in unchanged:
                 if self._counts:
-                    self._count(self._wanted.merged[number])
+                    self._count(number, self._wanted.merged[number])
                 continue
             change = self._first(number) if number in new else self._compare(number, rows.get(number))
             if change is not None and number in rows:
@@ -253,7 +260,7 @@ class Placing:
         if number in self._held:
             self._stand(number, Standing(schema.ON_HOLD, Reason.ON_HOLD, self._held[number]))
             return None
-        if not again and self._too_many(entry, row):
+        if not again and self._too_many(number, entry, row):
             message = f"maxPerEvent is {self._most}."
             self._stand(number, Standing(schema.SKIPPED, Reason.MAX_PER_EVENT, message))
             return None
@@ -273,16 +280,19 @@ class Placing:
         self._stand(number, Standing(schema.SKIPPED, reason, f"{message} What is there of it is withdrawn."))
         return None if row.due_hash is None else Change(schema.DUE, None, row.valid_until, 0, self._now_ms)
 
-    def _too_many(self, entry: Merged, row: Holding | None) -> bool:
+    def _too_many(self, number: int, entry: Merged, row: Holding | None) -> bool:
         # A submission of fewer indicators cannot bring too many of one event.
         if not self._counts:
             return False
-        over = self._count(entry) > self._most
+        over = self._count(number, entry) > self._most
         return over and (row is None or not row.maybe_there)
 
-    def _count(self, entry: Merged) -> int:
+    def _count(self, number: int, entry: Merged) -> int:
         """How many indicators the event that leads this one has brought so far."""
         event = leader(entry).reference.event
+        if self._counting is not None:
+            before = self._counted.get(number)
+            return self._counting.count(self._store.destination_id, number, event) if before is None else before
         count = self._per_event[event] = self._per_event.get(event, 0) + 1
         return count
 

@@ -301,11 +301,16 @@ def find_event(connection: Connection, uuid: str, misp: str) -> Known:
 
 def read_evidence(connection: Connection, known: Known) -> None:
     """Add what the ledger holds of an event."""
+    read_headers(connection, known)
+    for row in _rows(connection, known.event_id):
+        known.rows.setdefault(row.attribute, []).append(row)
+
+
+def read_headers(connection: Connection, known: Known) -> None:
+    """Add the headers that the evidence of an event goes by."""
     table = schema.header
     headers = select(table.c.header_id, table.c.document).where(table.c.event_id == known.event_id)
     known.headers = {header_id: bytes(document) for header_id, document in connection.execute(headers)}
-    for row in _rows(connection, known.event_id):
-        known.rows.setdefault(row.attribute, []).append(row)
 
 
 def _rows(connection: Connection, event_id: int) -> Sequence[Row]:

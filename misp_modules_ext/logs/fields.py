@@ -69,6 +69,7 @@ FIELDS: Mapping[str, str] = {
     "attempts": "how often it has failed in a row",
     "count": "of what the line is about",
     "seconds": "how long it took, or takes",
+    "preview": "`true` when nothing was sent: the counts say what would happen",
     "problem": "why a submission could not begin: `configuration`, `usage`, `ledger` or `internal`",
     "code": "exit code of a command",
     "object": "STIX id of an object of context",

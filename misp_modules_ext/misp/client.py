@@ -38,7 +38,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import requests
 from pydantic import SecretStr
@@ -53,15 +53,21 @@ from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, Usage
 from misp_modules_ext.logs import Traffic
 from misp_modules_ext.misp.answers import MAX_ANSWER, TO_DO, TooLarge, no_misp, not_found, refusal, unreachable
 from misp_modules_ext.misp.coerce import flag, seconds, text, uuid_or_none
+from misp_modules_ext.misp.large import LargeEvent, LargePages
 from misp_modules_ext.misp.pages import Pages
 from misp_modules_ext.misp.shapes import Raw, mapping
+from misp_modules_ext.misp.spool import Spool
 from misp_modules_ext.model.misp import Event
 
 if TYPE_CHECKING:
     from pymisp import PyMISP
 
+_T = TypeVar("_T")
+
 #: Attributes, or objects, in one answer.
 PAGE = 2000
+#: Attributes, or objects, of an event that is read into memory: some 2 kB each, and as much again when it is taken.
+MOST_AT_ONCE = 20_000
 #: Events in one answer of the list, each of which takes some 150 bytes.
 EVENTS_PAGE = 5000
 #: A list of several pages is read so many times at most: what still turns up then was published just now.
@@ -97,6 +103,10 @@ class Look(NamedTuple):
     published: int | None
 
 
+class _TooMany(Exception):
+    """More attributes or objects than `MOST_AT_ONCE`, deleted ones included, which MISP does not count."""
+
+
 class MispClient:
     """One MISP, read with one key. For one thread at a time.
 
@@ -118,7 +128,8 @@ class MispClient:
     ) -> None:
         if settings.key is None or not settings.has_key:
             raise UsageError(f"[{settings.name}] has no key, so nothing can be read from MISP.{TO_DO}add `key` to it.")
-        self._settings = settings
+        #: The section of MISP.
+        self.settings = settings
         self._page = page
         self._events_page = events_page
         self.before_each: Callable[[], object] = lambda: None
@@ -143,16 +154,50 @@ class MispClient:
             MispRefused: MISP does not take the key.
             MispError: MISP cannot be read.
         """
+        wanted = self._begin(uuid, failed)
+        seen = Pages(self._header(wanted))
+        return seen.finish(self._read(wanted, seen))
+
+    def read_of_any_size(self, uuid: str, *, failed: int = 0) -> Event | LargeEvent:
+        """As `read_event`; one of more than `MOST_AT_ONCE` attributes or objects is kept on disk.
+
+        Whoever gets a `LargeEvent` closes it.
+        """
+        wanted = self._begin(uuid, failed)
+        header = self._header(wanted)
+        seen = Pages(header)
+        if (seen.event.attribute_count or 0) <= MOST_AT_ONCE:
+            try:
+                return seen.finish(self._read(wanted, seen, MOST_AT_ONCE))
+            except _TooMany:
+                header = self._header(wanted)
+        spool = Spool()
+        try:
+            large = LargePages(header, spool)
+            return large.finish_large(self._read(wanted, large))
+        except BaseException:
+            spool.close()
+            raise
+
+    def _begin(self, uuid: str, failed: int) -> str:
+        """The UUID as MISP writes it; what is asked of attributes depends on how often it has failed."""
         wanted = uuid_or_none(uuid)
         if wanted is None:
             raise UsageError(f"{uuid[:60]!r} is no UUID of an event.{TO_DO}copy it from the event's page in MISP.")
         self._extras, self._asked_too_much = _EXTRAS[failed % len(_EXTRAS)], False
-        seen = Pages(self._header(wanted))
-        self._read_objects(wanted, seen)
-        self._read_attributes(wanted, seen, [0, 1])
+        return wanted
+
+    def _read(self, uuid: str, seen: Pages, most: int | None = None) -> Raw:
+        """Read all of an event; gives its header as it is then.
+
+        Raises:
+            _TooMany: there are more than `most`.
+        """
+        self._read_objects(uuid, seen, most)
+        self._read_attributes(uuid, seen, [0, 1], most)
         if not seen.any_deleted:
-            self._read_attributes(wanted, seen, "only")
-        return seen.finish(self._header(wanted))
+            self._read_attributes(uuid, seen, "only", most)
+        return self._header(uuid)
 
     def published_since(self, since: int, only: Mapping[str, str] = MappingProxyType({})) -> dict[str, int]:
         """The events that were published since a moment, as far as MISP shows them to this key.
@@ -208,9 +253,16 @@ class MispClient:
 
     def read_event_at_once(self, uuid: str) -> Event:
         """As `read_event`, for those who do not come back: where less may be answered, less is asked at once."""
+        return self._at_once(lambda failed: self.read_event(uuid, failed=failed))
+
+    def read_of_any_size_at_once(self, uuid: str) -> Event | LargeEvent:
+        """As `read_of_any_size`, likewise."""
+        return self._at_once(lambda failed: self.read_of_any_size(uuid, failed=failed))
+
+    def _at_once(self, read: Callable[[int], _T]) -> _T:
         for failed in range(len(_EXTRAS)):
             try:
-                return self.read_event(uuid, failed=failed)
+                return read(failed)
             except (EventNotFound, MispRefused):
                 raise
             except MispError:
@@ -245,7 +297,7 @@ class MispClient:
         except EventNotFound:
             answer = []
         if answer == []:
-            raise not_found(event, self._settings.url)
+            raise not_found(event, self.settings.url)
         headers = [mapping(mapping(entry).get("Event")) for entry in answer] if isinstance(answer, list) else []
         name = "id" if event.isdecimal() else "uuid"
         for header in headers:
@@ -253,15 +305,15 @@ class MispClient:
                 return header
         raise self._no_misp()
 
-    def _read_objects(self, uuid: str, seen: Pages) -> None:
+    def _read_objects(self, uuid: str, seen: Pages, most: int | None) -> None:
         def _take(rows: list[object]) -> bool:
             objects = [mapping(row).get("Object") for row in rows]
             self._name_groups(seen, objects)
             return bool(seen.add_objects(objects)) and len(rows) >= self._page
 
-        self._each_page(_take, seen, "objects", {"eventid": uuid, "metadata": True})
+        self._each_page(_take, seen, "objects", {"eventid": uuid, "metadata": True}, most)
 
-    def _read_attributes(self, uuid: str, seen: Pages, deleted: list[int] | str) -> None:
+    def _read_attributes(self, uuid: str, seen: Pages, deleted: list[int] | str, most: int | None) -> None:
         query = {"eventid": uuid, "deleted": deleted}
         only = deleted == "only"
 
@@ -270,7 +322,7 @@ class MispClient:
             unknown = seen.unknown_tags(rows)
             if unknown:
                 carriers = sorted(set(unknown.values()))
-                shown = self._rows("attributes", query | {"uuid": carriers, "page": 1, "limit": len(carriers)})
+                shown = self.rows("attributes", query | {"uuid": carriers, "page": 1, "limit": len(carriers)})
                 if shown is None:
                     raise self._no_misp()
                 seen.learn_tags(unknown, shown)
@@ -279,35 +331,52 @@ class MispClient:
             return bool(new) and (len(rows) >= self._page or not (only or seen.all_seen))
 
         wishes = {"includeAllTags": 1, "includeWarninglistHits": 1, "order": "Attribute.id"}
-        self._each_page(_take, seen, "attributes", query | wishes)
+        self._each_page(_take, seen, "attributes", query | wishes, most)
 
     def _each_page(
-        self, take: Callable[[list[object]], bool], seen: Pages, controller: str, query: Mapping[str, Any]
+        self,
+        take: Callable[[list[object]], bool],
+        seen: Pages,
+        controller: str,
+        query: Mapping[str, Any],
+        most: int | None,
     ) -> None:
         """Hand over page by page for as long as `take` wants more, and keep none. One that is no list is the last."""
 
         def _page(number: int) -> list[object]:
             asked = {**query, "page": number, "limit": self._page}
-            rows = self._rows(controller, asked) if controller == "objects" else self._attribute_rows(asked)
+            rows = self.rows(controller, asked) if controller == "objects" else self._attribute_rows(asked)
             seen.trusted = seen.trusted and rows is not None
             return rows or []
 
         number = 1
         while take(_page(number)):
+            if most is not None and seen.held > most:
+                raise _TooMany
             number += 1
 
     def _attribute_rows(self, query: Mapping[str, Any]) -> list[object] | None:
         """A page of attributes, with sightings and decay scores as far as they are asked for."""
         self._asked_too_much = bool(self._extras)
-        rows = self._rows("attributes", {**query, **self._extras})
+        rows = self.rows("attributes", {**query, **self._extras})
         self._asked_too_much = False
         return rows
 
-    def _rows(self, controller: str, query: Mapping[str, Any]) -> list[object] | None:
+    def rows(self, controller: str, query: Mapping[str, Any]) -> list[object] | None:
+        """One page of a search, as MISP sends it; `None` when that is no list.
+
+        Args:
+            controller: `events`, `attributes` or `objects`.
+            query: arguments of PyMISP's `search`.
+
+        Raises:
+            MispRefused: MISP does not take the key.
+            MispError: MISP cannot be read.
+        """
         answer = self._ask(lambda misp: misp.search(controller, **query))
         if "errors" in mapping(answer):
             raise self._no_misp()
-        rows = answer if controller == "objects" else mapping(answer).get("Attribute")
+        rows = mapping(answer).get("Attribute") if controller == "attributes" else answer
         return rows if isinstance(rows, list) else None
 
     def _name_groups(self, seen: Pages, rows: Iterable[object]) -> None:
@@ -322,14 +391,14 @@ class MispClient:
         return mapping(answer).get("SharingGroup")
 
     def _no_misp(self) -> MispError:
-        return no_misp(self._settings.url, self._settings.name)
+        return no_misp(self.settings.url, self.settings.name)
 
     def _connect(self) -> PyMISP:
         if self._pymisp is None:
             from pymisp import PyMISP  # noqa: PLC0415 - slow to import, and most calls never need it
 
             # Always https to PyMISP, which uses the adapter for that alone; the adapter puts http back if `url` has it.
-            address = "https://" + self._settings.url.partition("://")[2].rstrip("/") + "/"
+            address = "https://" + self.settings.url.partition("://")[2].rstrip("/") + "/"
             self._pymisp = PyMISP(address, _NO_KEY, https_adapter=self._adapter, tool=f"misp-modules-ext/{__version__}")
         return self._pymisp
 

@@ -115,6 +115,11 @@ class Pages:
         return len(self._seen) - before
 
     @property
+    def held(self) -> int:
+        """Attributes, or objects if these are more, that are in memory."""
+        return max(len(self._seen), len(self._objects))
+
+    @property
     def counted(self) -> int:
         """Attributes seen that MISP counts: those that are not deleted, in objects that are not deleted."""
         every = (self._plain, *self._inside.values())
@@ -136,11 +141,15 @@ class Pages:
         Args:
             last_header: the event's header, read again after the last page.
         """
-        last = parse_event({"Event": last_header})
-        unchanged = _state(last) == _state(self.event)
         attributes = [*self._plain]
         for part in self._inside.values():
             attributes += _with_all_siblings(part)
+        return replace(self.judged(last_header), attributes=tuple(attributes))
+
+    def judged(self, last_header: Raw) -> Event:
+        """The event without attributes, and whether all of them were seen; see `finish`."""
+        last = parse_event({"Event": last_header})
+        unchanged = _state(last) == _state(self.event)
         # Of an event that was edited meanwhile: the newest marks, but no claim to be as new, and published only if it
         # was so before and after.
         return replace(
@@ -148,7 +157,6 @@ class Pages:
             timestamp=self.event.timestamp,
             counts_as_published=self.event.counts_as_published and last.counts_as_published,
             complete=self.trusted and unchanged and self.counted == self.event.attribute_count,
-            attributes=tuple(attributes),
         )
 
     def _belongs(self, row: Raw) -> bool:

@@ -17,6 +17,8 @@ Body: TypeAlias = bytes | str | dict[str, Any]
 
 #: MISP gives up after this many seconds unless an administrator set `Plugin.Export_timeout` or `…Action_timeout`.
 PATIENCE = 10.0
+#: The same for a hover (`Plugin.Enrichment_hover_timeout`).
+HOVER_PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,51 @@ def read_action(body: Body) -> ModuleRequest:
         )
     event = replace(event, complete=whole, counts_as_published=whole or event.published is True)
     return ModuleRequest((event,), _options(request.get("params")), _patience(request))
+
+
+@dataclass(frozen=True, slots=True)
+class ExpansionRequest:
+    """A call of an expansion module, about one attribute or one object.
+
+    Attributes:
+        event: holds the attributes that the call shows, and nothing else that can be relied on: MISP sends no tags, and
+            of the event no more than a number of its own.
+        event_id: that number, `""` where the call does not say it.
+        hover: somebody points at the value: MISP waits half as long, and shows what is answered to whoever it is.
+        options: the module's settings that are not empty, by name in lower case.
+        patience: seconds until MISP gives up.
+    """
+
+    event: Event
+    event_id: str
+    hover: bool
+    options: Mapping[str, str]
+    patience: float
+
+
+def read_expansion(body: Body) -> ExpansionRequest:
+    """Read the call of an expansion module: `{"module", "config", "attribute" or "object", "event_id"?, "timeout"?}`.
+
+    A hover has no `event_id` beside the attribute (seen on MISP 2.5.1). A call that does not say is taken for one: it
+    is shown less, and answered sooner.
+
+    Raises:
+        UsageError: the body is no such call.
+    """
+    request = _decode(body)
+    attribute, object_ = request.get("attribute"), request.get("object")
+    shown: dict[str, Any]
+    if isinstance(attribute, dict):
+        shown = {"Attribute": [attribute]}
+    elif isinstance(object_, dict):
+        shown = {"Object": [object_]}
+    else:
+        raise UsageError("The request holds neither an attribute nor an object. Was this sent by MISP?")
+    event_id = text(request.get("event_id"))
+    hover = not event_id
+    seconds = integer(request.get("timeout"))
+    patience = float(seconds) if seconds is not None and seconds > 0 else HOVER_PATIENCE if hover else PATIENCE
+    return ExpansionRequest(parse_event({"Event": shown}), event_id, hover, _options(request.get("config")), patience)
 
 
 def _counted(event: Event) -> str:

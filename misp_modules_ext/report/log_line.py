@@ -30,6 +30,7 @@ def log_account(account: Account) -> None:
         door=account.door,
         events=[event.uuid for event in account.events[:MOST_NAMED]],
         destinations=destinations,
+        preview=account.preview or None,
         problem=account.problem_code,
         seconds=round(account.finished - account.started, 3),
     )

@@ -28,6 +28,15 @@ def is_public_suffix(name: str) -> bool:
     return f"*.{parent}" in rules and f"!{name}" not in rules
 
 
+#: Top-level names that are no public suffixes, and are used as domains all the same (RFC 2606, RFC 6761, RFC 7686).
+_RESERVED = frozenset({"example", "invalid", "local", "localhost", "onion", "test"})
+
+
+def is_top_level(label: str) -> bool:
+    """Whether a label, in lower case and in ASCII, is a top-level domain that exists, or one that is reserved."""
+    return label in _rules() or label in _RESERVED
+
+
 @cache
 def _rules() -> frozenset[str]:
     """All rules of the list, its ICANN and its private section, in lower case and in ASCII."""

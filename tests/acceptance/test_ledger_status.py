@@ -256,15 +256,16 @@ def test_check_tells_of_ledger_drain_and_misp(run: Run, world: World, analyst: A
     world.configure(only=("microsoft",), misp=analyst.section)
     done = run("check", "--config", world.config, "--json")
     assert done.returncode == 0
-    found = {entry["what"]: entry for entry in _json(done)["installation"]}
-    assert world.ledger in found["ledger"]["answer"]
-    assert "No drain is alive" in found["drain"]["remedy"]
-    assert found["MISP"]["ok"]
-    assert analyst.server.url in found["MISP"]["answer"]
+    document = _json(done)
+    found = {entry["code"]: entry for entry in document["installation"] + document["misp"][0]["findings"]}
+    assert world.ledger in found["I02"]["answer"]
+    assert "No drain is alive" in found["I04"]["remedy"]
+    assert found["M01"]["ok"]
+    assert analyst.server.url in found["M01"]["answer"]
     analyst.server.faults.append(Fault(status=500))
     down = run("check", "--config", world.config)
     assert down.returncode == 5
-    assert "FAILED MISP" in down.stdout.decode()
+    assert "M01 FAILED MISP" in down.stdout.decode()
     world.configure(only=("microsoft",), misp={"url": analyst.server.url, "key": "wrong"})
     refused = run("check", "--config", world.config)
     assert refused.returncode == 4
@@ -277,7 +278,7 @@ def test_check_of_a_ledger_that_cannot_be_used(run: Run, world: World) -> None:
     done = run("check", "--config", world.config)
     assert done.returncode == 2
     shown = done.stdout.decode()
-    assert "FAILED ledger" in shown
+    assert "I02 FAILED ledger" in shown
     assert "Entra gave a token" in shown
 
 

@@ -97,6 +97,8 @@ def test_json_lines_tell_of_each_submission(run: Run, world: World, tmp_path: Pa
         told = line["destinations"][destination["name"]]
         assert (told["state"], told["counts"]) == (destination["state"], destination["counts"])
     assert b"one.evil.example" not in done.stderr, "no value, no payload"
+    (preview,) = _lines(run(*map(str, words), "--log-json", "--dry-run").stderr)
+    assert (preview["preview"], "preview" in line) == (True, False)
 
 
 def test_it_is_quiet_when_all_is_well(run: Run, world: World, tmp_path: Path) -> None:

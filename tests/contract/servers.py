@@ -128,6 +128,20 @@ def says(data: bytes) -> Talk:
     return _talk
 
 
+def hears_out(data: bytes) -> Talk:
+    """Reads a request with its body, answers these bytes, closes: a body left unread would break the connection."""
+
+    def _talk(connection: ssl.SSLSocket) -> None:
+        head, _, body = read_head(connection).partition("\r\n\r\n")
+        length = next((line for line in head.lower().split("\r\n") if line.startswith("content-length:")), ":0")
+        rest = int(length.partition(":")[2]) - len(body)
+        while rest > 0 and (data_read := connection.recv(4096)):
+            rest -= len(data_read)
+        connection.sendall(data)
+
+    return _talk
+
+
 def drips(start: bytes, drop: bytes) -> Talk:
     """Reads a request, answers the start, then one drop after another for as long as someone listens."""
 

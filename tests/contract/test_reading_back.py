@@ -219,4 +219,4 @@ def test_check_tells_a_wrong_place(make: Make) -> None:
     wrong = make(Api.SENTINEL, **(PLACE | {"workspace_name": "not-there"})).check()[2]
     assert wrong.misconfigured
     assert "`workspaceName`" in wrong.remedy
-    assert [finding.ok for finding in _make(make, Api.SENTINEL).check()] == [True] * 3
+    assert [finding.ok for finding in _make(make, Api.SENTINEL).check()] == [True] * 4

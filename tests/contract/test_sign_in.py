@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from misp_modules_ext.config.settings import Api, Auth, DestinationSettings
 from misp_modules_ext.destinations import create, tokens
 from misp_modules_ext.destinations.aadsts import HINTS
-from misp_modules_ext.destinations.credentials import SOON
+from misp_modules_ext.destinations.credentials import SOON, outlook
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.emulator import App, Emulator, Federation, ManagedIdentity
 from misp_modules_ext.emulator.identity import HEADER
@@ -137,7 +137,7 @@ def test_a_token_is_asked_once_and_renewed_at_401(sign_in: SignIn, emulator: Emu
 def test_forms_of_a_certificate(sign_in: SignIn, made: Made, tmp_path: Path, form: str, locked: bool) -> None:
     """PEM and PFX, with a passphrase and without."""
     phrase = PASSPHRASE if locked else ""
-    path = made.write(tmp_path / "other", made.pem(phrase) if form == "pem" else made.pfx(phrase))
+    path = made.write(tmp_path / "other.pem", made.pem(phrase) if form == "pem" else made.pfx(phrase))
     password = SecretStr(phrase) if locked else None
     assert _sends(sign_in(Auth.CERTIFICATE, certificate=path, certificate_password=password))
 
@@ -245,7 +245,7 @@ def test_a_refusal_with_400_is_asked_again_with_the_same_secret(sign_in: SignIn,
 
 def test_a_federated_token_is_read_for_each_sign_in(sign_in: SignIn, emulator: Emulator, tmp_path: Path) -> None:
     """It lives for an hour, and whoever writes it does not tell us."""
-    path = _write_token(tmp_path / "other", exp=time.time() - 10)
+    path = _write_token(tmp_path / "other.token", exp=time.time() - 10)
     destination = sign_in(Auth.WORKLOAD_IDENTITY, federated_token_file=path)
     said = _refusal(destination)
     assert "AADSTS700024" in said
@@ -276,7 +276,7 @@ def test_a_federated_token_that_does_not_fit(
     sign_in: SignIn, tmp_path: Path, key: str, changes: dict[str, Any], code: str
 ) -> None:
     """Signature, issuer, subject, audience: each has its code and remedy."""
-    path = _write_token(tmp_path / "other", key, **changes)
+    path = _write_token(tmp_path / "other.token", key, **changes)
     said = _refusal(sign_in(Auth.WORKLOAD_IDENTITY, federated_token_file=path))
     assert f"AADSTS{code}" in said
     assert HINTS[code].remedy in said
@@ -411,9 +411,9 @@ class _Checked(NamedTuple):
 
 
 def _token_of(destination: Destination) -> _Checked:
-    finding = destination.check()[0]
-    assert finding.ok
-    return _Checked(finding.answer, finding.remedy)
+    assert destination.check()[0].ok
+    found = outlook(destination.settings)
+    return _Checked(found.answer, found.remedy)
 
 
 def test_check_says_what_is_about_to_expire(sign_in: SignIn, tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ def test_state_has_the_documented_shape() -> None:
     assert state["sentinel"] == {WORKSPACE: {stix_id(1): indicator(1), stix_id(2): indicator(2, revoked=True)}}
     assert [item["indicatorValue"] for item in state["defender"]["tenant-1"]] == ["192.0.2.1"]
     assert [item["externalId"] for item in state["graph"]["tenant-1"]] == ["external-1"]
-    assert state["sightings"] == [{"value": "192.0.2.1"}]
+    now = "2026-11-24T10:00:00.000Z"
+    assert state["sightings"] == [{"value": "192.0.2.1", "count": 1, "devices": 1, "first": now, "last": now}]
 
 
 def test_requests_are_logged_oldest_first(world: World) -> None:
@@ -59,6 +60,7 @@ def test_requests_are_logged_oldest_first(world: World) -> None:
         ("/v1.0/security/runHuntingQuery", "hunting"),
         ("/beta/security/tiIndicators", "graph"),
         ("/v1/workspaces/x/query", "logs"),
+        ("/api/files/x/stats", "statistics"),
         ("/elsewhere", "unknown"),
     ],
 )
@@ -67,7 +69,7 @@ def test_addresses_tell_the_api(path: str, api: str) -> None:
     assert api_of(path) == api
 
 
-@pytest.mark.parametrize("path", ["/elsewhere", "/v1/workspaces/x/query", "/v1.0/security/runHuntingQuery"])
+@pytest.mark.parametrize("path", ["/elsewhere", "/v1/elsewhere/x/query", "/api/machines"])
 def test_addresses_without_an_api(world: World, path: str) -> None:
     """What is not built is 404, not an empty success."""
     assert world.send("GET", path).status == 404
@@ -80,6 +82,9 @@ def test_addresses_without_an_api(world: World, path: str) -> None:
         ("management", f"{MANAGEMENT}/main/count?api-version=2025-10-01-preview", ARM),
         ("defender", "/api/indicators/import", DEFENDER),
         ("graph", "/beta/security/tiIndicators", GRAPH),
+        ("statistics", "/api/ips/192.0.2.1/stats", DEFENDER),
+        ("hunting", "/v1.0/security/runHuntingQuery", GRAPH),
+        ("logs", f"/v1/workspaces/{WORKSPACE}/query", "https://api.loganalytics.io"),
     ],
 )
 def test_missing_permission(api: str, target: str, resource: str) -> None:

@@ -82,6 +82,12 @@ def scene(world: World) -> Iterator[Scene]:
         yield made
 
 
+@pytest.fixture(params=[20_000, 1], ids=["whole", "parts"])
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events are taken whole, or one attribute after another."""
+    monkeypatch.setattr("misp_modules_ext.misp.client.MOST_AT_ONCE", request.param)
+
+
 def configure(scene: Scene, **keys: str) -> None:
     """Write the configuration; `keys` go into the section of RH-ISAC's MISP."""
     section = {"url": scene.server.url, "key": KEY} | keys
@@ -145,6 +151,7 @@ def test_a_later_run_reads_what_was_published_since(scene: Scene, run: Run) -> N
     assert [r["path"] for r in scene.world.uploads()[requests:]] == []
 
 
+@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize("rows", ["shown", "hidden"])
 def test_what_misp_takes_back_is_withdrawn(scene: Scene, run: Run, rows: str) -> None:
     """PEERS 23: lost tags, flags and attributes, whether this key is shown deleted rows or not."""
@@ -187,6 +194,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("after", range(6))
 def test_nothing_is_withdrawn_by_a_failure_and_the_next_run_goes_on(
@@ -448,6 +456,7 @@ def _due(scene: Scene) -> None:
     open_ledger(scene.world.ledger).write(lambda c: c.execute(now))
 
 
+@pytest.mark.usefixtures("size")
 def test_an_event_of_which_misp_shows_only_part_is_read_again(scene: Scene, run: Run) -> None:
     """Once more at once, then by the drain, again and again for a day; it is named, and keeps nothing else back."""
     scene.misp.allowed_list.add("hidden.evil.example")
@@ -510,6 +519,7 @@ def test_an_event_that_was_edited_while_it_was_read_is_read_at_once_again(scene:
     assert (code, said["events"]["incomplete"], scene.there()) == (0, [], ["one", "two"])
 
 
+@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize("option", ["--type", "--tag"])
 def test_a_narrow_run_takes_part_of_each_event_and_says_nothing_of_the_rest(
     scene: Scene, run: Run, option: str
@@ -559,6 +569,7 @@ def test_a_narrow_run_leaves_what_waits_and_the_destinations_as_they_are(
     assert ledger.read(lambda c: sorted(c.execute(select(*columns)).all())) == before
 
 
+@pytest.mark.usefixtures("size")
 def test_a_narrow_run_sees_which_attributes_are_picked(scene: Scene, run: Run) -> None:
     """One of them carries the pick tag, so the others stay behind, also when it is not of the type asked for."""
     event = scene.event("picked")

@@ -26,7 +26,7 @@ def _push(house: House, number: int, stores: Collection[int] = (0,), whole: Even
     def work(connection):  # type: ignore[no-untyped-def] # a transaction's
         every = house.stores(connection)
         asked = {every[store].destination_id for store in stores}
-        return take_views(connection, [part], Origin.OWN_READING, every, "https://misp.example", asked=asked, part=True)
+        return take_views(connection, [part], Origin.OWN_READING, every, "https://misp.example", asked=asked, only=True)
 
     return house.ledger.write(work)
 

@@ -1,4 +1,7 @@
-"""A large event in pages: what the client holds at its peak, measured in a process of its own beside the server's."""
+"""What the client holds at its peak while it reads a large event, or what a search finds, page by page.
+
+Measured in a process of its own beside the server's.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +51,9 @@ def large(world: World, ours: Org) -> str:
     return uuid
 
 
-def _measured(server: MispServer, uuid: str, other: str, page: int) -> dict[str, int]:
+def _run(script: str, *words: str) -> dict[str, int]:
     done = subprocess.run(
-        [sys.executable, "-c", _MEASURE, server.url, uuid, other, str(page)],
+        [sys.executable, "-c", script, *words],
         capture_output=True,
         text=True,
         check=True,
@@ -62,6 +65,10 @@ def _measured(server: MispServer, uuid: str, other: str, page: int) -> dict[str,
     return figures
 
 
+def _measured(server: MispServer, uuid: str, other: str, page: int) -> dict[str, int]:
+    return _run(_MEASURE, server.url, uuid, other, str(page))
+
+
 def test_pages_keep_the_peak_low(server: MispServer, large: str, event: str) -> None:
     """Above the records that stay, a page of it; unpaged, all of the JSON."""
     paged, whole = _measured(server, large, event, 500), _measured(server, large, event, 10_000)
@@ -69,3 +76,31 @@ def test_pages_keep_the_peak_low(server: MispServer, large: str, event: str) -> 
         assert (figures["attributes"], figures["complete"]) == (ATTRIBUTES, True)
     above = {"paged": paged["peak"] - paged["held"], "whole": whole["peak"] - whole["held"]}
     assert above["paged"] * 4 < above["whole"], (paged, whole)
+
+
+_SEARCH = """
+import json, sys, tracemalloc
+from misp_modules_ext.misp.client import MispClient
+from misp_modules_ext.misp.filters import query
+from misp_modules_ext.misp.search import find
+from tests.misp.conftest import settings
+
+url, page, *words = sys.argv[1:]
+client = MispClient(settings(url))
+find(client, query(["value=nothing"], None, 0))  # what is imported and connected once is no part of it
+tracemalloc.start()
+found = find(client, query(words, None, 0), int(page))
+held, peak = tracemalloc.get_traced_memory()
+print(json.dumps({"held": held, "peak": peak, "found": sum(map(len, found.values()))}))
+"""
+
+
+def test_a_search_holds_references_and_a_page(server: MispServer, large: str) -> None:
+    """Of thousands of attributes only their UUIDs stay."""
+    figures = {}
+    for page in (200, 10_000):
+        done = _run(_SEARCH, server.url, str(page), "type=domain")
+        figures[page] = done["peak"] - done["held"]
+        assert done["found"] == ATTRIBUTES
+        assert done["held"] < ATTRIBUTES * 300
+    assert figures[200] * 4 < figures[10_000], figures

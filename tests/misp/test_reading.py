@@ -273,8 +273,8 @@ def test_a_persons_push_reads_without_scores_where_they_fail(server: MispServer,
     """At once, and no more often than there is less to ask for."""
     config = Settings(path=tmp_path, misp=settings(server.url))
     server.faults = [Fault(path="attributes/restSearch", status=500, asking="includeDecayScore")]
-    found = read_misp(config, [event])
+    found = read_misp(config, config.misp, [event])
     assert ([e.complete for e in found.events], found.unread, found.codes) == ([True], [], set())
     server.faults = [Fault(path="attributes/restSearch", status=500)] * 3
-    assert read_misp(config, [event]).codes == {5}
+    assert read_misp(config, config.misp, [event]).codes == {5}
     assert server.faults == []

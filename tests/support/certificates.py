@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
-PASSPHRASE = "a passphrase; with # signs"
+from tests.support.secrecy import register
+
+PASSPHRASE = register("a passphrase; with # signs", "the passphrase of a certificate")
 _PEM = serialization.Encoding.PEM
 _FORM = serialization.PrivateFormat.PKCS8
 
@@ -27,7 +29,10 @@ _FORM = serialization.PrivateFormat.PKCS8
 def rsa_key(name: str = "", bits: int = 2048) -> rsa.RSAPrivateKey:
     """The key of that name, made once for each process: that takes a while."""
     assert name is not None
-    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    for line in key.private_bytes(_PEM, _FORM, serialization.NoEncryption()).decode().splitlines()[3:7]:
+        register(line, "a private key")
+    return key
 
 
 class Made:

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from misp_modules_ext.config.settings import DestinationSettings
-from misp_modules_ext.destinations.interface import Entry, Finding, ItemResult, Limit, Refusal
+from misp_modules_ext.destinations.interface import Entry, ItemResult, Limit, Refusal
 from misp_modules_ext.errors import BatchRefused, NotFound
+from misp_modules_ext.model.finding import Code, Finding
 from misp_modules_ext.model.indicator import Due, Indicator, Kind, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support.build import destination
@@ -109,7 +110,7 @@ class MemoryDestination:
 
     def check(self) -> list[Finding]:
         """Always well."""
-        return [Finding("memory", ok=True, answer="there")]
+        return [Finding(Code.UPLOAD, "memory", "there")]
 
     def hosts(self) -> list[str]:
         """None."""

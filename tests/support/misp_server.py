@@ -15,6 +15,8 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Any
 
+from tests.support import misp_search as search
+from tests.support import misp_settings as settings
 from tests.support import misp_views as views
 from tests.support.misp_world import Attribute, User, World
 
@@ -109,6 +111,8 @@ class MispServer:
         name = path.removeprefix("/").removesuffix(".json")
         if name in _ANSWERS:
             return 200, _ANSWERS[name](self.world, user, body)
+        if name.startswith("servers/getSetting/"):
+            return _setting(self.world, user, name.removeprefix("servers/getSetting/"), path)
         group = next((g for g in self.world.groups if name == f"sharing_groups/view/{g.id}"), None)
         if group is not None and user.sees_groups and user.org in group.orgs:
             return 200, {"SharingGroup": views.group_json(group)}
@@ -121,13 +125,23 @@ def error(message: str, path: str) -> dict[str, str]:
 
 
 def _version(world: World, user: User, body: dict[str, Any]) -> Any:
-    return {"version": "2.5.34", "pymisp_recommended_version": version("pymisp"), "perm_sync": False}
+    return {"version": world.version, "pymisp_recommended_version": version("pymisp"), "perm_sync": False}
+
+
+def _setting(world: World, user: User, name: str, path: str) -> tuple[int, Any]:
+    """For site admins only; without the service, MISP knows no module's setting."""
+    if "perm_site_admin" not in user.rights:
+        return 403, error("You do not have permission to use this functionality.", path)
+    found = settings.setting(name, world.settings, world.modules)
+    return (404, error(f"Setting {name} is invalid.", path)) if found is None else (200, found)
 
 
 def _me(world: World, user: User, body: dict[str, Any]) -> Any:
     """As without advanced keys: MISP sends the key back."""
     told = {"id": "1", "org_id": str(user.org.id), "email": "user@misp.example", "authkey": user.key}
-    return {"User": told, "Role": {"id": "1", "name": "User", "perm_auth": True}, "UserSetting": {}}
+    role = settings.role({"perm_auth"} | user.rights, "User")
+    org = {"id": str(user.org.id), "name": user.org.name, "uuid": user.org.uuid, "local": True}
+    return {"User": told, "Role": role, "UserSetting": {}, "Organisation": org}
 
 
 def _types(world: World, user: User, body: dict[str, Any]) -> Any:
@@ -135,9 +149,12 @@ def _types(world: World, user: User, body: dict[str, Any]) -> Any:
 
 
 def _events(world: World, user: User, body: dict[str, Any]) -> Any:
-    # MISP takes its own number as well as the UUID.
-    found = [e for e in world.events.values() if body["eventid"] in (e.uuid, str(e.id)) and views.sees(e, user)]
+    shown = [e for e in world.events.values() if views.sees(e, user) and search.finds_event(e, body)]
+    found = sorted(shown, key=lambda e: e.id)
     every = bool(body.get("includeAllTags"))
+    if body.get("limit") is not None:
+        assert body.get("order") == "Event.id", "a database may order each page in its own way"
+        found = _page(found, body)
     if body.get("metadata"):
         return {"response": [{"Event": views.header(world, e, every)} for e in found]}
     deleted = user.deleted_rows == "shown" and "deleted" in body
@@ -176,23 +193,21 @@ def _objects(world: World, user: User, body: dict[str, Any]) -> Any:
 
 
 def _attributes(world: World, user: User, body: dict[str, Any]) -> Any:
-    event = world.events.get(body["eventid"])
-    rows = sorted(views.attributes(event, user), key=lambda a: a.id) if event and views.sees(event, user) else []
-    rows = [a for a in rows if _asked(a, user, body)]
+    shown = [(e, search.attribute_finder(e, body)) for e in world.events.values() if views.sees(e, user)]
+    found = (a for e, finds in shown for a in views.attributes(e, user) if finds(a) and _asked(a, user, body))
+    rows = sorted(found, key=lambda a: a.id)
     if body.get("order") != "Attribute.id":
         # Unasked, a database may order each page in its own way.
         rows = sorted(rows, key=lambda a: a.uuid[body["page"] :])
     page = [a for a in _page(rows, body) if a.value not in world.allowed_list]
-    shown = [views.attribute_row(world, a, body) for a in page]
-    return {"response": {"Attribute": shown}}
+    return {"response": {"Attribute": [views.attribute_row(world, a, body) for a in page]}}
 
 
 def _asked(attribute: Attribute, user: User, body: dict[str, Any]) -> bool:
-    if "uuid" in body and attribute.uuid not in body["uuid"]:
-        return False
     if body.get("deleted") == "only":
         return attribute.deleted and user.deleted_rows == "asked"
-    return not attribute.deleted or (user.deleted_rows == "shown" and 1 in body.get("deleted", []))
+    wanted = body.get("deleted", [0])
+    return attribute.deleted in wanted and (not attribute.deleted or user.deleted_rows == "shown")
 
 
 def _page(rows: list[Any], body: dict[str, Any]) -> list[Any]:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.support.secrecy import register
+
 _SPACE = uuids.UUID("5d1b8f0c-1d6c-4b58-9a33-0a2a3c1b7a10")
 
 
@@ -44,6 +46,7 @@ class User:
         deleted_rows: which of the ways to ask for deleted attributes works: `shown` as in 2.5.1 (`deleted: [0, 1]`),
             `asked` as in 2026 without perm_sync (`deleted: "only"`), `hidden` for none.
         sees_groups: may look at sharing groups.
+        rights: further rights of the role, for example `perm_site_admin`.
     """
 
     key: str
@@ -51,6 +54,7 @@ class User:
     perm_auth: bool = True
     deleted_rows: Literal["shown", "asked", "hidden"] = "shown"
     sees_groups: bool = True
+    rights: frozenset[str] = frozenset()
 
 
 @dataclass(eq=False)
@@ -168,6 +172,11 @@ class World:
         self.scores = True
         #: Values that MISP takes out of what it has found for a page, so that the page is short.
         self.allowed_list: set[str] = set()
+        #: What `servers/getVersion` says.
+        self.version = "2.5.34"
+        #: Settings that are not at their defaults, and modules that MISP sees: `misp_settings.setting`.
+        self.settings: dict[str, Any] = {}
+        self.modules: set[str] = set()
         self._ids = itertools.count(1)
 
     def add_org(self, name: str) -> Org:
@@ -177,7 +186,7 @@ class World:
 
     def add_user(self, key: str, org: Org, **rights: Any) -> User:
         """A new user; `rights` as in `User`."""
-        self.users.append(User(key, org, **rights))
+        self.users.append(User(register(key, "a key of MISP's"), org, **rights))
         return self.users[-1]
 
     def add_group(self, *orgs: Org) -> SharingGroup:

@@ -12,10 +12,13 @@ from typing import Any
 
 from misp_modules_ext.emulator import Emulator
 from misp_modules_ext.ledger.schema import metadata
+from tests.support.secrecy import register
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 WORKSPACE = "33333333-3333-4333-8333-333333333333"
 SECRET = "world-secret"
+#: Keys of a configuration whose values are secrets.
+SECRET_KEYS = frozenset({"key", "appSecret", "certificatePassword"})
 
 PRODUCTS: Mapping[str, Mapping[str, str]] = {
     "microsoft": {"product": "Microsoft Sentinel", "workspaceId": WORKSPACE},
@@ -74,7 +77,7 @@ class World:
             "tenantId": TENANT,
             # Another application for each test: tokens and request rates are remembered by application.
             "appId": str(uuid.uuid4()),
-            "appSecret": SECRET,
+            "appSecret": register(SECRET, "the secret of the application"),
             "endpoint.login": self.emulator.url,
             "endpoint.api": self.emulator.url,
             "ca": str(self.emulator.ca),
@@ -85,6 +88,9 @@ class World:
             "ledger": {"url": self.ledger},
         }
         sections |= dict(more or {})
+        for keys in (*sections.values(), every):
+            for name in SECRET_KEYS & keys.keys():
+                register(keys[name], f"the key {name} of a configuration")
         sections |= {name: common | dict(PRODUCTS[name]) | every for name in only}
         lines: list[str] = []
         for name, keys in sections.items():

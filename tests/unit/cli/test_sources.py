@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from misp_modules_ext.cli.sources import Found, from_misp, read_files, read_misp
+from misp_modules_ext.cli.references import Named
+from misp_modules_ext.cli.sources import Found, read_files, read_misp
 from misp_modules_ext.config.settings import MispSettings, Settings
 from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, UsageError
 
@@ -22,39 +23,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("sources", "expected"),
-    [([UUID], True), ([UUID, UUID.lower()], True), (["event.json"], False), (["-"], False), (["17"], False)],
-)
-def test_uuids_are_read_from_misp(here: Path, sources: list[str], expected: bool) -> None:
-    """Everything else is a file."""
-    assert from_misp(sources) is expected
-
-
-def test_a_file_that_is_called_so_is_a_file(here: Path) -> None:
-    """MISP's feeds name their files by UUID; with `.json`, but who knows."""
-    (here / UUID).write_text("{}")
-    assert from_misp([UUID]) is False
-
-
-def test_both_in_one_command_would_not_be_one_thing(here: Path) -> None:
-    """A file only adds; the sentence says to push one after the other."""
-    with pytest.raises(UsageError, match="one after the other"):
-        from_misp([UUID, "event.json"])
-
-
 @pytest.mark.parametrize("misp", [None, MispSettings(name="misp", url="https://misp.example")])
 def test_without_a_key_misp_is_not_read(here: Path, misp: MispSettings | None) -> None:
     """The sentence names the key and the other way."""
     with pytest.raises(UsageError, match=r"(?s)5E1A2B3C.*\[misp\].*save the event as JSON"):
-        read_misp(Settings(path=here, misp=misp), [UUID])
+        read_misp(Settings(path=here, misp=misp), misp, [UUID])
 
 
 def test_a_blank_key_is_none(here: Path) -> None:
     """As an empty variable of a container gives it."""
     blank = MispSettings(name="misp", url="https://misp.example", key=SecretStr(" "))
     with pytest.raises(UsageError, match="no key"):
-        read_misp(Settings(path=here, misp=blank), [UUID])
+        read_misp(Settings(path=here, misp=blank), blank, [UUID])
 
 
 def test_a_bad_file_costs_itself(here: Path) -> None:
@@ -63,11 +43,10 @@ def test_a_bad_file_costs_itself(here: Path) -> None:
     (here / "good.json").write_text(json.dumps(event))
     (here / "bad.json").write_text("{")
     (here / "half.json").write_text(json.dumps([event, 7]))
-    found = read_files(["good.json", "bad.json", "missing.json", "17", "half.json"])
+    found = read_files(Named(files=("good.json", "bad.json", "missing.json", "half.json", "nul\0")))
     assert [event.uuid for event in found.events] == [UUID.lower()] * 2
     assert found.codes == {2}
-    assert [sentence.split()[2].rstrip(":") for sentence in found.unread[:3]] == ["bad.json", "missing.json", "17"]
-    assert "UUID" in found.unread[2]
+    assert [sentence.split()[2].rstrip(":") for sentence in found.unread[:2]] == ["bad.json", "missing.json"]
     assert len(found.unread) == 4
     assert found.missing == []
 
@@ -75,7 +54,7 @@ def test_a_bad_file_costs_itself(here: Path) -> None:
 def test_good_files_mean_no_exit_code(here: Path) -> None:
     """Nothing is unread."""
     (here / "good.json").write_text(json.dumps({"Event": {"uuid": UUID, "info": "x", "Attribute": []}}))
-    found = read_files(["good.json"])
+    found = read_files(Named(files=("good.json",)))
     assert (found.unread, found.codes) == ([], set())
 
 

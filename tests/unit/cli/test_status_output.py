@@ -11,6 +11,7 @@ from misp_modules_ext.cli.check import check
 from misp_modules_ext.cli.looking import Place, is_alive, pause_code
 from misp_modules_ext.cli.status import codes, status
 from misp_modules_ext.cli.status_output import Against, At, Status, document, show
+from misp_modules_ext.config.settings import Api
 from misp_modules_ext.ledger import Ledger, queries, schema
 from misp_modules_ext.ledger.lease import Pause
 from misp_modules_ext.ledger.submissions import Submission
@@ -237,3 +238,14 @@ def test_the_help_of_commands_that_look() -> None:
         told = command.__doc__ or ""
         assert all(f"{code}:" in told.replace("\n", " ") for code in codes_told)
         assert "makes the ledger on first use" in told
+
+
+@pytest.mark.parametrize("known", [None, KNOWN._replace(api="graph")])
+def test_a_retired_api_is_told_with_its_date(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], known: queries.Destination | None
+) -> None:
+    """Whether or not anything was ever sent there; of no other API."""
+    graph = At(Place(known, destination(name="microsoft graph", api=Api.GRAPH)), _counts())
+    show(_status(ledger, graph, At(PLACE, _counts())), as_json=False)
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if "April 2026" in line]
+    assert told.startswith("  microsoft graph: Microsoft has announced the removal")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from misp_modules_ext.cli import check
 from misp_modules_ext.cli import warninglists as command
 from misp_modules_ext.cli.app import app
+from misp_modules_ext.cli.checking import here as checking
 from misp_modules_ext.config import load
 from misp_modules_ext.errors import UsageError, WarninglistError
 from misp_modules_ext.warninglists.package import Package
@@ -44,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _install(monkeypatch: pytest.MonkeyPatch, found: Package | None) -> None:
     """What is installed on this machine."""
     monkeypatch.setattr(command, "installed", lambda: found)
-    monkeypatch.setattr(check, "installed", lambda: found)
+    monkeypatch.setattr(checking, "installed", lambda: found)
 
 
 def _run(*arguments: str) -> str:
@@ -103,7 +103,8 @@ def test_values_are_looked_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def _checked() -> list[tuple[bool, str, str, int]]:
     settings = load(None)
-    return [(c.ok, c.answer, c.remedy, c.code) for c in check._warninglists(settings, settings.destinations)]
+    found = checking.warninglists(settings, settings.destinations)
+    return [(one.ok, one.answer, one.remedy, one.exit_code) for one in found]
 
 
 def test_check_tells_of_a_missing_a_stale_and_a_damaged_index(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

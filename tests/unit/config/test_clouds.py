@@ -31,6 +31,7 @@ def test_login_and_defender_are_as_collected(cloud: str, facts: str) -> None:
     assert found.login + "/{tenant}" == known["authority"]
     assert found.api == known["mde"]
     assert found.scope == known.get("mde_scope", known["mde"] + "/.default").removesuffix(" (O)")
+    assert (found.hunting, found.hunting_scope) == (known["graph"], known["graph"] + "/.default")
 
 
 @pytest.mark.parametrize(("cloud", "facts"), [("global", "global"), ("gcc-high", "gcc_high")])
@@ -41,6 +42,8 @@ def test_sentinel_is_as_collected(cloud: str, facts: str) -> None:
     assert found.api == known["sentinel_upload"].split()[0]
     assert found.scope == known["arm_scope"]
     assert found.management == known["arm"]
+    assert found.logs in str(known["log_analytics"])
+    assert found.logs_scope == known.get("log_analytics_scope", found.logs + "/.default")
 
 
 @pytest.mark.parametrize("cloud", ["gcc", "gcc-high", "dod"])
@@ -111,6 +114,19 @@ def test_endpoints_can_be_named(tmp_path: Path) -> None:
     assert only.endpoint_login == "https://localhost:8443"
     assert only.endpoint_api == "https://localhost:8443/a"
     assert only.scope == "https://api.securitycenter.microsoft.com/.default"
+    assert (only.endpoint_hunting, only.hunting_scope) == (
+        "https://localhost:8443/a",
+        "https://graph.microsoft.com/.default",
+    )
+
+
+def test_a_regional_host_of_defenders_has_no_advanced_hunting(tmp_path: Path) -> None:
+    """Graph stays where it is, unless that is said, too."""
+    regional = {"endpoint.api": "https://eu.api.security.microsoft.com"}
+    only = destination(tmp_path, section("microsoft", {**DEFENDER, **regional}))
+    assert only.endpoint_hunting == "https://graph.microsoft.com"
+    named = {**DEFENDER, **regional, "endpoint.hunting": "https://graph.example"}
+    assert destination(tmp_path, section("microsoft", named)).endpoint_hunting == "https://graph.example"
 
 
 @pytest.mark.parametrize("cloud", [cloud for cloud in CLOUDS if cloud != "china"])
@@ -126,12 +142,15 @@ def test_what_is_not_verified_can_be_replaced(tmp_path: Path, cloud: str) -> Non
             endpoint__api="https://ti.example",
             endpoint__management="https://arm.example",
             endpoint__scope="https://Audience.example/.default",
+            endpoint__logs="https://logs.example",
+            endpoint__logsScope="https://logs-audience.example/.default",
             uploadPath="threatintelligence-stix-objects:upload",
             apiVersion="2026-01-01",
         ),
     )
     assert (only.endpoint_login, only.endpoint_api) == ("https://login.example", "https://ti.example")
     assert (only.endpoint_management, only.scope) == ("https://arm.example", "https://audience.example/.default")
+    assert (only.endpoint_logs, only.logs_scope) == ("https://logs.example", "https://logs-audience.example/.default")
     assert (only.upload_path, only.api_version) == ("threatintelligence-stix-objects:upload", "2026-01-01")
 
 

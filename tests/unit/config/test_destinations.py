@@ -239,6 +239,7 @@ def test_defenders_keys_at_sentinel(tmp_path: Path, key: Key) -> None:
         "allowTags": "allow",
         "blockOrgs": TENANT,
         "neverBlock": "example.org",
+        "endpoint.hunting": "https://graph.example",
     }
     (warning,) = read(tmp_path, section("microsoft", SENTINEL, **{name: values[name]})).warnings
     assert warning == f"[microsoft] {name}: has no effect at Sentinel; it is ignored."

@@ -13,6 +13,7 @@ from misp_modules_ext.config import (
     DestinationSettings,
     IndicatorRules,
     LedgerSettings,
+    LookupSettings,
     MispSettings,
     Selection,
     Settings,
@@ -36,6 +37,7 @@ CLASSES: dict[Part, type[Frozen]] = {
     Part.SELECTION: Selection,
     Part.INDICATOR: IndicatorRules,
     Part.LEDGER: LedgerSettings,
+    Part.LOOKUP: LookupSettings,
 }
 ROWS = [(part, key) for part, keys in KEYS.items() for key in keys]
 
@@ -88,7 +90,8 @@ def test_defaults_are_those_of_the_settings(part: Part, key: Key) -> None:
 
 def test_every_field_has_its_key() -> None:
     """Nothing in the settings stays out of the file's reach but what follows from the rest or waits."""
-    derived = {"name", "references", "selection", "indicator", "actions"}
+    # The scope of Graph is documented for every cloud.
+    derived = {"name", "references", "selection", "indicator", "actions", "hunting_scope"}
     for part, settings in CLASSES.items():
         # A selection knows the tags of each MISP from that MISP's section.
         known = derived | {"sync_tags"} if part is Part.SELECTION else derived

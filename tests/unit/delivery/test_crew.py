@@ -9,6 +9,7 @@ import pytest
 
 from misp_modules_ext.delivery.crew import Crew
 from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.logs import fields_of
 
 
 def test_a_task_is_not_taken_on_twice_at_once() -> None:
@@ -55,3 +56,18 @@ def test_what_fails_costs_itself_alone(error: Exception, caplog: pytest.LogCaptu
         crew.wait()
     assert done == [1]
     assert str(error) in caplog.text
+
+
+def test_a_ledger_that_stays_away_is_told_once_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Not in each round, which is every few seconds."""
+    crew, errors = Crew(1), [LedgerError("The ledger is full.")] * 3
+
+    def task() -> None:
+        if errors:
+            raise errors.pop()
+
+    with caplog.at_level(logging.INFO, "misp_modules_ext"):
+        for _ in range(5):
+            crew.start("reading", task)
+            crew.wait()
+    assert [fields_of(record)["what"] for record in caplog.records] == ["unusable", "usable"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from misp_modules_ext.errors import (
 )
 from misp_modules_ext.ledger import lease, schema
 from misp_modules_ext.ledger.holdings import CHANGED, WITHDRAWING
+from misp_modules_ext.logs import fields_of
 from misp_modules_ext.model.indicator import Due
 from misp_modules_ext.model.misp import Tag, Tlp
 from misp_modules_ext.model.outcome import Outcome, Reason, State
@@ -552,3 +554,25 @@ def test_what_failed_without_the_destinations_fault_waits_before_it_is_tried_aga
     assert waiting.due_ms > time.time() * 1000
     assert waiting.maybe_there
     assert len(shelf.destination.requests) == 1
+
+
+def test_a_state_is_told_once_and_its_end(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    """With the next attempt; another state anew. A repeat that fails alike says nothing."""
+    shelf.take(*shelf.attributes(0))
+    with caplog.at_level(logging.INFO, "misp_modules_ext"):
+        for error in (Unavailable("down"), Unavailable("away"), PermissionRefused("no")):
+            shelf.fail_with(error)
+            shelf.drain(patient=False)
+        # Paused by now: what is not even tried is no news.
+        shelf.drain()
+        shelf.before = nothing
+        shelf.drain(patient=False)
+        shelf.drain()
+    told = [fields_of(record) for record in caplog.records]
+    assert [(line["what"], line.get("state")) for line in told] == [
+        ("destination-paused", "unreachable"),
+        ("destination-paused", "refused"),
+        ("destination-resumed", None),
+    ]
+    assert {line["destination"] for line in told} == {"microsoft"}
+    assert all(line["next"].endswith("Z") for line in told[:2])

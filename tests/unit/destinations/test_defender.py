@@ -322,7 +322,7 @@ def test_check_says_when_others_entries_cannot_be_seen(claims: Any, warned: bool
     settings = destination(api=Api.DEFENDER, endpoint_login=LOGIN, endpoint_api=API, app_id=str(id(transport)))
     finding = Defender(settings, transport).check()[1]  # type: ignore[arg-type]
     assert finding.ok
-    assert ("Ti.ReadWrite.All" in finding.answer) is warned
+    assert ("Ti.ReadWrite.All" in finding.remedy) is warned
 
 
 CHANGED = A._replace(remote_id="5", rewritten=True)

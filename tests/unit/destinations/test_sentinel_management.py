@@ -405,8 +405,26 @@ PROBED = as_json({"errors": [{"recordIndex": 0, "errorMessages": ["x"]}]})
 )
 def test_check_tries_the_read_back(answer: Answer, ok: bool, remedy: str) -> None:
     """Only where it is configured."""
-    finding = _sentinel(PROBED, answer)[0].check()[2]
+    finding = _sentinel(PROBED, answer, as_json({"count": 1234}))[0].check()[2]
     assert "soc-workspace" in finding.what
     assert finding.ok is ok
     assert remedy in finding.remedy
     assert len(_sentinel(PROBED, workspace_name="")[0].check()) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (as_json({"count": 1234}), "1,234 indicators"),
+        (as_json({"count": "?"}), "documented count"),
+        (Answer(404), "404"),
+    ],
+)
+def test_check_counts_what_is_there(answer: Answer, words: str) -> None:
+    """By an API that is in preview: where it fails, that is told, and all else is well."""
+    destination, transport = _sentinel(PROBED, _page(), answer)
+    found = destination.check()[3]
+    assert found.ok
+    assert words in found.answer
+    assert bool(found.remedy) is (words != "1,234 indicators")
+    assert "main/count?api-version=2025-10-01-preview" in transport.asked[-1].url

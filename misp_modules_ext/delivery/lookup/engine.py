@@ -1,0 +1,172 @@
+"""One look-up: the ledger and all of Microsoft's APIs side by side, within a deadline."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from misp_modules_ext.config.settings import DestinationSettings, Settings
+from misp_modules_ext.delivery.lookup.ledger import AtLedger, Standing, standing
+from misp_modules_ext.delivery.lookup.remembering import Answered, Memory, awaited
+from misp_modules_ext.delivery.submit import choose
+from misp_modules_ext.destinations import create
+from misp_modules_ext.destinations.looking import ASKED_HUNTING, ASKED_LOGS, ASKED_STATISTICS, LooksUp
+from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.ledger import open_ledger
+from misp_modules_ext.logs import What, fields, logger
+from misp_modules_ext.model.indicator import Observable
+
+log = logger()
+
+#: The word of `[lookup] sources` for each API that knows the estate.
+_SOURCES = {ASKED_STATISTICS: "statistics", ASKED_HUNTING: "hunting", ASKED_LOGS: "logs"}
+_memory = Memory()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        observables: the values.
+        destinations: names, as `submit.choose` takes them; empty for all.
+        estate: whether to ask what was seen, as far as the configuration allows it.
+        deadline: `time.monotonic()` at which the answer must be there.
+    """
+
+    observables: tuple[Observable, ...]
+    deadline: float
+    destinations: tuple[str, ...] = ()
+    estate: bool = False
+
+
+class Found(NamedTuple):
+    """What is known of one value at one destination.
+
+    Attributes:
+        ledger: how it stands in the ledger; `None` when the ledger does not say.
+        ledger_problem: why it does not.
+        presence: what Microsoft's APIs say, each its own; empty where none can be asked about such a value.
+        estate: where it was seen, by each API that was asked.
+    """
+
+    destination: DestinationSettings
+    observable: Observable
+    ledger: AtLedger | None
+    ledger_problem: str
+    presence: tuple[Answered, ...]
+    estate: tuple[Answered, ...]
+
+
+def look_up(settings: Settings, question: Question) -> list[Found]:
+    """Look values up. A part that is slow, refused or broken is said as such, and hides nothing of the others.
+
+    Args:
+        settings: the configuration.
+        question: what is asked.
+
+    Raises:
+        UsageError: a destination that no section has.
+    """
+    chosen = choose(settings, question.destinations)
+    told = _in_background(settings, chosen, question.observables)
+    asked = [
+        (
+            destination,
+            observable,
+            _presence(settings, destination, observable),
+            _estate(settings, question, destination, observable),
+        )
+        for destination in chosen
+        for observable in question.observables
+    ]
+    known, problem = _known(told, question.deadline)
+    return [
+        Found(
+            destination,
+            observable,
+            known.get((destination.name, observable)) if known is not None else None,
+            problem,
+            tuple(awaited(future, api, question.deadline) for api, future in presence),
+            tuple(awaited(future, api, question.deadline) for api, future in estate),
+        )
+        for destination, observable, presence, estate in asked
+    ]
+
+
+def forget() -> None:
+    """Ask everything anew."""
+    _memory.forget()
+
+
+_Asked = list[tuple[str, "Future[Answered]"]]
+
+
+def _presence(settings: Settings, destination: DestinationSettings, observable: Observable) -> _Asked:
+    there = create(destination)
+    if not isinstance(there, LooksUp):
+        return []
+    return [
+        (
+            probe.asked,
+            _memory.ask(_key(destination, probe.asked, observable, 0), probe.asked, probe.ask, settings.lookup.cache),
+        )
+        for probe in there.presence(observable)
+    ]
+
+
+def _estate(settings: Settings, question: Question, destination: DestinationSettings, observable: Observable) -> _Asked:
+    lookup = settings.lookup
+    there = create(destination)
+    if not (question.estate and lookup.estate and isinstance(there, LooksUp)):
+        return []
+    since = int(time.time()) - lookup.window
+    return [
+        (
+            probe.asked,
+            _memory.ask(
+                _key(destination, probe.asked, observable, lookup.window), probe.asked, probe.ask, lookup.cache
+            ),
+        )
+        for probe in there.estate([observable], since)
+        if _SOURCES[probe.asked] in lookup.sources
+    ]
+
+
+def _key(destination: DestinationSettings, asked: str, observable: Observable, window: int) -> tuple[object, ...]:
+    """What tells one question from another; 0 for whether it is there."""
+    return (*destination.store, destination.endpoint_api, destination.app_id, asked, *observable, window)
+
+
+def _in_background(
+    settings: Settings, chosen: Sequence[DestinationSettings], observables: Sequence[Observable]
+) -> Future[Standing]:
+    """Ask the ledger, which may not answer at all."""
+    told: Future[Standing] = Future()
+
+    def work() -> None:
+        try:
+            ledger = open_ledger(settings.ledger.url.get_secret_value())
+            told.set_result(standing(ledger, settings, chosen, observables))
+        except Exception as error:  # noqa: BLE001 - whoever waits is told
+            told.set_exception(error)
+
+    threading.Thread(target=work, daemon=True, name="misp-microsoft-look").start()
+    return told
+
+
+def _known(told: Future[Standing], deadline: float) -> tuple[Standing | None, str]:
+    try:
+        return told.result(max(0.0, deadline - time.monotonic())), ""
+    except NotInTime:
+        return None, "The ledger did not answer in time. What to do: ask again in a moment."
+    except LedgerError as error:
+        return None, str(error)
+    except Exception as error:
+        log.exception("unexpected error while looking into the ledger", extra=fields(What.UNEXPECTED))
+        return None, f"Unexpected {type(error).__name__}. This is a defect: please report it, with the log."

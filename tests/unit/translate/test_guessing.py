@@ -1,0 +1,51 @@
+"""What a person means by a text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.translate import inputs, meant
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("203.0.113.7", {Kind.IPV4_ADDR}),
+        ("203[.]0.113.7", {Kind.IPV4_ADDR}),
+        ("2001:db8::1", {Kind.IPV6_ADDR}),
+        ("evil.com", {Kind.DOMAIN_NAME}),
+        ("hxxps://evil[.]example/x", {Kind.URL}),
+        ("bad@evil.example", {Kind.EMAIL_ADDR}),
+        ("ab" * 20, {Kind.FILE_SHA1}),
+        ("CD" * 32, {Kind.FILE_SHA256}),
+        ("invoice.exe", {Kind.FILE_NAME}),
+    ],
+)
+def test_a_bare_text(text: str, kinds: set[Kind]) -> None:
+    """Is read as MISP's types read it; a file name only when it is nothing else."""
+    assert kinds <= {one.kind for one in meant(text)}
+    if Kind.FILE_NAME not in kinds:
+        assert Kind.FILE_NAME not in {one.kind for one in meant(text)}
+
+
+def test_a_kind_may_be_named() -> None:
+    """Then it is that, as it stands."""
+    assert meant("file-name:evil.example") == (Observable(Kind.FILE_NAME, "evil.example"),)
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_it(text: str) -> None:
+    """Whatever it is."""
+    assert len(meant(text)) == len(set(meant(text)))
+
+
+def test_types_and_objects_of_kinds() -> None:
+    """Types by what they may hold, objects by what of them counts."""
+    found = inputs([Kind.DOMAIN_NAME])
+    assert {"domain", "hostname", "domain|ip", "onion-address", "domain-ip"} <= set(found)
+    assert not {"bic", "md5", "comment"} & set(found)
+    assert found == sorted(set(found))
+    assert inputs([]) == []
