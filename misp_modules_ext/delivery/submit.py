@@ -56,6 +56,7 @@ class Order:
         origin: who says so.
         read_later: have our own reading of MISP settle the events.
         send_later: take only; whoever drains the ledger sends.
+        only: with our own reading: it is about the attributes that the events show, not about all that is in them.
     """
 
     door: str
@@ -66,6 +67,7 @@ class Order:
     origin: Origin = Origin.REQUEST
     read_later: bool = False
     send_later: bool = False
+    only: bool = False
 
 
 #: Called now and then while sending: name of the destination, indicators answered, indicators to send.
@@ -156,7 +158,7 @@ def _take(
             every = register(connection, [(d, create(d).refuses) for d in settings.destinations])
             stores = [store for store in every if store.settings.name in named]
             asked = {store.destination_id for store in stores}
-            return stores, take_read(connection, events, every, asked, base_url, part)
+            return stores, take_read(connection, events, every, asked, base_url, part, only=order.only)
         stores = register(connection, [(d, create(d).refuses) for d in open_])
         taken = take(
             connection, events, order.origin, stores, base_url, read_later=order.read_later, elsewhere=elsewhere

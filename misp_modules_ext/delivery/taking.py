@@ -21,6 +21,8 @@ def take_read(
     asked: Collection[int],
     base_url: str,
     part: Part | None = None,
+    *,
+    only: bool = False,
 ) -> Taken:
     """Take events that were read with our own key because a person asked for them.
 
@@ -33,6 +35,7 @@ def take_read(
         asked: ids of those that the person named.
         base_url: address of MISP for links.
         part: there is one event, of which this is a part.
+        only: the person asked for these attributes, not for their events.
 
     Returns:
         What became of all of them at the destinations that were named.
@@ -41,7 +44,7 @@ def take_read(
     whole = Taken({}, {}, {})
     attributes: dict[RuleSet, list[PlannedAttribute]] = {store.rules: [] for store in named}
     for event in events:
-        taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked, part=part)
+        taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked, part=part, only=only)
         if part is None or part.last:
             read_again(connection, event.uuid, event.misp, stores)
         for rules, planned in attributes.items():

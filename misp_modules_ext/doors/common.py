@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,16 +15,20 @@ from misp_modules_ext.delivery import embedded, queue
 from misp_modules_ext.delivery.collector import MANY, give_back, paused
 from misp_modules_ext.delivery.submit import LEAST, Order, keep, problem_account, submit
 from misp_modules_ext.errors import ConfigurationError, LedgerError, UsageError
+from misp_modules_ext.ledger import Origin
 from misp_modules_ext.ledger.engine import patience
 from misp_modules_ext.logs import What, fields, logger
 from misp_modules_ext.misp.coerce import flag
 from misp_modules_ext.misp.requests import Body, ModuleRequest
 from misp_modules_ext.model.account import Account
+from misp_modules_ext.model.misp import Event
 from misp_modules_ext.report import json_pieces, log_account
 
 log = logger()
 
 Answer = TypeVar("Answer")
+#: Reads from MISP what is to be pushed, until `time.monotonic()` at most.
+Fetch = Callable[[Settings, float], Sequence[Event]]
 
 #: Seconds of MISP's patience that are kept back for the way here and back; the time for writing the answer is the
 #: submission's to keep.
@@ -43,17 +47,19 @@ def answer(
     read: Callable[[Body], ModuleRequest],
     render: Callable[[Account], Answer],
     sending: float | None = None,
+    fetch: Fetch | None = None,
 ) -> Answer:
     """Do what a module call asks for; every failure is an account with its `problem`.
 
     Args:
-        door: `export` or `action`.
+        door: `export`, `action` or `expansion`.
         body: the request; one that is decoded loses its `data` once that is read.
         read: how this door's requests are read.
         render: makes the answer of the account.
         sending: seconds to wait for Microsoft at most, `None` for as long as MISP's patience allows.
+        fetch: reads from MISP what the request names; `None` where the request brings it.
     """
-    account, settings = _run(door, body, read, sending)
+    account, settings = _run(door, body, read, sending, fetch)
     # The events are gone now, and the answer needs as much.
     give_back(max((len(destination.items) for destination in account.destinations), default=0))
     try:
@@ -64,7 +70,7 @@ def answer(
 
 
 def _run(
-    door: str, body: Body, read: Callable[[Body], ModuleRequest], sending: float | None
+    door: str, body: Body, read: Callable[[Body], ModuleRequest], sending: float | None, fetch: Fetch | None
 ) -> tuple[Account, Settings | None]:
     """The account, and where to keep it when it belongs into the ledger."""
     keeping: Settings | None = None
@@ -85,9 +91,13 @@ def _run(
             sending,
             read_later=settings.reads_misp,
         )
+        events: Sequence[Event] = request.events
+        if fetch is not None:
+            order = replace(order, origin=Origin.OWN_READING, read_later=False, only=True)
+            events = fetch(settings, order.deadline or clock)
         # Half of MISP's patience for the ledger at most: the rest is for taking, sending and the report.
-        with patience(answering / 2):
-            account = submit(request.events, settings, order)
+        with patience(max(LEAST, (clock + answering - time.monotonic()) / 2)):
+            account = submit(events, settings, order)
         account = replace(account, warnings=(*account.warnings, *request.refused))
         embedded.wake()
         queue.wake(settings)

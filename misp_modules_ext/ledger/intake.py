@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, select, update
 
 from misp_modules_ext.ledger import bulk, farewells, repeats, schema
+from misp_modules_ext.ledger.asked import asked_for, in_part, narrowed, note_asked, only_there
 from misp_modules_ext.ledger.comparison import COLUMNS, KEY, Changes, Comparison, Frame, Headers
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import alone, now_ms
@@ -70,6 +72,7 @@ def take(
     elsewhere: Iterable[RuleSet] = (),
     asked: Collection[int] = (),
     part: Part | None = None,
+    only: bool = False,
 ) -> Taken:
     """Take views into the ledger.
 
@@ -84,15 +87,25 @@ def take(
         elsewhere: rule sets of destinations that a request does not name: it takes nothing away from them either.
         asked: ids of the destinations that a person asks for with our own reading.
         part: there is one view, our own reading of a part of an event; see `parts`.
+        only: a person asks for these attributes, not for their events.
     """
     alone(connection)
     clock = now_ms(connection)
     views = [prepared(event, clock // 1000) for event in events]
     names = sorted({(view.event.uuid, view.event.misp) for view in views})
     known = {uuid: find_event(connection, uuid, misp) for uuid, misp in names}
-    stores = _asked_for(connection, stores, [event.event_id for event in known.values()], origin, asked)
-    taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere), part)
-    if part is None and taking.repeats(views, known, stores):
+    event_ids = [event.event_id for event in known.values()]
+    if origin is Origin.REQUEST:
+        asked = [store.destination_id for store in stores]
+    note_asked(connection, event_ids, asked, only=only)
+    if origin is Origin.OWN_READING:
+        everywhere = asked_for(connection, event_ids)
+        stores = [store for store in stores if store.destination_id in everywhere]
+    partly = in_part(connection, event_ids) & {store.destination_id for store in stores}
+    narrow = _Partly(partly, frozenset(asked), only)
+    taking = _Taking(connection, origin, base_url, clock, tuple(elsewhere), narrow, part)
+    # What was said before is what the whole event said.
+    if part is None and not partly and taking.repeats(views, known, stores):
         taking.note_views(read_later=read_later)
         return taking.result
     for event in known.values():
@@ -100,6 +113,8 @@ def take(
             read_evidence(connection, event)
         else:
             read_part(connection, event, part)
+    if partly and not only and len(partly) == len(stores):
+        views = [narrowed(view, known[view.event.uuid]) for view in views]
     views = [dated(view, known[view.event.uuid]) for view in views]
     whole = [carried(view, known[view.event.uuid], origin) for view in views]
     if any(lacks(view, said) for view, said in zip(views, whole, strict=True)):
@@ -115,23 +130,18 @@ def take(
     return taking.result
 
 
-def _asked_for(
-    connection: Connection,
-    stores: Sequence[Store],
-    event_ids: Sequence[int],
-    origin: Origin,
-    named: Collection[int] = (),
-) -> Sequence[Store]:
-    """Note who is asked for these events; our own reading asks for nobody but those `named`, and learns who was."""
-    table = schema.audience
-    if origin is Origin.REQUEST:
-        named = [store.destination_id for store in stores]
-    pairs = sorted((event_id, destination_id) for event_id in event_ids for destination_id in named)
-    bulk.insert_missing(connection, table, ["event_id", "destination_id"], pairs)
-    if origin is Origin.REQUEST:
-        return stores
-    asked = {row[1] for row in bulk.rows_by(connection, table.c.event_id, event_ids, table.c.destination_id)}
-    return [store for store in stores if store.destination_id in asked]
+class _Partly(NamedTuple):
+    """Where only some attributes of the events count.
+
+    Attributes:
+        places: ids of the destinations.
+        asking: ids of those that are asked for what the views show.
+        asked: the views show what somebody asks for, and the rest of their events is not meant.
+    """
+
+    places: frozenset[int]
+    asking: frozenset[int]
+    asked: bool
 
 
 class _Taking:
@@ -144,6 +154,7 @@ class _Taking:
         base_url: str,
         clock: int,
         elsewhere: tuple[RuleSet, ...],
+        partly: _Partly,
         part: Part | None = None,
     ) -> None:
         self._connection = connection
@@ -151,6 +162,7 @@ class _Taking:
         self._base_url = base_url
         self._clock = clock
         self._elsewhere = elsewhere
+        self._partly = partly
         self._part = part
         self._numbers = Numbers()
         self._views: Sequence[View] = ()
@@ -223,7 +235,8 @@ class _Taking:
             if not result.plans:
                 continue
             frozen = self._frozen(event, stored)
-            frame = Frame(self._origin, frozen, self._base_url, self._clock // 1000, self._elsewhere)
+            now = self._clock // 1000
+            frame = Frame(self._origin, frozen, self._base_url, now, self._elsewhere, self._partly.asked)
             headers = Headers(self._connection, stored, event, [*result.plans, *self._elsewhere])
             comparison = Comparison(view, stored, planned, headers, frame, self._numbers)
             # What cannot be judged takes nothing away (rule 5).
@@ -346,6 +359,9 @@ class _Taking:
             for store in stores:
                 if store.rules == rules:
                     wanted = sure.and_also(stored.content(store))
+                    if store.destination_id in self._partly.places:
+                        shown = merged if store.destination_id in self._partly.asking else ()
+                        wanted = only_there(connection, store, wanted, shown)
                     order = dict.fromkeys([*(number for number in merged if number in wanted.merged), *wanted.merged])
                     counting = self._part.counting if self._part is not None else None
                     before = self._before.content(store)
@@ -457,7 +473,8 @@ def event_missing(connection: Connection, uuid: str, misp: str, stores: Sequence
     here = table.c.event_id == known.event_id
     connection.execute(update(table).where(here & table.c.missing_since_ms.is_(None)).values(missing_since_ms=clock))
     since = connection.execute(select(table.c.missing_since_ms).where(here)).scalar_one()
-    stores = _asked_for(connection, stores, [known.event_id], Origin.OWN_READING)
+    everywhere = asked_for(connection, [known.event_id])
+    stores = [store for store in stores if store.destination_id in everywhere]
     # With no destination left there is no grace to go by, and nothing to bring in line.
     if not stores or clock < since + max(store.rules.selection.missing_grace for store in stores) * 1000:
         return False

@@ -150,6 +150,8 @@ audience = Table(
     # changes nothing there. See `repeats`.
     Column("requested", Digest),
     Column("own", Digest),
+    # 1: not the event, but some of its attributes. See `asked`.
+    Column("part", SmallInteger, nullable=False, server_default="0"),
     comment="which events somebody asked to have sent to which destinations: elsewhere they do not count",
     **_TABLE,
 )

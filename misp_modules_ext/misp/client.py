@@ -38,7 +38,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import requests
 from pydantic import SecretStr
@@ -52,7 +52,7 @@ from misp_modules_ext.config.settings import MispSettings
 from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, UsageError
 from misp_modules_ext.logs import Traffic
 from misp_modules_ext.misp.answers import MAX_ANSWER, TO_DO, TooLarge, no_misp, not_found, refusal, unreachable
-from misp_modules_ext.misp.coerce import seconds, text, uuid_or_none
+from misp_modules_ext.misp.coerce import flag, seconds, text, uuid_or_none
 from misp_modules_ext.misp.large import LargeEvent, LargePages
 from misp_modules_ext.misp.pages import Pages
 from misp_modules_ext.misp.shapes import Raw, mapping
@@ -86,6 +86,21 @@ EVENT_FILTERS = frozenset(
 _CHUNK = 64 * 1024
 #: What PyMISP is told instead of the key.
 _NO_KEY = "added-on-the-wire"
+
+
+class Look(NamedTuple):
+    """What tells one state of an event from another.
+
+    Attributes:
+        uuid: lower case.
+        timestamp: last change, seconds since 1970 UTC; 0 when MISP does not say.
+        published: since when it has been published, seconds since 1970 UTC; `None` when it is not. Neither publishing
+            nor the opposite moves the timestamp.
+    """
+
+    uuid: str
+    timestamp: int
+    published: int | None
 
 
 class _TooMany(Exception):
@@ -255,17 +270,38 @@ class MispClient:
                     raise
         raise self._no_misp()
 
-    def _header(self, uuid: str) -> Raw:
-        query: dict[str, Any] = {"eventid": uuid, "metadata": True, "includeAllTags": 1, "excludeGalaxy": 1}
+    def look(self, event: str) -> Look:
+        """Find an event by MISP's own number, or by UUID, without reading what is in it.
+
+        Raises:
+            UsageError: that is neither.
+            EventNotFound: MISP shows this key no such event.
+            MispRefused: MISP does not take the key.
+            MispError: MISP cannot be read.
+        """
+        wanted = event if event.isascii() and event.isdecimal() else uuid_or_none(event)
+        if wanted is None:
+            raise UsageError(f"{event[:60]!r} is neither the number of an event nor its UUID.")
+        header = self._header(wanted)
+        uuid = uuid_or_none(header.get("uuid"))
+        if uuid is None:
+            raise self._no_misp()
+        published = seconds(header.get("publish_timestamp")) or 0 if flag(header.get("published")) else None
+        return Look(uuid, seconds(header.get("timestamp")) or 0, published)
+
+    def _header(self, event: str) -> Raw:
+        """The event with this UUID, or number."""
+        query: dict[str, Any] = {"eventid": event, "metadata": True, "includeAllTags": 1, "excludeGalaxy": 1}
         try:
             answer = self._ask(lambda misp: misp.search("events", **query), may_be_missing=True)
         except EventNotFound:
             answer = []
         if answer == []:
-            raise not_found(uuid, self.settings.url)
+            raise not_found(event, self.settings.url)
         headers = [mapping(mapping(entry).get("Event")) for entry in answer] if isinstance(answer, list) else []
+        name = "id" if event.isdecimal() else "uuid"
         for header in headers:
-            if text(header.get("uuid")).lower() == uuid:
+            if text(header.get(name)).lower() == event:
                 return header
         raise self._no_misp()
 

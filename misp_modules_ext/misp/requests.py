@@ -1,4 +1,4 @@
-"""What a call from misp-modules holds, for export and action modules (contracts: misp.md 2.1 and 2.6)."""
+"""What a call from misp-modules holds (contracts: misp.md 2.1 and 2.6, misp-seen.md 4 for expansion modules)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from misp_modules_ext.errors import UsageError
-from misp_modules_ext.misp.coerce import integer, text
+from misp_modules_ext.misp.coerce import integer, text, uuid_or_none
 from misp_modules_ext.misp.decode import decode
 from misp_modules_ext.misp.parse import parse_event, parse_events
 from misp_modules_ext.model.misp import Event
@@ -164,3 +164,44 @@ def _options(value: object) -> dict[str, str]:
 def _patience(request: Mapping[str, Any]) -> float:
     seconds = integer(request.get("timeout"))
     return float(seconds) if seconds is not None and seconds > 0 else PATIENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the call of an expansion module names. What it says of that is not looked at: only MISP's own answer counts.
+
+    Attributes:
+        event: MISP's number of the event.
+        uuid: of the attribute or the object, lower case.
+        is_object: it is an object, with all its attributes.
+        one_of_many: "Enrich Event" calls once for each attribute, and adds whatever is answered to the event.
+        options: the module's settings that are not empty, by name in lower case.
+        patience: seconds until MISP gives up.
+    """
+
+    event: str
+    uuid: str
+    is_object: bool
+    one_of_many: bool
+    options: Mapping[str, str]
+    patience: float
+
+
+def read_named(body: Body) -> Named:
+    """Read the call of an expansion module: `{"module", "attribute" or "object", "event_id", "config", "timeout"?}`.
+
+    Raises:
+        UsageError: the body is no such call.
+    """
+    request = _decode(body)
+    is_object = "attribute" not in request
+    shown = request.get("object" if is_object else "attribute")
+    if not isinstance(shown, dict):
+        raise UsageError("The request holds neither an attribute nor an object. Was this sent by MISP?")
+    uuid = uuid_or_none(shown.get("uuid"))
+    event = text(request.get("event_id") or shown.get("event_id"))
+    if uuid is None or not event:
+        raise UsageError("The request does not say which event and which attribute it means. Was this sent by MISP?")
+    # Seen on MISP 2.5.1: beside a whole attribute its UUID stands there for "Enrich Event" only.
+    many = not is_object and "attribute_uuid" in request
+    return Named(event, uuid, is_object, many, _options(request.get("config")), _patience(request))

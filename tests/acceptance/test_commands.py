@@ -168,6 +168,7 @@ def test_modules_path_holds_our_modules(run: Run) -> None:
         "push_to_microsoft",
         "push_to_microsoft_or_stop",
     }
+    assert "push_attribute_to_microsoft" in {p.stem for p in folder.glob("expansion/*.py")}
 
 
 def test_install_modules_into_a_shared_root(run: Run, tmp_path: Path) -> None:
@@ -179,6 +180,7 @@ def test_install_modules_into_a_shared_root(run: Run, tmp_path: Path) -> None:
         assert run("install-modules", root).returncode == 0
     assert (root / "export_mod" / "export_to_microsoft.py").exists()
     assert (root / "action_mod" / "push_to_microsoft_or_stop.py").exists()
+    assert (root / "expansion" / "push_attribute_to_microsoft.py").exists()
     assert (root / "expansion" / "theirs.py").read_text() == "x = 1\n"
     missing = run("install-modules", tmp_path / "nowhere")
     assert missing.returncode == 2

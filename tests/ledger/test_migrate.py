@@ -144,17 +144,21 @@ def test_what_is_there_survives_later_migrations(engine: Engine, *, interrupted:
     upgrade(engine)
     rows = "INSERT INTO holding (destination_id, observable_id, state, due_ms) VALUES (1, 2, 1, 3)"
     run(engine, lambda c: c.execute(text(rows)))
+    run(engine, lambda c: c.execute(text("INSERT INTO audience (event_id, destination_id) VALUES (1, 1)")))
     run(engine, lambda c: c.execute(text("UPDATE alembic_version SET version_num = '0001'")))
     if not interrupted:
         run(engine, lambda c: c.execute(text("ALTER TABLE holding DROP COLUMN shown_hash")))
         run(engine, lambda c: c.execute(text("DROP TABLE companion")))
         run(engine, lambda c: c.execute(text("DROP TABLE companion_due")))
         run(engine, lambda c: c.execute(text("DROP TABLE sync_tried")))
+        run(engine, lambda c: c.execute(text("ALTER TABLE audience DROP COLUMN part")))
     upgrade(engine)
     wanted = text("SELECT destination_id, observable_id, state, due_ms, shown_hash FROM holding")
     assert [tuple(row) for row in run(engine, lambda c: c.execute(wanted).all())] == [(1, 2, 1, 3, None)]
     version = text("SELECT version_num FROM alembic_version")
-    assert run(engine, lambda c: c.execute(version).scalar_one()) == "0004"
+    assert run(engine, lambda c: c.execute(version).scalar_one()) == "0005"
+    # What was asked for before is the whole event.
+    assert run(engine, lambda c: c.execute(text("SELECT part FROM audience")).scalar_one()) == 0
     assert set(_ddl(engine)) == set(metadata.tables)
 
 
