@@ -11,8 +11,8 @@ WRITE_BACK = (
         "sightings",
         values.boolean,
         "yes or no",
-        "Whether `misp-microsoft sightings` adds what Microsoft has seen to MISP. Whoever may see an attribute may then see "
-        "that you have seen it, as far as MISP's settings of sightings let them.",
+        "Whether `misp-microsoft sightings` adds what Microsoft has seen to MISP. Whoever may see an attribute may "
+        "then see that you have seen it, as far as MISP's settings of sightings let them.",
         default="no",
     ),
 )

@@ -27,13 +27,13 @@ def test_only_what_counts_at_the_destination_is_concerned(house: House) -> None:
 
     assert len(concerned(0)) == 2
     assert concerned(1) == [Told(MISP, green.uuid, 0, EVENT, NOW)]
-    pages = [
-        house.ledger.write(lambda c, p=p: sightings.held(c, house.stores(c)[p].destination_id, -1)) for p in (0, 1)
-    ]
-    assert [(end, sorted(one.value for one in page)) for end, page in pages] == [
-        (None, ["one.example", "two.example"]),
-        (None, ["one.example"]),
-    ]
+
+    def held(place: int) -> list[str]:
+        end, page = house.ledger.write(lambda c: sightings.held(c, house.stores(c)[place].destination_id, -1))
+        assert end is None
+        return sorted(one.value for one in page)
+
+    assert (held(0), held(1)) == (["one.example", "two.example"], ["one.example"])
 
 
 def test_one_of_each_attribute_and_day_is_noted(house: House) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -73,7 +74,7 @@ class MispServer:
         self.faults: list[Fault] = []
         #: Method, path and body of all requests, oldest first.
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("_Bound", (_Handler,), {"misp": self}))
+        self._http = _Http(("127.0.0.1", 0), type("_Bound", (_Handler,), {"misp": self}))
         self._http.daemon_threads = True
         if tls is not None:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
@@ -236,6 +237,14 @@ _ANSWERS: dict[str, Callable[[World, User, dict[str, Any]], Any]] = {
     "objects/restSearch": _objects,
     "attributes/restSearch": _attributes,
 }
+
+
+class _Http(ThreadingHTTPServer):
+    """Says nothing of clients that have gone, or were killed."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
