@@ -2,7 +2,11 @@
 
 `interface` says what a destination can do, `create` makes one from its settings. One module each for `sentinel`,
 `defender` and `graph`: what they send is in `*_payload`, what they are answered in `*_answers`, what they read back in
-`*_entries`. `sentinel_management` and `defender_list` ask for that; `defender_slots` says who gets a slot. Shared:
+`*_entries`. `sentinel_management` and `defender_list` ask for that; `defender_slots` says who gets a slot.
+
+`looking` says what a destination can be asked about a value; `sentinel_looking` and `defender_looking` ask it, through
+`log_analytics`, `hunting`, `defender_statistics` and `asking` (rates and time). `askable` says which kinds are asked
+where, `queries` holds the texts, `estate` reads what many values were answered. Shared:
 `client` (a request with a token), `transport` (the only sockets), `failures` (why no answer came), `answers` (what an
 answer means), `tokens` and `aadsts` (Entra), `limits` (request rates), `listing` (lists of several pages), `drift`
 (what differs), `wire` (texts, times, sizes).

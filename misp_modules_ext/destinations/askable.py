@@ -45,7 +45,7 @@ ASKABLE: Mapping[Kind, Askable] = {
     Kind.DOMAIN_NAME: Askable(("domain-name:",), True, "domains", "hunting_domain", "logs_domain"),
     Kind.URL: Askable(("url:",), True, "", "hunting_url", "logs_url"),
     Kind.EMAIL_ADDR: Askable(("email-addr:",), False, "", "hunting_mail"),
-    Kind.FILE_MD5: Askable(_FILE, True, "", "hunting_md5", "logs_hash"),
+    Kind.FILE_MD5: Askable(_FILE, True, "", "hunting_md5", "logs_md5"),
     Kind.FILE_SHA1: Askable(_FILE, True, "files", "hunting_sha1", "logs_hash"),
     Kind.FILE_SHA256: Askable(_FILE, True, "files", "hunting_sha256", "logs_hash"),
     Kind.FILE_NAME: Askable(("file:name",)),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from misp_modules_ext.config.settings import DestinationSettings
-from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer
+from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, retry_after
 from misp_modules_ext.destinations.client import Client
 from misp_modules_ext.destinations.interface import Limit
 from misp_modules_ext.destinations.limits import LimiterKey, counted_by, limiter_for
@@ -29,7 +29,7 @@ class Asking:
     Args:
         settings: the destination that asks; its scope is that of the API.
         advice: what the API's refusals mean.
-        limits: its rates, each counted for the calling application.
+        limits: its rates by the names under which this process counts them for the calling application.
         transport: how it is reached; the process's shared one when absent.
         base: origin of the API.
     """
@@ -38,7 +38,7 @@ class Asking:
         self,
         settings: DestinationSettings,
         advice: Advice,
-        limits: Sequence[Limit],
+        limits: Mapping[str, Limit],
         transport: Transport | None = None,
         base: str = "",
     ) -> None:
@@ -62,19 +62,18 @@ class Asking:
         Raises:
             DestinationError: another answer, or none, with the remedy.
         """
-        try:
-            return self._once(method, path, deadline, body, statuses)
-        except Throttled as error:
-            wait = WAIT if error.retry_after is None else min(error.retry_after, LONGEST_WAIT)
-            self._pause(wait)
-            if time.monotonic() + wait >= deadline:
-                raise
-            time.sleep(wait)
-        return self._once(method, path, deadline, body, statuses)
+        answer = self._send(method, path, deadline, body)
+        if answer.status == 429 and time.monotonic() + self._heed(answer) < deadline:
+            answer = self._send(method, path, deadline, body)
+            if answer.status == 429:
+                self._heed(answer)
+        return self._wanted(answer, statuses)
 
-    def _once(self, method: str, path: str, deadline: float, body: bytes | None, statuses: Sequence[int]) -> Answer:
-        self._keep_rate(deadline)
-        answer = self._client.call(method, path, timeout=deadline - time.monotonic(), body=body)
+    def _send(self, method: str, path: str, deadline: float, body: bytes | None) -> Answer:
+        self._wait_for_turn(deadline)
+        return self._client.call(method, path, timeout=deadline - time.monotonic(), body=body)
+
+    def _wanted(self, answer: Answer, statuses: Sequence[int]) -> Answer:
         try:
             return self._client.expect(answer, *statuses)
         except BatchRefused as error:
@@ -85,22 +84,32 @@ class Asking:
                 error.code,
             ) from error
 
-    def _keep_rate(self, deadline: float) -> None:
+    def _wait_for_turn(self, deadline: float) -> None:
+        """Until Microsoft's pause is over and the rate allows another request.
+
+        Raises:
+            Throttled: that is not before the deadline; said at once.
+        """
         with _lock:
             rest = _pauses.get(self._key, 0.0) - time.monotonic()
         if rest > 0:
-            raise Throttled(f"{self._api} asked to slow down.{TO_DO}repeat in {rest:.0f} seconds.", rest)
-        for limit in self._limits:
-            limiter = limiter_for(self._settings, limit, f"{self._api} in {limit.seconds:g}")
-            if not limiter.acquire(deadline):
+            if time.monotonic() + rest >= deadline:
+                raise Throttled(f"{self._api} asked to slow down.{TO_DO}repeat in {rest:.0f} seconds.", rest)
+            time.sleep(rest)
+        for name, limit in self._limits.items():
+            if not limiter_for(self._settings, limit, name).acquire(deadline):
                 raise Throttled(
                     f"{self._api} may be asked {limit.requests} times in {limit.seconds:g} seconds, which are used up."
                     f"{TO_DO}repeat later."
                 )
 
-    def _pause(self, seconds: float) -> None:
+    def _heed(self, answer: Answer) -> float:
+        """Leave the API alone for as long as a 429 says; gives the seconds."""
+        told = retry_after(answer)
+        wait = WAIT if told is None else min(told, LONGEST_WAIT)
         with _lock:
-            _pauses[self._key] = time.monotonic() + seconds
+            _pauses[self._key] = time.monotonic() + wait
+        return wait
 
     @property
     def _key(self) -> LimiterKey:

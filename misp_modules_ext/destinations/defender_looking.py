@@ -33,8 +33,8 @@ from misp_modules_ext.destinations.wire import to_seconds
 from misp_modules_ext.model.indicator import Observable
 
 PATH = "/api/indicators"
-#: Documented for lists.
-RATES = (Limit(100, 60.0), Limit(1500, 3600.0))
+#: Documented for lists; `defender_list` counts under the same name.
+RATES = {"defender list": Limit(100, 60.0), "defender list in an hour": Limit(1500, 3600.0)}
 
 
 def _advice(settings: DestinationSettings) -> Advice:

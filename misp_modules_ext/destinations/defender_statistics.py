@@ -22,8 +22,8 @@ from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import to_seconds
 from misp_modules_ext.model.indicator import Observable
 
-#: Documented for each of the three.
-RATES = (Limit(100, 60.0), Limit(1500, 3600.0))
+#: Documented for each of the three, by words that follow its name.
+RATES = {"in a minute": Limit(100, 60.0), "in an hour": Limit(1500, 3600.0)}
 #: Documented: 30 days.
 MOST_HOURS = 720
 _PERMISSIONS = {"files": "File.Read.All", "domains": "URL.Read.All", "ips": "Ip.Read.All"}
@@ -40,6 +40,10 @@ def _advice(settings: DestinationSettings, part: str) -> Advice:
     )
 
 
+def _limits(part: str) -> dict[str, Limit]:
+    return {f"statistics of {part} {words}": limit for words, limit in RATES.items()}
+
+
 class Statistics:
     """Of one tenant.
 
@@ -50,7 +54,7 @@ class Statistics:
 
     def __init__(self, settings: DestinationSettings, transport: Transport | None = None) -> None:
         self._advice = {part: _advice(settings, part) for part in _PERMISSIONS}
-        self._asking = {part: Asking(settings, self._advice[part], RATES, transport) for part in _PERMISSIONS}
+        self._asking = {part: Asking(settings, self._advice[part], _limits(part), transport) for part in _PERMISSIONS}
 
     def ask(self, observable: Observable, since: int, timeout: float) -> list[Sighting]:
         """On how many devices a value was seen; nothing when on none.

@@ -43,7 +43,7 @@ class Hunting:
 
     def __init__(self, settings: DestinationSettings, transport: Transport | None = None) -> None:
         there = settings.model_copy(update={"scope": settings.hunting_scope})
-        self._asking = Asking(there, _advice(settings), [RATE], transport, settings.endpoint_hunting)
+        self._asking = Asking(there, _advice(settings), {"hunting": RATE}, transport, settings.endpoint_hunting)
 
     def rows(self, query: str, since: int, deadline: float) -> list[dict[str, Any]]:
         """What a query answers, by names of columns.

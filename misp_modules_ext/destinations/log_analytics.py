@@ -42,7 +42,7 @@ class LogAnalytics:
 
     def __init__(self, settings: DestinationSettings, transport: Transport | None = None) -> None:
         there = settings.model_copy(update={"scope": settings.logs_scope})
-        self._asking = Asking(there, _advice(settings), [RATE], transport, settings.endpoint_logs)
+        self._asking = Asking(there, _advice(settings), {"logs": RATE}, transport, settings.endpoint_logs)
         workspace = quote(settings.workspace_id.strip("{} "), safe="")
         self._path = f"/v1/workspaces/{workspace}/query"
 

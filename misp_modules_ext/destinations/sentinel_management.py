@@ -152,7 +152,7 @@ class Management:
     def mentioning(self, word: str, deadline: float) -> list[dict[str, Any]]:
         """Indicators of any source that hold a word, as `queryIndicators` shows them; one page.
 
-        In which properties Microsoft looks for a keyword is not documented.
+        In which properties Microsoft looks for a keyword is not documented; what is not on the page has no say.
         """
         self._require()
         return _items(

@@ -1,7 +1,7 @@
 """What was seen in the emulated estates: sightings on order, and the tables that answer with them.
 
 Sources: advanced hunting schema (tables of Defender XDR), Azure Monitor table reference (`CommonSecurityLog`,
-`DnsEvents`); `DeviceProcessEvents`, `AlertEvidence` and `UrlClickEvents` as far as our queries need them.
+`DnsEvents`, `AlertEvidence`): of their columns those that our queries name.
 """
 
 from __future__ import annotations
@@ -167,9 +167,9 @@ def _of_leg(
     leg: Leg, query: Estate, found: Iterable[Sighting], tables: Tables, time: str, window: Window
 ) -> list[JsonObject]:
     columns = tables[leg.table]
-    for column in (*leg.columns, *([leg.devices] if leg.devices else [])):
-        if column.name not in columns and not column.optional:
-            raise QueryError(f"'{column.name}' is no column of {leg.table}")
+    for name in (*(column.name for column in leg.columns), *([leg.devices] if leg.devices else [])):
+        if name not in columns:
+            raise QueryError(f"'{name}' is no column of {leg.table}")
     if leg.time != time:
         raise QueryError(f"'{leg.time}' is no column of {leg.table}")
     grouped: dict[str, list[Sighting]] = {}

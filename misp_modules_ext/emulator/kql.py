@@ -19,11 +19,11 @@ _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _WORD = re.compile(r"datetime\([^()\"]*\)|in~|>=|==|[A-Za-z_][A-Za-z0-9_]*|\d+|[()\[\]|,;:=.*]")
 
 _NAME = r"[A-Za-z]\w*"
-_COLUMN = rf"(?:{_NAME}|column_ifexists \( #\d+ , #\d+ \)|tostring \( parse_url \( {_NAME} \) \. Host \))"
+_COLUMN = rf"(?:{_NAME}|tostring \( parse_url \( {_NAME} \) \. Host \))"
 _LEG = re.compile(
     rf"\( (?P<table>{_NAME}) \| where (?P<time>{_NAME}) >= Since "
     rf"\| where (?P<one>{_COLUMN}) in~ \( Wanted \)(?: or (?P<two>{_COLUMN}) in~ \( Wanted \))? "
-    rf"\| summarize Times = count \( \) , (?:Devices = dcount \( (?P<devices>{_COLUMN}) \) , )?"
+    rf"\| summarize Times = count \( \) , (?:Devices = dcount \( (?P<devices>{_NAME}) \) , )?"
     r"First = min \( (?P=time) \) , Last = max \( (?P=time) \) "
     r"by Value = tolower \( (?P<by>.+?) \) \| extend Source = (?P<source>#\d+) \)"
 )
@@ -49,12 +49,10 @@ class Column(NamedTuple):
 
     Attributes:
         host: only the host of the URL in it counts.
-        optional: it may be missing.
     """
 
     name: str
     host: bool = False
-    optional: bool = False
 
 
 class Leg(NamedTuple):
@@ -63,7 +61,7 @@ class Leg(NamedTuple):
     table: str
     time: str
     columns: tuple[Column, ...]
-    devices: Column | None
+    devices: str | None
 
 
 class Estate(NamedTuple):
@@ -170,13 +168,10 @@ def _leg(found: re.Match[str], literals: Sequence[str]) -> Leg:
         raise QueryError("rows must be counted by the value that was looked for")
     if _literal(found["source"], literals) != found["table"]:
         raise QueryError("Source must be the table's name")
-    columns = tuple(_column(text, literals) for text in (one, two) if text is not None)
-    devices = _column(found["devices"], literals) if found["devices"] else None
-    return Leg(found["table"], found["time"], columns, devices)
+    columns = tuple(_column(text) for text in (one, two) if text is not None)
+    return Leg(found["table"], found["time"], columns, found["devices"])
 
 
-def _column(text: str, literals: Sequence[str]) -> Column:
+def _column(text: str) -> Column:
     words = text.split(" ")
-    if words[0] == "column_ifexists":
-        return Column(_literal(words[2], literals), optional=True)
     return Column(words[4], host=True) if words[0] == "tostring" else Column(text)

@@ -48,8 +48,6 @@ def sentences(found: Found, *, frank: bool) -> Iterator[str]:
     """
     if found.ledger is not None:
         yield f"Ledger: {_held(found.ledger)}."
-        if found.ledger.events:
-            yield f"{plural(found.ledger.events, 'event')} of MISP: {', '.join(found.ledger.links)}"
     elif found.ledger_problem:
         words = found.ledger_problem if frank else "it does not answer"
         yield f"Ledger: {words.rstrip('.')}."
@@ -57,6 +55,9 @@ def sentences(found: Found, *, frank: bool) -> Iterator[str]:
         yield f"{answer.asked}: {_present(answer, frank=frank)}."
     for answer in found.estate:
         yield f"Seen, by {answer.asked}: {_seen(answer, frank=frank)}."
+    if found.ledger is not None and found.ledger.events:
+        # Last, and without a full stop, which would become part of the address where MISP makes a link of it.
+        yield f"By {plural(found.ledger.events, 'event')} of MISP: {' '.join(found.ledger.links)}"
 
 
 def _held(held: AtLedger) -> str:
@@ -93,13 +94,14 @@ def _seen(answer: Answered, *, frank: bool) -> str:
     if answer.problem is not None:
         return problem(answer.problem, frank=frank)
     sightings: Sequence[Sighting] = answer.found
-    return "; ".join(map(_sighting, sightings)) or "not seen"
+    return "; ".join(_sighting(answer.asked, sighting) for sighting in sightings) or "not seen"
 
 
-def _sighting(sighting: Sighting) -> str:
-    words = f"{visible(sighting.source)} {plural(sighting.times, 'time')}"
-    if sighting.devices is not None:
-        words += f" on {plural(sighting.devices, 'device')}"
+def _sighting(asked: str, sighting: Sighting) -> str:
+    on = "" if sighting.devices is None else f"on {plural(sighting.devices, 'device')}"
+    # Statistics count devices alone, and are no table of many.
+    times = "" if sighting.source == asked and on else f"{visible(sighting.source)} {plural(sighting.times, 'time')}"
+    words = " ".join(filter(None, (times, on)))
     if sighting.first is not None:
         words += f", first {iso(sighting.first)}"
     return words + (f", last {iso(sighting.last)}" if sighting.last is not None else "")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import Api, DestinationSettings
-from misp_modules_ext.destinations import create
+from misp_modules_ext.destinations import asking, create, limits
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.emulator import Emulator
 from tests.support.build import destination
@@ -67,6 +67,19 @@ def settings_for(emulator: Emulator, api: Api, **fields: Any) -> DestinationSett
         "ca": emulator.ca,
     }
     return destination(**(defaults | fields))
+
+
+@pytest.fixture
+def unhurried() -> Iterator[None]:
+    """The rates that this process keeps, and the pauses that Microsoft asked for, are those of one test alone."""
+    _forget_haste()
+    yield
+    _forget_haste()
+
+
+def _forget_haste() -> None:
+    limits._limiters.clear()
+    asking._pauses.clear()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import Api
-from misp_modules_ext.destinations import asking, create
+from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.looking import (
     ASKED_DEFENDER,
     ASKED_HUNTING,
@@ -39,6 +39,8 @@ from .servers import Authority, drips, hears_out, tls_server
 from .test_all import push
 from .test_reading_back import PLACE
 
+pytestmark = pytest.mark.usefixtures("unhurried")
+
 DOMAIN = Observable(Kind.DOMAIN_NAME, "c2.evil.example")
 
 
@@ -60,14 +62,6 @@ QUESTIONS = [
     Question(ASKED_HUNTING, Api.DEFENDER, "hunting", "endpoint_hunting", "ThreatHunting.Read.All"),
 ]
 every_question = pytest.mark.parametrize("question", QUESTIONS, ids=[one.fault for one in QUESTIONS])
-
-
-@pytest.fixture(autouse=True)
-def _impatient() -> Iterator[None]:
-    """A refusal for haste in one test is over in the next."""
-    asking._pauses.clear()
-    yield
-    asking._pauses.clear()
 
 
 def _probe(make: Make, question: Question, **fields: Any) -> Probe[Any]:
@@ -143,6 +137,19 @@ def test_after_it_the_api_is_left_alone(make: Make, emulator: Emulator, question
     with pytest.raises(Throttled, match=r"asked to slow down\. What to do: repeat in (59|60) seconds"):
         _probe(make, question).ask(3.0)
     assert len(emulator.requests()) == asked
+
+
+def test_a_pause_that_ends_in_time_is_waited_for(make: Make, emulator: Emulator) -> None:
+    """By whoever asks next, too; without a word of how long, it is five seconds."""
+    question = QUESTIONS[4]
+    emulator.fault(api="hunting", status=429, times=1)
+    with pytest.raises(Throttled):
+        _probe(make, question).ask(1.0)
+    with pytest.raises(Throttled, match="repeat in 5 seconds"):
+        _probe(make, question).ask(1.0)
+    began = time.monotonic()
+    assert _probe(make, question).ask(10.0) == []
+    assert 3.0 < time.monotonic() - began < 6.0
 
 
 @every_question
@@ -292,6 +299,8 @@ def test_the_rate_of_advanced_hunting_is_kept(emulator: Emulator) -> None:
         with pytest.raises(CredentialsRefused):
             probe.ask(5.0)
     asked = len(emulator.requests())
+    with pytest.raises(Throttled, match="may be asked 45 times in 60 seconds"):
+        probe.ask(5.0)
     with pytest.raises(Throttled, match="may be asked 45 times in 60 seconds"):
         probe.ask(5.0)
     assert len(emulator.requests()) == asked

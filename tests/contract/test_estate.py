@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 import requests
 
 from misp_modules_ext.config.settings import Api
-from misp_modules_ext.destinations import asking, create
+from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.looking import (
     ASKED_HUNTING,
     ASKED_LOGS,
@@ -26,6 +25,8 @@ from tests.unit.destinations.values import VALUES
 
 from .conftest import APP, SECRET, TENANT, WORKSPACE, Make, settings_for
 
+pytestmark = pytest.mark.usefixtures("unhurried")
+
 DAY = 86_400
 DOMAIN = Observable(Kind.DOMAIN_NAME, "c2.evil.example")
 URL = Observable(Kind.URL, "http://evil.example/Gate.php?a='b'")
@@ -33,14 +34,6 @@ ADDRESS = Observable(Kind.IPV6_ADDR, "2001:db8::1")
 SHA1 = Observable(Kind.FILE_SHA1, "ab" * 20)
 SHA256 = Observable(Kind.FILE_SHA256, "cd" * 32)
 MAIL = Observable(Kind.EMAIL_ADDR, "bad@evil.example")
-
-
-@pytest.fixture(autouse=True)
-def _impatient() -> Iterator[None]:
-    """A refusal for haste in one test is over in the next."""
-    asking._pauses.clear()
-    yield
-    asking._pauses.clear()
 
 
 def _ago(seconds: float) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import time
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from misp_modules_ext.cli.modules import root
 from misp_modules_ext.config import certificates
 from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.demo.run import request
-from misp_modules_ext.destinations import defender_payload, graph_payload, sentinel_payload
+from misp_modules_ext.destinations import defender_payload, graph_payload, queries, sentinel_payload
+from misp_modules_ext.destinations.askable import ASKABLE
 from misp_modules_ext.destinations.catalogue import kinds_markdown
 from misp_modules_ext.destinations.kinds import ACCOUNTS, COINS, RARE_HASHES, TLS_FINGERPRINTS
 from misp_modules_ext.logs.documents import fields_markdown, what_markdown
@@ -202,3 +204,22 @@ def test_the_page_of_check_has_the_programs_codes() -> None:
     assert {code for _, code, _ in numbered} <= {code.value for code in Code}
     named = set(re.findall(r"`([INTSDGPM]\d\d)`", page))
     assert named <= {code.value for code in Code}
+
+
+def test_the_tables_that_are_asked_are_those_of_the_queries() -> None:
+    """`docs/enrichment.md` names for each kind the tables of its query files, and no others."""
+    text = (ROOT / "docs/enrichment.md").read_text("utf-8").split("| kind | tables of advanced hunting |")[1]
+    rows = [line.split("|")[1:4] for line in text.split("\n\n")[0].splitlines()[2:]]
+    told = {kind: cells for kinds, *cells in rows for kind in re.findall(r"`([^`]+)`", kinds)}
+    assert set(told) == {kind.value for kind, one in ASKABLE.items() if one.hunting or one.logs}
+    before: set[str] = set()
+    for kind, one in ASKABLE.items():
+        for file, cell in zip((one.hunting, one.logs), told.get(kind.value, ()), strict=False):
+            asked = set(re.findall(r"^\((\w+)$", _query_file(file), re.MULTILINE)) if file else set()
+            named = set(re.findall(r"`(\w+)`", cell)) | (before if "the same" in cell else set())
+            before = asked if file == one.hunting else before
+            assert named == asked, kind
+
+
+def _query_file(name: str) -> str:
+    return resources.files(queries).joinpath(f"{name}.kql").read_text("utf-8")

@@ -71,7 +71,7 @@ def test_what_was_pushed_is_there(served: Served, body: dict[str, Any]) -> None:
     ):
         assert ": there, ours. Ledger: there; since " in said[name]
         assert api in said[name]
-        assert f"1 event of MISP: https://misp.example/events/view/{event}" in said[name]
+        assert f"By 1 event of MISP: https://misp.example/events/view/{event}" in said[name]
     # Graph cannot be asked: what is said is the ledger's word.
     assert "there by the ledger" in said["microsoft graph"]
     everything = json.dumps(said)

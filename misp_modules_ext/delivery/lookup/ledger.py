@@ -109,7 +109,7 @@ def _at(told: Story, store: Store, base_url: str) -> AtLedger:
     if merged is None:
         return found
     said = merged.indicator
-    return found._replace(severity=str(said.severity), confidence=said.confidence, action=str(said.action))
+    return found._replace(severity=said.severity.label, confidence=said.confidence, action=str(said.action))
 
 
 def _state(row: Holding) -> str:

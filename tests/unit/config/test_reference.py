@@ -13,6 +13,7 @@ from misp_modules_ext.config import (
     DestinationSettings,
     IndicatorRules,
     LedgerSettings,
+    LookupSettings,
     MispSettings,
     Selection,
     Settings,
@@ -36,6 +37,7 @@ CLASSES: dict[Part, type[Frozen]] = {
     Part.SELECTION: Selection,
     Part.INDICATOR: IndicatorRules,
     Part.LEDGER: LedgerSettings,
+    Part.LOOKUP: LookupSettings,
 }
 ROWS = [(part, key) for part, keys in KEYS.items() for key in keys]
 

@@ -15,6 +15,7 @@ from misp_modules_ext.destinations.askable import ASKABLE, askable, spellings
 from misp_modules_ext.destinations.defender_payload import TYPES
 from misp_modules_ext.destinations.queries import Moment, kql, odata
 from misp_modules_ext.destinations.sentinel_payload import PATHS
+from misp_modules_ext.emulator.kql import parse_query
 from misp_modules_ext.model.indicator import Kind, Observable
 from tests.support.build import NOW
 from tests.support.kusto import taken_apart
@@ -54,7 +55,7 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
 
 @pytest.mark.parametrize("value", NASTY)
 def test_what_would_break_out_stays_a_value(value: str) -> None:
-    """In every query file, and in the filter."""
+    """In every query file, and in the filter; read by two readers that know nothing of how it was written."""
     _stays(value)
 
 
@@ -76,9 +77,11 @@ def _stays(value: str) -> None:
         rest, found = taken_apart(kql(file, values=[value], since=Moment(NOW)))
         assert rest == harmless
         assert found == [value, *others[1:]]
+        assert parse_query(kql(file, values=[value], since=Moment(NOW))).wanted == {value.lower()}
     rest, found = taken_apart(kql("logs_presence", values=[value]))
     assert rest == taken_apart(kql("logs_presence", values=["x"]))[0]
     assert found == [value]
+    assert parse_query(kql("logs_presence", values=[value])).wanted == {value.lower()}
     encoded = odata("defender_presence", value=value)
     assert re.fullmatch(r"[A-Za-z0-9._~%-]*", encoded)
     read = re.fullmatch(r"indicatorValue eq '((?:[^']|'')*)'", unquote(encoded), re.DOTALL)
