@@ -23,6 +23,7 @@ from misp_modules_ext.cli import (
     retry,
     serve,
     show,
+    sightings,
     status,
     sync,
     warninglists,
@@ -59,6 +60,7 @@ app.command("check")(logged(check.check))
 app.command("status")(logged(status.status))
 app.command("show")(logged(show.show))
 app.command("lookup")(logged(lookup.lookup))
+app.command("sightings")(logged(sightings.sightings))
 app.command("report")(logged(report_command.report))
 app.command("retry")(logged(retry.retry))
 app.command("withdraw")(logged(withdraw.withdraw))

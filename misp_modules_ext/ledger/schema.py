@@ -298,6 +298,28 @@ sync_tried = Table(
     **_TABLE,
 )
 
+#: `state` of a sighting.
+WAITS, TOLD, GONE = range(3)
+
+#: Hits at Microsoft that become sightings in MISP. A row is committed before MISP is told: it may be there already when
+#: the row still waits.
+sighting = Table(
+    "sighting",
+    metadata,
+    Column("misp", String(255), primary_key=True),
+    Column("attribute", Uuid16, primary_key=True),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("event", String(36), nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("tried_ms", BigInteger, nullable=False, server_default="0"),
+    Index(None, "state", "tried_ms"),
+    CheckConstraint("state BETWEEN 0 AND 2", name="state_is_known"),
+    comment="what was seen at Microsoft, by attribute and day since 1970 UTC, and whether MISP knows",
+    **_TABLE,
+)
+
 drain = Table(
     "drain",
     metadata,

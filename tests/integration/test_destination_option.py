@@ -27,6 +27,7 @@ WITH: dict[str, tuple[str, ...]] = {
     "show": ("c2.evil.example",),
     "report": ("0",),
     "lookup": ("c2.evil.example",),
+    "sightings": (),
     "retry": (),
     "withdraw": ("c2.evil.example", "--yes"),
     "release": ("c2.evil.example",),

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -74,7 +75,7 @@ class MispServer:
         self.faults: list[Fault] = []
         #: Method, path and body of all requests, oldest first.
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("_Bound", (_Handler,), {"misp": self}))
+        self._http = _Http(("127.0.0.1", 0), type("_Bound", (_Handler,), {"misp": self}))
         self._http.daemon_threads = True
         if tls is not None:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
@@ -113,6 +114,8 @@ class MispServer:
             return 200, _ANSWERS[name](self.world, user, body)
         if name.startswith("servers/getSetting/"):
             return _setting(self.world, user, name.removeprefix("servers/getSetting/"), path)
+        if name.startswith("sightings/add/"):
+            return _add_sighting(self.world, user, name.removeprefix("sightings/add/"), body, path)
         group = next((g for g in self.world.groups if name == f"sharing_groups/view/{g.id}"), None)
         if group is not None and user.sees_groups and user.org in group.orgs:
             return 200, {"SharingGroup": views.group_json(group)}
@@ -134,6 +137,18 @@ def _setting(world: World, user: User, name: str, path: str) -> tuple[int, Any]:
         return 403, error("You do not have permission to use this functionality.", path)
     found = settings.setting(name, world.settings, world.modules)
     return (404, error(f"Setting {name} is invalid.", path)) if found is None else (200, found)
+
+
+def _add_sighting(world: World, user: User, uuid: str, body: dict[str, Any], path: str) -> tuple[int, Any]:
+    """To one attribute, which must be there and shown to the user."""
+    if "perm_sighting" not in user.rights:
+        return 403, error("You do not have permission to use this functionality.", path)
+    shown = [a for e in world.events.values() if views.sees(e, user) for a in views.attributes(e, user)]
+    found = next((a for a in shown if a.uuid == uuid and not a.deleted), None)
+    if found is None:
+        return 404, error("Invalid attribute.", path)
+    world.sight(uuid, int(body.get("type", 0)), date=int(body.get("timestamp", world.clock())), source=body["source"])
+    return 200, {"Sighting": views.sighting_json(found, found.sightings[-1])}
 
 
 def _me(world: World, user: User, body: dict[str, Any]) -> Any:
@@ -225,6 +240,14 @@ _ANSWERS: dict[str, Callable[[World, User, dict[str, Any]], Any]] = {
     "objects/restSearch": _objects,
     "attributes/restSearch": _attributes,
 }
+
+
+class _Http(ThreadingHTTPServer):
+    """Says nothing of clients that have gone, or were killed."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

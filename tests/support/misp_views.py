@@ -121,7 +121,7 @@ def attribute_row(world: World, attribute: Attribute, body: Json) -> Json:
     if warnings and attribute.to_ids and attribute.warnings:
         shown["warnings"] = [{"warninglist_name": name, "value": attribute.value} for name in attribute.warnings]
     if body.get("includeSightings") and world.scores:
-        shown["Sighting"] = [_sighting(attribute, sighting) for sighting in attribute.sightings]
+        shown["Sighting"] = [sighting_json(attribute, sighting) for sighting in attribute.sightings]
     if body.get("includeDecayScore") and world.scores:
         inherited = [{key: tag[key] for key in _SHORT_TAG} | {"inherited": 1} for tag in _tags(world, event, all_tags)]
         if inherited:
@@ -133,7 +133,8 @@ def attribute_row(world: World, attribute: Attribute, body: Json) -> Json:
     return shown
 
 
-def _sighting(attribute: Attribute, sighting: Sighting) -> Json:
+def sighting_json(attribute: Attribute, sighting: Sighting) -> Json:
+    """As MISP shows a sighting with its attribute, or answers to one that was added."""
     org = {"id": str(sighting.org.id), "uuid": sighting.org.uuid, "name": sighting.org.name}
     return {
         "id": str(sighting.id),
@@ -199,7 +200,7 @@ def _core_attribute(world: World, attribute: Attribute, all_tags: bool) -> Json:
     tags = _tags(world, attribute, all_tags)
     shown = _attribute(attribute) | {"Galaxy": [], "ShadowAttribute": []} | _group(attribute)
     if attribute.sightings:
-        shown["Sighting"] = [_sighting(attribute, sighting) for sighting in attribute.sightings]
+        shown["Sighting"] = [sighting_json(attribute, sighting) for sighting in attribute.sightings]
     return shown | ({"Tag": tags} if tags else {})
 
 

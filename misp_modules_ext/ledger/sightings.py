@@ -1,0 +1,144 @@
+"""Hits at Microsoft that become sightings in MISP: what is asked about, whom a hit concerns, and what MISP knows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select, update
+
+from misp_modules_ext.ledger import bulk, schema
+from misp_modules_ext.ledger.content import audiences, by_observable
+from misp_modules_ext.ledger.engine import now_ms
+from misp_modules_ext.ledger.keys import observable_id, uuid_bytes, uuid_text
+from misp_modules_ext.ledger.stores import Store
+from misp_modules_ext.ledger.story import closed
+from misp_modules_ext.model.indicator import Kind, Observable
+
+#: Values of one page.
+PAGE = 2_000
+DAY = 86_400
+
+
+class Told(NamedTuple):
+    """One sighting: of these an attribute has one a day.
+
+    Attributes:
+        misp: as in `Event.misp`.
+        attribute: UUID.
+        kind: MISP's number: 0 seen.
+        event: UUID.
+        seen: seconds since 1970 UTC.
+    """
+
+    misp: str
+    attribute: str
+    kind: int
+    event: str
+    seen: int
+
+    @property
+    def day(self) -> int:
+        """Days since 1970 UTC."""
+        return self.seen // DAY
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What makes it one."""
+        return self.misp, self.attribute, self.kind, self.day
+
+
+def held(connection: Connection, destination_id: int, after: int) -> tuple[int | None, list[Observable]]:
+    """What a destination holds by the ledger, and has not expired: one page.
+
+    Args:
+        connection: in a transaction.
+        destination_id: the destination's.
+        after: where the page before ended; -1 for the first one.
+
+    Returns:
+        Where this page ends, `None` when it is the last one; and the values.
+    """
+    row, value = schema.holding, schema.observable
+    there = row.c.sent_hash.is_not(None) & (row.c.state != schema.EXPIRED)
+    here = (row.c.destination_id == destination_id) & (row.c.observable_id > after)
+    wanted = (
+        select(row.c.observable_id, value.c.kind, value.c.value)
+        .select_from(row.join(value, value.c.observable_id == row.c.observable_id))
+        .where(here, there)
+        .order_by(row.c.observable_id)
+        .limit(PAGE)
+    )
+    found = list(connection.execute(wanted))
+    end = found[-1].observable_id if len(found) == PAGE else None
+    return end, [Observable(Kind(kind), text) for _, kind, text in found]
+
+
+def concerned(
+    connection: Connection, store: Store, base_url: str, seen: Mapping[Observable, Collection[int]], kind: int
+) -> list[Told]:
+    """The sightings that hits mean: for each attribute that counts at the destination by today's rules.
+
+    Args:
+        connection: in a transaction.
+        store: the destination.
+        base_url: address of MISP for links.
+        seen: moments of each value, seconds since 1970 UTC.
+        kind: MISP's number of the kind of sighting.
+    """
+    said = by_observable(connection, map(observable_id, seen))
+    events = audiences(connection, said).get(store.destination_id, frozenset())
+    return [
+        Told(witness.event.misp, witness.attribute.uuid, kind, witness.event.uuid, moment)
+        for witnesses in said.values()
+        for witness in witnesses
+        if closed(witness, store, base_url, events) is None
+        for moment in seen[witness.observable]
+    ]
+
+
+def intend(connection: Connection, sightings: Iterable[Told]) -> None:
+    """Note that they are to be told, unless they are noted; of one day the latest one counts."""
+    latest = {one.key: one for one in sorted(sightings, key=lambda one: one.seen)}
+    rows = [
+        (one.misp, uuid_bytes(one.attribute), one.kind, one.day, one.event, one.seen, schema.WAITS, 0)
+        for one in sorted(latest.values())
+    ]
+    columns = ["misp", "attribute", "kind", "day", "event", "seen", "state", "tried_ms"]
+    if rows:
+        bulk.insert_missing(connection, schema.sighting, columns, rows)
+
+
+def noted(connection: Connection, sightings: Collection[Told]) -> set[tuple[str, str, int, int]]:
+    """The keys of those that are noted, told or not."""
+    table = schema.sighting
+    columns = (table.c.misp, table.c.attribute, table.c.kind, table.c.day)
+    found: set[tuple[str, str, int, int]] = set()
+    for chunk in bulk.chunks(sorted({uuid_bytes(one.attribute) for one in sightings})):
+        rows = connection.execute(select(*columns).where(table.c.attribute.in_(chunk)))
+        found |= {(misp, uuid_text(key), kind, day) for misp, key, kind, day in rows}
+    return found & {one.key for one in sightings}
+
+
+def waiting(connection: Connection, misps: Collection[str], most: int) -> list[Told]:
+    """Those that MISP may not know yet, what was tried longest ago first."""
+    table = schema.sighting
+    here = (table.c.state == schema.WAITS) & table.c.misp.in_(sorted(misps))
+    ordered = (table.c.tried_ms, table.c.misp, table.c.event, table.c.attribute, table.c.kind, table.c.day)
+    columns = (table.c.misp, table.c.attribute, table.c.kind, table.c.event, table.c.seen)
+    found = connection.execute(select(*columns).where(here).order_by(*ordered).limit(most))
+    return [Told(misp, uuid_text(key), kind, event, seen) for misp, key, kind, event, seen in found]
+
+
+def count_waiting(connection: Connection) -> int:
+    """How many MISP may not know yet."""
+    table = schema.sighting
+    return int(connection.execute(select(func.count()).where(table.c.state == schema.WAITS)).scalar_one())
+
+
+def note(connection: Connection, one: Told, state: int) -> None:
+    """Note what became of it: `schema.TOLD`, `GONE`, or `WAITS` when it was tried in vain."""
+    table = schema.sighting
+    here = (table.c.misp == one.misp) & (table.c.attribute == uuid_bytes(one.attribute))
+    same = here & (table.c.kind == one.kind) & (table.c.day == one.day)
+    connection.execute(update(table).where(same).values(state=state, tried_ms=now_ms(connection)))

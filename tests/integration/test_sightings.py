@@ -1,0 +1,263 @@
+"""`sightings` against the emulator and a MISP over HTTP: hits, repetitions, faults, kills, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+from sqlalchemy import select, update
+
+from misp_modules_ext.cli import main
+from misp_modules_ext.ledger import open_ledger, schema
+from tests.support.misp_server import Fault, MispServer
+from tests.support.misp_world import Attribute, User
+from tests.support.misp_world import World as Misp
+from tests.support.world import World
+
+KEY = "a-test-key-of-this-server-" + "0" * 14
+DEVICE = "DeviceNetworkEvents"
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@dataclass
+class Scene:
+    """A MISP with one event whose two domains are at Defender."""
+
+    misp: Misp
+    server: MispServer
+    world: World
+    event: str
+
+    @property
+    def user(self) -> User:
+        """The user of the key."""
+        return self.misp.users[0]
+
+    def attribute(self, name: str) -> Attribute:
+        """One of the event's."""
+        return next(a for a in self.misp.events[self.event].attributes if a.value == f"{name}.evil.example")
+
+    def told(self) -> list[tuple[str, int, str]]:
+        """Value, kind and source of all sightings in MISP."""
+        every = [(a.value, s) for e in self.misp.events.values() for a in e.attributes for s in a.sightings]
+        return sorted((value.removesuffix(".evil.example"), s.type, s.source) for value, s in every)
+
+    def seen(self, *names: str, ago: int = 600) -> None:
+        """Microsoft has seen values."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - ago))
+        hits = [
+            {"value": f"{name}.evil.example", "table": DEVICE, "count": 3, "first": moment, "last": moment}
+            for name in names
+        ]
+        emulator = self.world.emulator
+        url = f"{emulator.url}/_emulator/sightings"
+        requests.post(url, json=hits, verify=str(emulator.ca), timeout=10).raise_for_status()
+
+    def free(self) -> None:
+        """Let the turn of a run that was killed be over."""
+        over = update(schema.sync).values(lease_until_ms=0)
+        open_ledger(self.world.ledger).write(lambda connection: connection.execute(over))
+
+
+def configure(scene: Scene, **keys: str) -> None:
+    """Write the configuration, with `keys` of [write-back] and [lookup]."""
+    lookup = {"estate": keys.get("estate", "yes"), "sources": keys.get("sources", "hunting")}
+    more = {"lookup": lookup, "write-back": {"sightings": keys.get("sightings", "yes")}}
+    misp = {"url": scene.server.url, "key": KEY}
+    scene.world.configure(only=("microsoft defender",), misp=misp, more=more, wipe=False)
+
+
+@pytest.fixture
+def scene(world: World, run: Run) -> Iterator[Scene]:
+    """Pushed, accepted, and nothing seen yet."""
+    misp = Misp(lambda: int(time.time()) - 60)
+    user = misp.add_user(KEY, misp.add_org("Ours")) or misp.users[0]
+    user.rights = frozenset({"perm_sighting"})
+    event = misp.add_event(misp.orgs[0], "Campaign")
+    for name in ("one", "two"):
+        misp.add_attribute(event, "domain", f"{name}.evil.example")
+    misp.publish(event)
+    with MispServer(misp) as server:
+        made = Scene(misp, server, world, event)
+        world.configure()
+        configure(made)
+        code, said = run("push", event)
+        assert code == 0, said
+        server.requests.clear()
+        yield made
+
+
+@pytest.fixture
+def run(world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command; gives its exit code and what it says."""
+
+    def go(command: str = "sightings", *options: str) -> tuple[int, dict[str, Any]]:
+        argv = ["misp-microsoft", command, *options, "--json", "--config", str(world.config)]
+        monkeypatch.setattr(sys, "argv", argv)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        assert KEY not in out + err
+        return int(ended.value.code or 0), (json.loads(out) if out else {}) | {"words": err}
+
+    return go
+
+
+def _added(scene: Scene) -> int:
+    return sum(path.startswith("/sightings/add") for _, path, _ in scene.server.requests)
+
+
+def test_a_hit_becomes_a_sighting_once(scene: Scene, run: Run) -> None:
+    """At the time of the hit and under our name alone; later runs add nothing; another day is another one."""
+    scene.seen("one")
+    assert run()[0] == 0
+    assert scene.told() == [("one", 0, "misp-microsoft")]
+    (sighting,) = scene.attribute("one").sightings
+    assert abs(time.time() - 600 - sighting.date) < 60
+    code, said = run()
+    assert (code, said["hits"], said["told"], _added(scene)) == (0, 1, 0, 1)
+
+
+def test_a_preview_tells_nothing(scene: Scene, run: Run) -> None:
+    """It shows what would be told, also where writing back is off."""
+    scene.seen("one", "two")
+    configure(scene, sightings="no")
+    code, said = run("sightings", "--dry-run")
+    assert (code, len(said["new"]), said["told"], scene.told()) == (0, 2, 0, [])
+    assert {one["attribute"] for one in said["new"]} == {scene.attribute(n).uuid for n in ("one", "two")}
+    configure(scene)
+    assert run()[1]["told"] == 2
+
+
+def test_our_sightings_change_nothing_of_ours(scene: Scene, run: Run) -> None:
+    """The event read again is due nowhere."""
+    scene.seen("one")
+    run()
+    rows = select(schema.holding.c.observable_id, schema.holding.c.due_hash, schema.holding.c.state)
+    ledger = open_ledger(scene.world.ledger)
+    before = sorted(map(tuple, ledger.read(lambda c: c.execute(rows).all())))
+    uploads = len(scene.world.uploads())
+    code, said = run("push", scene.event)
+    assert code == 0
+    assert said["destinations"][0]["counts"]["unchanged"] == 2
+    assert sorted(map(tuple, ledger.read(lambda c: c.execute(rows).all()))) == before
+    assert len(scene.world.uploads()) == uploads
+
+
+def test_what_exceeds_the_limit_comes_next_time(scene: Scene, run: Run) -> None:
+    """It is noted, so that the checkpoint may move."""
+    scene.seen("one", "two")
+    code, said = run("sightings", "--limit", "1")
+    assert (code, said["told"], said["waiting"]) == (3, 1, 1)
+    code, said = run("sightings", "--limit", "1")
+    assert (code, said["told"], said["waiting"], len(scene.told())) == (0, 1, 0, 2)
+
+
+@pytest.mark.parametrize("fault", ["sightings/add", "attributes/restSearch"])
+def test_a_lost_answer_neither_loses_nor_doubles(scene: Scene, run: Run, fault: str) -> None:
+    """MISP has taken the sighting, and the connection broke: the next run asks before it adds."""
+    scene.seen("one", "two")
+    scene.server.faults.append(Fault(path=fault, drop=True))
+    code, said = run()
+    assert (code, len(said["failures"])) == (5, 1)
+    code, said = run()
+    assert (code, said["waiting"]) == (0, 0)
+    assert scene.told() == [("one", 0, "misp-microsoft"), ("two", 0, "misp-microsoft")]
+
+
+@pytest.mark.parametrize("step", ["hunting", "users/view", "attributes/restSearch", "sightings/add", "second"])
+def test_a_killed_run_neither_loses_nor_doubles(scene: Scene, run: Run, step: str) -> None:
+    """SIGKILL while Microsoft answers, and while MISP answers each of its questions."""
+    scene.seen("one", "two")
+    argv = [sys.executable, "-m", "misp_modules_ext", "sightings", "--config", str(scene.world.config)]
+    started: list[subprocess.Popen[bytes]] = []
+    if step == "hunting":
+        scene.world.emulator.fault(api="hunting", delay=30)
+    else:
+        path = "sightings/add" if step == "second" else step
+        after = 1 if step == "second" else 0
+        scene.server.faults.append(
+            Fault(path=path, after=after, before=lambda: os.kill(started[0].pid, signal.SIGKILL))
+        )
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        started.append(process)
+        if step == "hunting":
+            end = time.monotonic() + 30
+            while time.monotonic() < end and not any(r["api"] == "hunting" for r in scene.world.emulator.requests()):
+                time.sleep(0.1)
+            process.kill()
+        assert process.wait(60) == -signal.SIGKILL
+    scene.world.emulator.clear_faults()
+    code, said = run()
+    assert (code, "Another run" in said["words"]) == (0, True)
+    scene.free()
+    assert run()[0] == 0
+    assert scene.told() == [("one", 0, "misp-microsoft"), ("two", 0, "misp-microsoft")]
+
+
+def test_a_key_that_may_not_is_told_once(scene: Scene, run: Run) -> None:
+    """With the right it needs; what was seen waits."""
+    scene.seen("one", "two")
+    scene.user.rights = frozenset()
+    code, said = run()
+    assert (code, said["waiting"], said["words"].count("perm_sighting")) == (4, 2, 1)
+    scene.user.rights = frozenset({"perm_sighting"})
+    assert run()[1]["told"] == 2
+
+
+def test_an_attribute_that_is_gone_is_passed_over(scene: Scene, run: Run) -> None:
+    """And is not tried again."""
+    scene.seen("one", "two")
+    scene.misp.delete_attribute(scene.attribute("one").uuid)
+    code, said = run()
+    assert (code, said["gone"], said["told"], said["waiting"]) == (0, 1, 1, 0)
+
+
+def test_another_organisations_sightings_are_not_ours(scene: Scene, run: Run) -> None:
+    """On a shared MISP others run this program, too."""
+    scene.seen("one")
+    scene.misp.sight(scene.attribute("one").uuid, source="misp-microsoft")
+    scene.attribute("one").sightings[0].org = scene.misp.add_org("Others")
+    code, said = run()
+    assert (code, said["told"]) == (0, 1), said
+
+
+def test_microsofts_refusal_leaves_the_checkpoint(scene: Scene, run: Run) -> None:
+    """The next run looks back as far."""
+    scene.seen("one")
+    scene.world.emulator.fault(api="hunting", status=403)
+    code, said = run()
+    assert (code, len(said["problems"]), said["told"]) == (4, 1, 0)
+    checkpoints = select(schema.sync.c.checkpoint)
+    assert open_ledger(scene.world.ledger).read(lambda c: c.execute(checkpoints).scalar()) is None
+    scene.world.emulator.clear_faults()
+    code, said = run()
+    assert (code, said["told"]) == (0, 1), said
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"estate": "no"}, "[lookup] estate"),
+        ({"sightings": "no"}, "[write-back] sightings"),
+        ({"sources": "statistics"}, "`hunting`"),
+    ],
+)
+def test_what_is_not_allowed_is_said(scene: Scene, run: Run, keys: dict[str, str], words: str) -> None:
+    """With the key to set; nobody is asked."""
+    configure(scene, **keys)
+    code, said = run()
+    assert code == 2
+    assert words in said["words"]
+    assert scene.server.requests == []
