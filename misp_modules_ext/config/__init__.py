@@ -18,6 +18,7 @@ from misp_modules_ext.config.settings import (
     MispSettings,
     Selection,
     Settings,
+    WriteBackSettings,
 )
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "MispSettings",
     "Selection",
     "Settings",
+    "WriteBackSettings",
     "cached",
     "find",
     "load",

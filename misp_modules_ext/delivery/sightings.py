@@ -150,6 +150,7 @@ def _askable(settings: Settings, wish: Wish) -> list[DestinationSettings]:
     Raises:
         UsageError: there is none, or the configuration does not allow it.
     """
+    named = choose(settings, wish.destinations)
     if not settings.lookup.estate:
         raise UsageError("The estate is not asked: [lookup] estate is not on. What to do: set `estate = yes` there.")
     if not (settings.write_back.sightings or wish.preview):
@@ -164,7 +165,7 @@ def _askable(settings: Settings, wish: Wish) -> list[DestinationSettings]:
         )
     if not readable(settings):
         raise UsageError("No MISP has a key. What to do: add `key` to [misp], of a user whose role has perm_sighting.")
-    chosen = [one for one in choose(settings, wish.destinations) if isinstance(create(one), LooksUp)]
+    chosen = [one for one in named if isinstance(create(one), LooksUp)]
     if not chosen:
         raise UsageError("None of these destinations can be asked. What to do: name one of Sentinel or Defender.")
     return chosen

@@ -17,6 +17,7 @@ from misp_modules_ext.config import (
     MispSettings,
     Selection,
     Settings,
+    WriteBackSettings,
     load,
     reference,
 )
@@ -38,6 +39,7 @@ CLASSES: dict[Part, type[Frozen]] = {
     Part.INDICATOR: IndicatorRules,
     Part.LEDGER: LedgerSettings,
     Part.LOOKUP: LookupSettings,
+    Part.WRITE_BACK: WriteBackSettings,
 }
 ROWS = [(part, key) for part, keys in KEYS.items() for key in keys]
 
