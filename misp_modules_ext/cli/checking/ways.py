@@ -59,6 +59,16 @@ def ways_of(settings: DestinationSettings, *, reads_back: bool) -> list[Way]:
     if settings.auth is Auth.MANAGED_IDENTITY:
         named = next((os.environ[name] for name in _IDENTITY if os.environ.get(name)), _LINK_LOCAL)
         found.insert(0, way(named, "the managed identity, on this machine's own link", proxied=False))
+    return [*found, *_to_look_up(settings)]
+
+
+def _to_look_up(settings: DestinationSettings) -> list[Way]:
+    """What only looking values up needs; it is not tried."""
+    found = []
+    if settings.api is Api.SENTINEL and settings.endpoint_logs:
+        found.append(way(settings.endpoint_logs, "looking values up in Log Analytics, only if you do"))
+    if settings.api is Api.DEFENDER and settings.endpoint_hunting:
+        found.append(way(settings.endpoint_hunting, "advanced hunting, only with [lookup] estate"))
     return found
 
 
