@@ -109,6 +109,10 @@ class LedgerError(MispMicrosoftError):
     """The ledger cannot be opened, read or written; nothing was kept."""
 
 
+class LedgerBusy(LedgerError):
+    """The ledger is in use, or was lost for a moment: the same may work a little later."""
+
+
 class WarninglistError(MispMicrosoftError):
     """The index of warninglists is missing, or cannot be read or built. Without it values are not looked up."""
 

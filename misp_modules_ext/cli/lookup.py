@@ -24,7 +24,7 @@ from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.report import first_code
 from misp_modules_ext.report.lookup import sentences, summary, title
 from misp_modules_ext.report.text import iso, shorten, visible
-from misp_modules_ext.translate import meant
+from misp_modules_ext.translate import meant, read_as
 
 #: Seconds that Microsoft has for an answer.
 PATIENCE = 30.0
@@ -94,10 +94,7 @@ def _kind(name: str) -> Kind | None:
 def _observables(values: Sequence[str], kind: Kind | None) -> list[Observable]:
     found: dict[Observable, None] = {}
     for value in _texts(values):
-        these = meant(value)
-        if kind is not None:
-            # As its kind spells it where it can be read so, else as it stands.
-            these = tuple(one for one in these if one.kind is kind) or (Observable(kind, value),)
+        these = meant(value) if kind is None else read_as(kind, value)
         if not these:
             error_console().print(f"{shorten(visible(value), 60)!r} can be no indicator: it is left out.")
         found |= dict.fromkeys(these)

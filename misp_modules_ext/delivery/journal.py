@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy import Connection
 
 from misp_modules_ext.destinations.interface import ItemResult
-from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.errors import LedgerBusy
 from misp_modules_ext.ledger import flight
 from misp_modules_ext.ledger.keys import observable_id
-from misp_modules_ext.ledger.lease import Lease, LeaseLostError, renew
+from misp_modules_ext.ledger.lease import Lease, renew
 from misp_modules_ext.ledger.ledger import Ledger
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.model.indicator import Due, Indicator, Stamp
@@ -80,7 +80,7 @@ class LedgerJournal:
         return [_stamped(due, by_number[number]) for due in batch if (number := number_of(due)) in by_number]
 
     def record(self, batch: Sequence[Due], results: Sequence[ItemResult]) -> None:
-        """Write the outcomes; while the lease lasts also again, when the ledger does not take them.
+        """Write the outcomes; while the lease lasts also again, when the ledger is busy or away.
 
         What is not written down is sent once more.
         """
@@ -89,9 +89,7 @@ class LedgerJournal:
         while True:
             try:
                 return self._ledger.write(lambda connection: self._record(connection, answers))
-            except LeaseLostError:
-                raise
-            except LedgerError:
+            except LedgerBusy:
                 if time.monotonic() + AGAIN > end:
                     raise
             time.sleep(AGAIN)

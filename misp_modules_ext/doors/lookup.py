@@ -23,11 +23,18 @@ from misp_modules_ext.translate import inputs, observe
 
 #: The settings of `Plugin.Enrichment_lookup_in_microsoft_…`.
 CONFIG = ["destinations"]
+#: What `doors` of a destination calls this way; a destination that is closed to it does not answer.
+DOOR = "expansion"
 #: So many values of an object are looked up.
 MOST = 20
 #: What MISP should do with an answer that a person keeps: not look for it, and show it to nobody else. It tells of the
 #: state of our defences.
 _KEPT = {"type": "text", "category": "Other", "to_ids": False, "disable_correlation": True, "distribution": "0"}
+
+_WRONG = (
+    "This cannot be looked up: the request holds no attribute or object, or the module's setting `destinations` names "
+    "one that is not there. The service's log says which."
+)
 
 Answer = dict[str, Any]
 
@@ -52,7 +59,9 @@ def handle(body: Body) -> Answer:
         log.warning("lookup: the configuration cannot be used", extra=fields(What.UNUSABLE))
         lines = [("This module's configuration cannot be used. Its administrator runs `misp-microsoft check`.", "")]
     except UsageError as error:
-        lines = [(str(error), "")]
+        # What names a destination that is not there also names those that are.
+        log.warning("lookup: %s", error, extra=fields(What.UNUSABLE))
+        lines = [(_WRONG, "")]
     except Exception as error:  # noqa: BLE001 - MISP would show nothing at all
         log.exception("lookup: unexpected error", extra=fields(What.UNEXPECTED))
         words = f"Unexpected {type(error).__name__}. This is a defect: please report it, with the service's log."
@@ -68,7 +77,7 @@ def _lines(request: ExpansionRequest, started: float) -> Iterable[tuple[str, str
         return
     deadline = started + max(MARGIN, request.patience - MARGIN)
     named = names(request.options.get("destinations", ""))
-    question = Question(observables[:MOST], deadline, named, estate=not request.hover)
+    question = Question(observables[:MOST], deadline, named, estate=not request.hover, door=DOOR)
     for found in look_up(settings, question):
         yield _line(found, several=len(observables) > 1), f"Microsoft: {title(found.observable)}"
     if len(observables) > MOST:

@@ -26,7 +26,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.errors import LedgerBusy, LedgerError
 
 _T = TypeVar("_T")
 
@@ -140,7 +140,8 @@ def _took_turn(connection: Connection, seconds: float) -> bool:
         while time.monotonic() < end:
             try:
                 raw.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
+            except sqlite3.Error as error:
+                # Whatever else is wrong is found again, and told, by who asks through SQLAlchemy.
                 if "locked" not in str(error):
                     return False
             else:
@@ -248,7 +249,8 @@ def run(engine: Engine, work: Callable[[Connection], _T]) -> _T:
         work: may be called several times, each time in a fresh transaction; must have no other effect.
 
     Raises:
-        LedgerError: the database refused; nothing of `work` was kept.
+        LedgerBusy: it is in use, or does not answer; the same may work a little later.
+        LedgerError: it refused; nothing of `work` was kept.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -256,7 +258,8 @@ def run(engine: Engine, work: Callable[[Connection], _T]) -> _T:
                 return work(connection)
         except DBAPIError as error:
             if attempt == ATTEMPTS or not _passes(error):
-                raise LedgerError(_explain(engine, error)) from error
+                kind = LedgerBusy if _passes(error) or _is_away(error) else LedgerError
+                raise kind(_explain(engine, error)) from error
             time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads processes that collided
         except SQLAlchemyError as error:
             raise LedgerError(_explain(engine, error)) from error
@@ -269,6 +272,23 @@ def _passes(error: DBAPIError) -> bool:
         return True
     number = cause.args[0] if cause is not None and cause.args else None
     return number in _PASSING_NUMBERS
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Whether the database is in use by others, or does not answer at this moment."""
+    said = str(error.orig).lower()
+    return error.connection_invalidated or any(words in said for words in _AWAY)
+
+
+_AWAY = (
+    "locked",
+    "connection refused",
+    "lost connection",
+    "gone away",
+    "timed out",
+    "timeout",
+    "terminating connection",
+)
 
 
 def _explain(engine: Engine, error: SQLAlchemyError) -> str:

@@ -30,8 +30,11 @@ def summary(found: Found) -> str:
         return "there, " + ("ours" if whose == {True} else "someone else's" if whose == {False} else "ours and others'")
     if answered:
         state = known[0].state if known else ""
+        if ours and not state:
+            # What was uploaded shows some minutes later, and not every API may have answered.
+            return "there by the ledger; Microsoft does not show it, or not yet"
         if ours:
-            return f"{state or 'not found'} at Microsoft, although the ledger has it as there"
+            return f"{state} at Microsoft, although the ledger has it as there"
         return f"{state}, so it does nothing" if state else "not there"
     if found.ledger is None:
         return "not known"

@@ -48,6 +48,7 @@ __all__ = [
     "observe",
     "place",
     "plain",
+    "read_as",
     "special",
     "templates_markdown",
     "tenth_of_window",
@@ -58,7 +59,7 @@ __all__ = [
 from misp_modules_ext.translate.catalogue import templates_markdown, types_markdown
 from misp_modules_ext.translate.context import NO_DATE, EventContext, event_link, evidence
 from misp_modules_ext.translate.context_tables import context_markdown
-from misp_modules_ext.translate.guessing import inputs, meant
+from misp_modules_ext.translate.guessing import inputs, meant, read_as
 from misp_modules_ext.translate.hosts import is_normal_name
 from misp_modules_ext.translate.lifetime import ends, tenth_of_window, why_it_ended
 from misp_modules_ext.translate.machine_tags import plain

@@ -23,13 +23,23 @@ def meant(text: str) -> tuple[Observable, ...]:
     Args:
         text: a value, also defanged; `KIND:VALUE` names one of several kinds.
     """
-    kind, _, value = text.partition(":")
-    if value.strip() and kind in list(Kind):
-        return (Observable(Kind(kind), value.strip()),)
+    named, _, value = text.partition(":")
+    if value.strip() and named in list(Kind):
+        return read_as(Kind(named), value.strip())
     found = dict.fromkeys(one for type_ in _TYPES for one in observe(Attribute("", type_, text)).observables)
     if all(one.kind is Kind.DOMAIN_NAME and not is_top_level(one.value.rpartition(".")[2]) for one in found):
         found |= dict.fromkeys(observe(Attribute("", _LAST, text)).observables)
     return tuple(found)
+
+
+def read_as(kind: Kind, text: str) -> tuple[Observable, ...]:
+    """A text as a value of one kind, in the spelling in which that kind is sent; none when it can be none."""
+    types = [type_ for type_, row in TYPES.items() if kind in row.kinds and "|" not in type_]
+    if not types:
+        # Only objects have such values, and each has them in another place.
+        return (Observable(kind, text),)
+    found = dict.fromkeys(one for type_ in types for one in observe(Attribute("", type_, text)).observables)
+    return tuple(one for one in found if one.kind is kind)
 
 
 def inputs(kinds: Iterable[Kind]) -> list[str]:

@@ -98,6 +98,13 @@ def test_what_another_tool_has_put_there(served: Served) -> None:
     assert ": there, someone else's. Ledger: never there." in said["microsoft defender"]
 
 
+def test_a_destination_that_is_closed_to_enrichment_does_not_answer(served: Served) -> None:
+    """As its `doors` say."""
+    world = served[1]
+    world.configure(only=("microsoft",), doors="\n  export\n  cli", wipe=False)
+    assert _ask(served, _hover()) == {}
+
+
 def test_an_object_is_looked_up_value_by_value(served: Served) -> None:
     """MISP sends `object` in place of `attribute`."""
     _pushed(served)

@@ -13,7 +13,7 @@ import pytest
 
 from misp_modules_ext.delivery.journal import LedgerJournal
 from misp_modules_ext.destinations.interface import ItemResult
-from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.errors import LedgerBusy
 from misp_modules_ext.ledger import Ledger, flight, lease, schema
 from misp_modules_ext.ledger.engine import now_ms, patience
 from misp_modules_ext.ledger.lease import Lease, LeaseLostError
@@ -79,7 +79,7 @@ def test_an_answer_waits_for_the_ledger(tmp_path: Path) -> None:
 def test_it_does_not_wait_longer_than_the_lease(tmp_path: Path) -> None:
     """Then another repeats the request."""
     case = _Case(tmp_path / "ledger.db", lease_ms=700)
-    with _kept(tmp_path / "ledger.db", 5 * KEPT), patience(0.1), pytest.raises(LedgerError, match="locked"):
+    with _kept(tmp_path / "ledger.db", 5 * KEPT), patience(0.1), pytest.raises(LedgerBusy, match="locked"):
         case.journal.record(case.batch, ACCEPTED)
     assert case.state() == schema.DUE
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -36,6 +35,7 @@ class Question:
         observables: the values.
         destinations: names, as `submit.choose` takes them; empty for all.
         estate: whether to ask what was seen, as far as the configuration allows it.
+        door: only destinations that are open to it; `""` for all.
         deadline: `time.monotonic()` at which the answer must be there.
     """
 
@@ -43,6 +43,7 @@ class Question:
     deadline: float
     destinations: tuple[str, ...] = ()
     estate: bool = False
+    door: str = ""
 
 
 class Found(NamedTuple):
@@ -73,7 +74,8 @@ def look_up(settings: Settings, question: Question) -> list[Found]:
     Raises:
         UsageError: a destination that no section has.
     """
-    chosen = choose(settings, question.destinations)
+    named = choose(settings, question.destinations)
+    chosen = tuple(one for one in named if not question.door or question.door in one.doors)
     told = _in_background(settings, chosen, question.observables)
     asked = [
         (
@@ -156,7 +158,8 @@ def _in_background(
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             told.set_exception(error)
 
-    threading.Thread(target=work, daemon=True, name="misp-microsoft-look").start()
+    if not _memory.in_background(work):
+        told.set_exception(LedgerError("Too much is being asked at this moment. What to do: repeat in a minute."))
     return told
 
 

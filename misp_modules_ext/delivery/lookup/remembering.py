@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from typing import Any, NamedTuple
 
+from misp_modules_ext.delivery.lookup.pool import Pool
 from misp_modules_ext.delivery.sender import TROUBLE
 from misp_modules_ext.errors import DestinationError
 from misp_modules_ext.logs import What, fields, logger
@@ -24,8 +25,8 @@ log = logger()
 LONGEST = 30.0
 #: Seconds that a failure is used again: pointing at many values asks a destination that refuses only now and then.
 FAILED = 15.0
-#: So many answers are kept, and so many questions are asked at once.
-MOST_KEPT, MOST_ASKED = 10_000, 64
+#: So many answers are kept; so many questions are asked at once, and so many more may wait for their turn.
+MOST_KEPT, MOST_ASKED, MOST_WAITING = 10_000, 64, 2_000
 
 
 class Problem(NamedTuple):
@@ -63,7 +64,7 @@ class Memory:
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._lock = threading.Lock()
-        self._free = threading.Semaphore(MOST_ASKED)
+        self._pool = Pool(MOST_ASKED, MOST_WAITING)
 
     def ask(self, key: Hashable, asked: str, ask: Callable[[float], Sequence[Any]], lasting: float) -> Future[Answered]:
         """The answer to a question, which is asked unless that was done lately.
@@ -85,20 +86,14 @@ class Memory:
             self._kept.move_to_end(key)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
-        if self._free.acquire(blocking=False):
-            threading.Thread(
-                target=self._run, args=(future, asked, ask), daemon=True, name="misp-microsoft-ask"
-            ).start()
-        else:
+        if not self._pool.do(lambda: future.set_result(_answer(asked, ask))):
             busy = "Too much is being asked at this moment. What to do: repeat in a minute."
             future.set_result(Answered(asked, problem=Problem(Reason.NOT_IN_TIME, busy)))
         return future
 
-    def _run(self, future: Future[Answered], asked: str, ask: Callable[[float], Sequence[Any]]) -> None:
-        try:
-            future.set_result(_answer(asked, ask))
-        finally:
-            self._free.release()
+    def in_background(self, task: Callable[[], object]) -> bool:
+        """Run another task, which raises nothing, among the questions; `False` when too many wait."""
+        return self._pool.do(task)
 
     def forget(self) -> None:
         """Ask everything anew."""

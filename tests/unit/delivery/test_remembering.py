@@ -87,14 +87,19 @@ def test_a_refusal_is_an_answer() -> None:
 def test_only_so_much_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is beyond that is told so at once; it is asked when there is room."""
     monkeypatch.setattr(remembering, "MOST_ASKED", 1)
+    monkeypatch.setattr(remembering, "MOST_WAITING", 1)
     memory, slow, other = Memory(), _Api(1), _Api(2)
     slow.go.clear()
-    waiting = memory.ask("slow", "API", slow, 300)
-    busy = _ask(memory, other, "other")
+    answering = memory.ask("slow", "API", slow, 300)
+    while not slow.asked:
+        time.sleep(0.01)
+    waiting = memory.ask("other", "API", other, 300)
+    busy = _ask(memory, other, "one more")
     assert busy.problem is not None
     assert (busy.problem.reason, other.asked) == (Reason.NOT_IN_TIME, 0)
     slow.go.set()
-    assert waiting.result(SOON).found == (1,)
+    assert answering.result(SOON).found == (1,)
+    assert waiting.result(SOON).found == (2,)
 
 
 def test_only_so_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.translate import inputs, meant
+from tests.unit.destinations.values import VALUES
 
 
 @pytest.mark.parametrize(
@@ -32,8 +33,18 @@ def test_a_bare_text(text: str, kinds: set[Kind]) -> None:
 
 
 def test_a_kind_may_be_named() -> None:
-    """Then it is that, as it stands."""
+    """Then it is that, in its spelling, or nothing."""
     assert meant("file-name:evil.example") == (Observable(Kind.FILE_NAME, "evil.example"),)
+    assert meant("domain-name:EVIL[.]example") == (Observable(Kind.DOMAIN_NAME, "evil.example"),)
+    assert meant("domain-name:..") == ()
+    assert meant("url:hxxp://evil[.]example/A") == (Observable(Kind.URL, "http://evil.example/A"),)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_can_be_named(kind: Kind) -> None:
+    """With a value of it."""
+    value = VALUES[kind] if kind is not Kind.FILE_NAME else "it's 'a file' 😀.exe"
+    assert meant(f"{kind.value}:{value}") == (Observable(kind, value),)
 
 
 @given(st.text(max_size=200))
