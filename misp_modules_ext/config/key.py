@@ -28,6 +28,7 @@ class Part(str, Enum):
     LEDGER = "[ledger]"
     QUEUE = "[queue]"
     LOOKUP = "[lookup]"
+    WRITE_BACK = "[write-back]"
 
     def __str__(self) -> str:
         return self.value

@@ -13,10 +13,17 @@ from pydantic import SecretStr, ValidationError
 from misp_modules_ext.config import destinations, files, ini, places
 from misp_modules_ext.config.findings import Findings, Invalid
 from misp_modules_ext.config.keys import Reader, fields
-from misp_modules_ext.config.schema import LEDGER, LOOKUP, MISP, QUEUE, Part
+from misp_modules_ext.config.schema import LEDGER, LOOKUP, MISP, QUEUE, WRITE_BACK, Part
 from misp_modules_ext.config.search import Found, distrust, find
 from misp_modules_ext.config.sections import RH_ISAC, OurSection, meant, recognise
-from misp_modules_ext.config.settings import DestinationSettings, LedgerSettings, LookupSettings, MispSettings, Settings
+from misp_modules_ext.config.settings import (
+    DestinationSettings,
+    LedgerSettings,
+    LookupSettings,
+    MispSettings,
+    Settings,
+    WriteBackSettings,
+)
 from misp_modules_ext.config.values import shown
 from misp_modules_ext.errors import ConfigurationError, Problem
 
@@ -102,6 +109,7 @@ def _settings(
     misps = [misp for section in _of(ours, Part.MISP) if (misp := _misp(section, reader))]
     stores = [d for section in _of(ours, Part.DESTINATION) if (d := destinations.read(section, rules, reader))]
     whole = _ledger(path, ours, reader, environ) | _queue(ours, reader) | _lookup(ours, reader)
+    whole |= _write_back(ours, reader)
     destinations.check_stores(stores, findings)
     if not _of(ours, Part.DESTINATION):
         _note_no_destination(raw_sections, findings)
@@ -213,6 +221,13 @@ def _lookup(ours: list[OurSection], reader: Reader) -> dict[str, object]:
     for section in _of(ours, Part.LOOKUP):
         found |= fields(LOOKUP, reader.read(section))
     return {"lookup": LookupSettings.model_validate(found)}
+
+
+def _write_back(ours: list[OurSection], reader: Reader) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for section in _of(ours, Part.WRITE_BACK):
+        found |= fields(WRITE_BACK, reader.read(section))
+    return {"write_back": WriteBackSettings.model_validate(found)}
 
 
 def _assemble(

@@ -24,7 +24,7 @@ class NotYet(NamedTuple):
 NOT_YET = (
     NotYet("destinations", ("directory",), "folder of destinations"),
     NotYet("console", ("url", "listen", "token"), "console"),
-    NotYet("write-back", ("tags", "sightings", "detail"), "writing back to MISP"),
+    NotYet(Part.WRITE_BACK, ("sightings",), "sightings in MISP"),
 )
 
 

@@ -10,6 +10,7 @@ from misp_modules_ext.config.ledger_keys import LEDGER, QUEUE
 from misp_modules_ext.config.lookup_keys import LOOKUP
 from misp_modules_ext.config.rule_keys import INDICATOR, SELECTION
 from misp_modules_ext.config.store_keys import DESTINATION, MISP, PRODUCTS
+from misp_modules_ext.config.write_back_keys import WRITE_BACK
 
 __all__ = [
     "ALL_APIS",
@@ -22,6 +23,7 @@ __all__ = [
     "PRODUCTS",
     "QUEUE",
     "SELECTION",
+    "WRITE_BACK",
     "Key",
     "Part",
     "effective",
@@ -35,6 +37,7 @@ KEYS: dict[Part, tuple[Key, ...]] = {
     Part.LEDGER: LEDGER,
     Part.QUEUE: QUEUE,
     Part.LOOKUP: LOOKUP,
+    Part.WRITE_BACK: WRITE_BACK,
 }
 
 

@@ -21,6 +21,7 @@ _FIXED: dict[str, Part] = {
     "ledger": Part.LEDGER,
     "queue": Part.QUEUE,
     "lookup": Part.LOOKUP,
+    "write-back": Part.WRITE_BACK,
 }
 _KNOWN = (
     "microsoft",
@@ -31,6 +32,7 @@ _KNOWN = (
     "ledger",
     "queue",
     "lookup",
+    "write-back",
     *(str(name) for name in SECTIONS),
 )
 #: `[microsoft: soc]`, `[misp-two]`: ours, but for the space.

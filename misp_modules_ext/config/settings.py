@@ -249,6 +249,18 @@ class LookupSettings(Frozen):
     cache: int = 300
 
 
+class WriteBackSettings(Frozen):
+    """What goes back to MISP (section `write-back`).
+
+    Attributes:
+        tags: whether events of which something is at Microsoft get a local tag.
+        detail: whether they get one for each destination, too.
+    """
+
+    tags: bool = False
+    detail: bool = False
+
+
 def _beside(fields: dict[str, Any]) -> LedgerSettings:
     return LedgerSettings(url=SecretStr(places.ledger(fields["path"])))
 
@@ -263,6 +275,7 @@ class Settings(Frozen):
         ledger: where is kept what was pushed; never absent.
         queue_url: of the Redis that wakes the workers (section `queue`), `None` when each process wakes itself.
         lookup: what Microsoft is asked about values (section `lookup`).
+        write_back: what goes back to MISP (section `write-back`).
         warnings: what is odd but usable, as sentences.
     """
 
@@ -274,6 +287,7 @@ class Settings(Frozen):
     ledger: LedgerSettings = Field(default_factory=_beside)
     queue_url: SecretStr | None = None
     lookup: LookupSettings = LookupSettings()
+    write_back: WriteBackSettings = WriteBackSettings()
     warnings: tuple[str, ...] = ()
 
     @property

@@ -113,6 +113,8 @@ class MispServer:
             return 200, _ANSWERS[name](self.world, user, body)
         if name.startswith("servers/getSetting/"):
             return _setting(self.world, user, name.removeprefix("servers/getSetting/"), path)
+        if name in ("tags/attachTagToObject", "tags/removeTagFromObject"):
+            return _tag(self.world, user, body, path)
         group = next((g for g in self.world.groups if name == f"sharing_groups/view/{g.id}"), None)
         if group is not None and user.sees_groups and user.org in group.orgs:
             return 200, {"SharingGroup": views.group_json(group)}
@@ -134,6 +136,42 @@ def _setting(world: World, user: User, name: str, path: str) -> tuple[int, Any]:
         return 403, error("You do not have permission to use this functionality.", path)
     found = settings.setting(name, world.settings, world.modules)
     return (404, error(f"Setting {name} is invalid.", path)) if found is None else (200, found)
+
+
+def _tag(world: World, user: User, body: dict[str, Any], path: str) -> tuple[int, Any]:
+    """As MISP's source has it: local tags are for users of the organisation that runs the MISP, here the first one."""
+    if "perm_tagger" not in user.rights:
+        return 403, error("You do not have permission to use this functionality.", path)
+    event, name = world.events.get(body["uuid"]), body["tag"]
+    shown = event is not None and views.sees(event, user)
+    if "remove" in path:
+        return _take_tag_away(world, body["uuid"], name, path) if shown else (404, error("Invalid Target.", path))
+    assert body["local"], "a global tag would unpublish the event"
+    if user.org is not world.orgs[0]:
+        return _not_tagged("Local tags can only be added by users of the host organisation.", path)
+    if not shown:
+        return 404, error("Invalid Target.", path)
+    if name not in world.tags and "perm_tag_editor" not in user.rights:
+        return _not_tagged("Tag not found and insufficient privileges to create it.", path)
+    if name not in world.row(body["uuid"]).tags:
+        world.tag(body["uuid"], name, local=True)
+    return 200, {"saved": True, "success": True, "name": "Local tag attached.", "message": "", "url": path}
+
+
+def _take_tag_away(world: World, uuid: str, name: str, path: str) -> tuple[int, Any]:
+    if name not in world.tags:
+        return 405, error("Invalid Tag.", path)
+    if name not in world.row(uuid).tags:
+        return 404, error("Could not remove tag as it is not attached to the target Event", path)
+    world.untag(uuid, name)
+    return 200, {"saved": True, "success": True, "name": "Tag removed.", "message": "", "url": path}
+
+
+def _not_tagged(why: str, path: str) -> tuple[int, Any]:
+    """How MISP answers what it could not save."""
+    words = f"Failed to attach 1 tags. Reasons: {json.dumps({'0': why})}"
+    said = "Could not attachTagToObject Tags"
+    return 403, {"saved": False, "name": said, "message": said, "url": path, "errors": words}
 
 
 def _me(world: World, user: User, body: dict[str, Any]) -> Any:

@@ -16,6 +16,7 @@ _BASES = {
     Part.DESTINATION: ("microsoft", dict(DEFENDER)),
     Part.SELECTION: ("selection", {}),
     Part.INDICATOR: ("indicator", {}),
+    Part.WRITE_BACK: ("write-back", {}),
 }
 
 
