@@ -35,8 +35,6 @@ TIMEOUT = 10.0
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 900.0
 
-_troubles = Standing()
-
 
 class WriteBack:
     """Keeps our tags in MISP as they should be. For one thread at a time, but for `wake`.
@@ -49,6 +47,7 @@ class WriteBack:
         self._stopping = stopping
         self._woken = threading.Event()
         self._next = 0.0
+        self._troubles = Standing()
         self._after = -1
         #: How often each MISP has failed in a row, and until when it is left alone.
         self._failures: dict[str, int] = {}
@@ -171,12 +170,12 @@ class WriteBack:
             LONGEST_WAIT if isinstance(error, MispRefused) else min(FIRST_WAIT * 2 ** min(failures, 20), LONGEST_WAIT)
         )
         self._until[misp] = time.monotonic() + wait
-        if _troubles.begins(misp, str(error)):
+        if self._troubles.begins(misp, str(error)):
             what = fields(What.NOT_TAGGED, misp=misp, attempts=failures, seconds=int(wait))
             log.warning("[%s] Events cannot be tagged in MISP: %s", misp, error, extra=what)
 
     def _worked(self, misp: str) -> None:
         self._failures.pop(misp, None)
         self._until.pop(misp, None)
-        if _troubles.ends(misp):
+        if self._troubles.ends(misp):
             log.info("[%s] Events can be tagged in MISP again.", misp, extra=fields(What.TAGGED_AGAIN, misp=misp))
