@@ -23,7 +23,7 @@ from misp_modules_ext.config import (
 from misp_modules_ext.config.action_keys import ACTIONS
 from misp_modules_ext.config.notyet import NOT_YET
 from misp_modules_ext.config.schema import KEYS, Key, Part
-from misp_modules_ext.config.settings import Auth, Frozen
+from misp_modules_ext.config.settings import Auth, Frozen, WriteBackSettings
 from misp_modules_ext.errors import ConfigurationError
 from tests.support.certificates import Made
 from tests.unit.config.samples import APPLICATION, SECRET, TENANT, WORKSPACE, write
@@ -38,6 +38,7 @@ CLASSES: dict[Part, type[Frozen]] = {
     Part.INDICATOR: IndicatorRules,
     Part.LEDGER: LedgerSettings,
     Part.LOOKUP: LookupSettings,
+    Part.WRITE_BACK: WriteBackSettings,
 }
 ROWS = [(part, key) for part, keys in KEYS.items() for key in keys]
 
