@@ -234,12 +234,14 @@ def test_an_answer_that_was_lost_is_asked_again(scene: Scene, run: Run) -> None:
 def test_an_event_that_misp_does_not_show_waits_for_a_change(scene: Scene, run: Run) -> None:
     """It is asked for once."""
     assert run("push", scene.event) == 0
-    _work_before = scene.misp.events.pop(scene.event)
+    hidden = scene.misp.events.pop(scene.event)
     _work(run)
     _work(run)
     assert scene.calls() == ["attachTagToObject"]
-    scene.misp.events[scene.event] = _work_before
+    scene.misp.events[scene.event] = hidden
     scene.misp.edit(scene.event, info="Campaign, again")
+    # Not in the same second as all before.
+    scene.misp.events[scene.event].timestamp += 5
     scene.misp.publish(scene.event)
     assert run("push", scene.event) == 0
     _work(run)
