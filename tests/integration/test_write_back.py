@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from misp_modules_ext.cli import main
+from misp_modules_ext.demo.service import Service
 from misp_modules_ext.ledger import open_ledger, schema
 from tests.support.misp_server import Fault, MispServer
+from tests.support.misp_views import action_request
 from tests.support.misp_world import User
 from tests.support.misp_world import World as Misp
 from tests.support.world import World
@@ -268,3 +270,24 @@ def test_switched_off_misp_is_not_asked(scene: Scene, run: Run) -> None:
         _work(run)
         assert scene.calls() == []
     assert scene.tags() == {}
+
+
+def test_the_service_tags_in_the_background(served: tuple[Service, World]) -> None:
+    """What a workflow has brought, without a worker, and soon."""
+    service, world = served
+    made = Misp(lambda: int(time.time()))
+    made.add_user(KEY, made.add_org("Ours")).rights = RIGHTS
+    event = made.add_event(made.orgs[0], "Campaign")
+    made.add_attribute(event, "domain", "one.evil.example")
+    with MispServer(made) as server:
+        misp = {"url": server.url, "key": KEY}
+        world.configure(only=("microsoft defender",), misp=misp, more={"write-back": {"tags": "yes"}})
+        answer = service.query({"module": "push_to_microsoft", "params": {}, **action_request(made, event)})
+        assert answer == {"data": True}
+        made.publish(event)
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not made.events[event].tags:
+            time.sleep(0.2)
+        assert made.events[event].tags == {SENT: True}
+        assert made.events[event].published
+        world.configure()
