@@ -66,5 +66,6 @@ def _misps(settings: Settings) -> list[Group]:
     others: list[MispSettings] = [
         one for one in (settings.rh_isac, *settings.other_misps) if one is not None and one.has_key
     ]
-    served = [] if settings.misp is None else [misps.group_of(settings.misp, serves=True)]
-    return [*served, *(misps.group_of(one, serves=False) for one in others)]
+    tags = settings.write_back.tags
+    served = [] if settings.misp is None else [misps.group_of(settings.misp, serves=True, tags=tags)]
+    return [*served, *(misps.group_of(one, serves=False, tags=tags) for one in others)]

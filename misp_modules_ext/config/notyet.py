@@ -24,7 +24,6 @@ class NotYet(NamedTuple):
 NOT_YET = (
     NotYet("destinations", ("directory",), "folder of destinations"),
     NotYet("console", ("url", "listen", "token"), "console"),
-    NotYet(Part.WRITE_BACK, ("tags", "detail"), "other writing back to MISP than sightings"),
 )
 
 

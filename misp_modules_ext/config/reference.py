@@ -24,7 +24,7 @@ _INTRODUCTION = {
     Part.QUEUE: "Only for workers on several machines.",
     Part.LOOKUP: "What `lookup_in_microsoft` and `misp-microsoft lookup` ask Microsoft, see "
     "[enrichment.md](enrichment.md).",
-    Part.WRITE_BACK: "What goes back to MISP, see [sightings.md](sightings.md).",
+    Part.WRITE_BACK: "What goes back to MISP, see [write-back.md](write-back.md) and [sightings.md](sightings.md).",
 }
 
 

@@ -253,9 +253,13 @@ class WriteBackSettings(Frozen):
     """What goes back to MISP (section `write-back`).
 
     Attributes:
+        tags: whether events of which something is at Microsoft get a local tag.
+        detail: whether they get one for each destination, too.
         sightings: whether hits at Microsoft become sightings.
     """
 
+    tags: bool = False
+    detail: bool = False
     sightings: bool = False
 
 

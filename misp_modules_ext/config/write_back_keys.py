@@ -7,6 +7,22 @@ from misp_modules_ext.config.key import Key
 
 WRITE_BACK = (
     Key(
+        "tags",
+        "tags",
+        values.boolean,
+        "yes or no",
+        "Whether an event of which something is at Microsoft gets the local tag `misp-microsoft:sent` in MISP.",
+        default="no",
+    ),
+    Key(
+        "detail",
+        "detail",
+        values.boolean,
+        "yes or no",
+        'With `tags`: also `misp-microsoft:sent="NAME"` for each destination.',
+        default="no",
+    ),
+    Key(
         "sightings",
         "sightings",
         values.boolean,

@@ -17,6 +17,7 @@ from misp_modules_ext.delivery.places import base_url_of, place_of, readable
 from misp_modules_ext.delivery.reading import read_one
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.delivery.stopping import Stopping
+from misp_modules_ext.delivery.writing_back import WriteBack
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import Ledger, Store, bulk, companions, flight, open_ledger, register, schema, submissions
@@ -56,9 +57,11 @@ class Rounds:
         self._kind = kind
         self._policy = policy
         self._changed = changed
-        self._crew = Crew(at_once + 1)
+        # And one thread each that reads MISP and writes tags back to it.
+        self._crew = Crew(at_once + 2)
         self._stopping = Stopping()
         self._foreign: dict[int, str] = {}
+        self._write_back = WriteBack(self._stopping)
 
     def go(self, settings: Settings, *, wait: bool = False) -> None:
         """Begin one round.
@@ -82,6 +85,10 @@ class Rounds:
             self._crew.wait()
         for store in ledger.read(lambda connection: [s for s in mine if _has_work(connection, s)]):
             self._crew.start(store.destination_id, partial(self._drain, self._place(ledger, store, settings)))
+        if wait:
+            self._crew.wait()
+        if settings.write_back.tags:
+            self._crew.start("writing back", partial(self._write_back.go, ledger, settings, mine))
         if wait:
             self._crew.wait()
 
@@ -111,6 +118,7 @@ class Rounds:
         if drained.state is State.OK and not drained.message:
             follow(place)
         if drained.sent:
+            self._write_back.wake()
             name = place.store.settings.name
             what = fields(What.SENT, destination=name, count=drained.sent)
             log.info("[%s] %d answered by Microsoft.", name, drained.sent, extra=what)
@@ -128,6 +136,7 @@ class Rounds:
     def _read(self, ledger: Ledger, settings: Settings, stores: list[Store], until_ms: int | None) -> None:
         misps, base_url, lists = readable(settings), base_url_of(settings), settings.warninglist_index
         while misps and not self._stopping.begun and read_one(ledger, misps, stores, base_url, lists, until_ms):
+            self._write_back.wake()
             self._changed()
 
     def _place(self, ledger: Ledger, store: Store, settings: Settings) -> Place:

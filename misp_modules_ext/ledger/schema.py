@@ -320,6 +320,25 @@ sighting = Table(
     **_TABLE,
 )
 
+#: `destination_id` of the tag that an event has when anything of it is at any destination.
+ANYWHERE = 0
+
+#: Which tags of ours an event has in MISP, as far as its answers say. A row is written after MISP has answered: before
+#: that the tag may be there already, and putting it there again changes nothing.
+written_back = Table(
+    "written_back",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    # `""` where something is there and no tag says so.
+    Column("tag", String(255), nullable=False),
+    # The event's timestamp when MISP did not show it: it is left alone until it changes.
+    Column("hidden_at", BigInteger),
+    Column("moment_ms", BigInteger, nullable=False),
+    comment="tags that were put on events in MISP; destination 0 is the one for any of them",
+    **_TABLE,
+)
+
 drain = Table(
     "drain",
     metadata,

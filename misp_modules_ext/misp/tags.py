@@ -20,6 +20,8 @@ from misp_modules_ext.model.misp import Tag
 
 EVENT_TAGS = ("Tag", "EventTag")
 ATTRIBUTE_TAGS = ("Tag", "AttributeTag", "_allTags")
+#: What we write back to MISP, alone or with `="NAME"`: never read, so that it counts nowhere, local or not.
+SENT = "misp-microsoft:sent"
 
 
 def read_tags(*sources: tuple[Raw, Iterable[str]]) -> tuple[tuple[Tag, ...], str]:
@@ -54,8 +56,20 @@ def _take(entries: object, key: str, found: dict[str, Tag]) -> str:
         tag = _tag(entry)
         if tag is None:
             return f"One of its tags ({key}) has no name."
-        found.setdefault(tag.name, tag)
+        if not is_written_back(tag.name):
+            found.setdefault(tag.name, tag)
     return ""
+
+
+def is_written_back(name: str) -> bool:
+    """Whether a tag is one that we write back to MISP."""
+    plain = name.strip().lower()
+    return plain == SENT or plain.startswith(SENT + "=")
+
+
+def sent_to(destination: str) -> str:
+    """The tag that says of an event that something of it is at a destination, 255 characters at most as in MISP."""
+    return f'{SENT}="{destination.replace(chr(34), "")[:230]}"'
 
 
 def _clusters(galaxies: object) -> Iterator[Tag]:

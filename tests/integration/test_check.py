@@ -254,6 +254,22 @@ def test_an_ordinary_key_says_what_to_look_for(check: Check, world: World, misp:
     assert "perm_sync" in _of(found["misp"][0]["findings"], "M04")["remedy"]
 
 
+def test_tags_need_rights(check: Check, world: World, misp: MispServer, me: User) -> None:
+    """They are named only where events are to be tagged."""
+
+    def rights(**keys: str) -> dict[str, Any]:
+        misp_keys = {"url": misp.url, "key": KEY}
+        world.configure(only=("microsoft",), misp=misp_keys, more={"write-back": keys} if keys else None)
+        return _of(check()[1]["misp"][0]["findings"], "M03")
+
+    assert "perm_tagger" not in rights()["answer"]
+    told = rights(tags="yes")
+    assert "perm_tagger (putting tags on events): no" in told["answer"]
+    assert "[write-back]" in told["remedy"]
+    me.rights = ADMIN | {"perm_tagger", "perm_tag_editor"}
+    assert not rights(tags="yes")["remedy"]
+
+
 @pytest.mark.parametrize(
     ("version", "words"),
     [("2.5.34", None), ("2.5.30", "10690"), ("2.4.204", "upgrade to MISP 2.5"), ("3.0.0", "upgrade")],

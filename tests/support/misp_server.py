@@ -112,10 +112,9 @@ class MispServer:
         name = path.removeprefix("/").removesuffix(".json")
         if name in _ANSWERS:
             return 200, _ANSWERS[name](self.world, user, body)
-        if name.startswith("servers/getSetting/"):
-            return _setting(self.world, user, name.removeprefix("servers/getSetting/"), path)
-        if name.startswith("sightings/add/"):
-            return _add_sighting(self.world, user, name.removeprefix("sightings/add/"), body, path)
+        for start, answer in _BY_NAME.items():
+            if name.startswith(start):
+                return answer(self.world, user, body, path)
         group = next((g for g in self.world.groups if name == f"sharing_groups/view/{g.id}"), None)
         if group is not None and user.sees_groups and user.org in group.orgs:
             return 200, {"SharingGroup": views.group_json(group)}
@@ -131,24 +130,67 @@ def _version(world: World, user: User, body: dict[str, Any]) -> Any:
     return {"version": world.version, "pymisp_recommended_version": version("pymisp"), "perm_sync": False}
 
 
-def _setting(world: World, user: User, name: str, path: str) -> tuple[int, Any]:
+def _last(path: str) -> str:
+    """What an address names at its end."""
+    return path.removesuffix(".json").rpartition("/")[2]
+
+
+def _setting(world: World, user: User, body: dict[str, Any], path: str) -> tuple[int, Any]:
     """For site admins only; without the service, MISP knows no module's setting."""
     if "perm_site_admin" not in user.rights:
         return 403, error("You do not have permission to use this functionality.", path)
+    name = _last(path)
     found = settings.setting(name, world.settings, world.modules)
     return (404, error(f"Setting {name} is invalid.", path)) if found is None else (200, found)
 
 
-def _add_sighting(world: World, user: User, uuid: str, body: dict[str, Any], path: str) -> tuple[int, Any]:
+def _add_sighting(world: World, user: User, body: dict[str, Any], path: str) -> tuple[int, Any]:
     """To one attribute, which must be there and shown to the user."""
     if "perm_sighting" not in user.rights:
         return 403, error("You do not have permission to use this functionality.", path)
     shown = [a for e in world.events.values() if views.sees(e, user) for a in views.attributes(e, user)]
+    uuid = _last(path)
     found = next((a for a in shown if a.uuid == uuid and not a.deleted), None)
     if found is None:
         return 404, error("Invalid attribute.", path)
     world.sight(uuid, int(body.get("type", 0)), date=int(body.get("timestamp", world.clock())), source=body["source"])
     return 200, {"Sighting": views.sighting_json(found, found.sightings[-1])}
+
+
+def _tag(world: World, user: User, body: dict[str, Any], path: str) -> tuple[int, Any]:
+    """As MISP's source has it: local tags are for users of the organisation that runs the MISP, here the first one."""
+    if "perm_tagger" not in user.rights:
+        return 403, error("You do not have permission to use this functionality.", path)
+    event, name = world.events.get(body["uuid"]), body["tag"]
+    shown = event is not None and views.sees(event, user)
+    if "remove" in path:
+        return _take_tag_away(world, body["uuid"], name, path) if shown else (404, error("Invalid Target.", path))
+    assert body["local"], "a global tag would unpublish the event"
+    if user.org is not world.orgs[0]:
+        return _not_tagged("Local tags can only be added by users of the host organisation.", path)
+    if not shown:
+        return 404, error("Invalid Target.", path)
+    if name not in world.tags and "perm_tag_editor" not in user.rights:
+        return _not_tagged("Tag not found and insufficient privileges to create it.", path)
+    if name not in world.row(body["uuid"]).tags:
+        world.tag(body["uuid"], name, local=True)
+    return 200, {"saved": True, "success": True, "name": "Local tag attached.", "message": "", "url": path}
+
+
+def _take_tag_away(world: World, uuid: str, name: str, path: str) -> tuple[int, Any]:
+    if name not in world.tags:
+        return 405, error("Invalid Tag.", path)
+    if name not in world.row(uuid).tags:
+        return 404, error("Could not remove tag as it is not attached to the target Event", path)
+    world.untag(uuid, name)
+    return 200, {"saved": True, "success": True, "name": "Tag removed.", "message": "", "url": path}
+
+
+def _not_tagged(why: str, path: str) -> tuple[int, Any]:
+    """How MISP answers what it could not save."""
+    words = f"Failed to attach 1 tags. Reasons: {json.dumps({'0': why})}"
+    said = "Could not attachTagToObject Tags"
+    return 403, {"saved": False, "name": said, "message": said, "url": path, "errors": words}
 
 
 def _me(world: World, user: User, body: dict[str, Any]) -> Any:
@@ -239,6 +281,15 @@ _ANSWERS: dict[str, Callable[[World, User, dict[str, Any]], Any]] = {
     "events/index": _index,
     "objects/restSearch": _objects,
     "attributes/restSearch": _attributes,
+}
+
+
+#: Calls whose address names what they are about, or that may fail.
+_BY_NAME: dict[str, Callable[[World, User, dict[str, Any], str], tuple[int, Any]]] = {
+    "servers/getSetting/": _setting,
+    "sightings/add/": _add_sighting,
+    "tags/attachTagToObject": _tag,
+    "tags/removeTagFromObject": _tag,
 }
 
 

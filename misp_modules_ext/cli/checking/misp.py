@@ -28,19 +28,25 @@ _NEEDS = (
     ("perm_sync", "seeing deleted attributes, in a MISP of 2026"),
     ("perm_site_admin", "reading MISP's settings in this check"),
 )
+#: And when events get tags of ours.
+_TAG_NEEDS = (
+    ("perm_tagger", "putting tags on events"),
+    ("perm_tag_editor", "creating these tags, if nobody else does"),
+)
 
 
-def group_of(misp: MispSettings, *, serves: bool) -> Group:
+def group_of(misp: MispSettings, *, serves: bool, tags: bool = False) -> Group:
     """The group of a MISP.
 
     Args:
         misp: its section.
         serves: it is the MISP that our modules serve.
+        tags: its events get tags of ours.
     """
-    return Group(misp.name, lambda group: _try(group, misp, serves=serves), [ways.way_to_misp(misp)])
+    return Group(misp.name, lambda group: _try(group, misp, serves=serves, tags=tags), [ways.way_to_misp(misp)])
 
 
-def _try(group: Group, misp: MispSettings, *, serves: bool) -> None:
+def _try(group: Group, misp: MispSettings, *, serves: bool, tags: bool) -> None:
     if not misp.has_key:
         words = looking.NO_KEY if serves else f"Add `key` to [{misp.name}] if `misp-microsoft sync` is to read there."
         group.add(Finding(Code.NO_KEY, "MISP", UNREAD, words))
@@ -54,7 +60,7 @@ def _try(group: Group, misp: MispSettings, *, serves: bool) -> None:
     try:
         group.add(_version(examiner.version()))
         user = examiner.user()
-        group.add(_rights(user), _deleted(examiner, user))
+        group.add(_rights(user, tags=tags), _deleted(examiner, user))
         if serves:
             try_settings(group, examiner)
     except MispError as error:
@@ -98,10 +104,14 @@ def _version(version: str) -> Finding:
     return Finding(Code.MISP_VERSION, "MISP's version", f"{version}. {known}", remedy)
 
 
-def _rights(user: User) -> Finding:
-    needed = [f"{right} ({what}): {'yes' if right in user.rights else 'no'}" for right, what in _NEEDS]
+def _rights(user: User, *, tags: bool) -> Finding:
+    wanted = (*_NEEDS, *(_TAG_NEEDS if tags else ()))
+    needed = [f"{right} ({what}): {'yes' if right in user.rights else 'no'}" for right, what in wanted]
     who = f"user {user.number} of {user.org}, role {user.role}"
-    return Finding(Code.RIGHTS, "the key's user", f"{who}. {'; '.join(needed)}.")
+    remedy = ""
+    if tags and "perm_tagger" not in user.rights:
+        remedy = "give the role perm_tagger, or set `tags` of [write-back] to no: until then events get no tags."
+    return Finding(Code.RIGHTS, "the key's user", f"{who}. {'; '.join(needed)}.", remedy)
 
 
 def _deleted(examiner: Examiner, user: User) -> Finding:
