@@ -37,7 +37,7 @@ def group_of(misp: MispSettings, *, serves: bool) -> Group:
         misp: its section.
         serves: it is the MISP that our modules serve.
     """
-    return Group(misp.name, lambda group: _try(group, misp, serves=serves), [ways.way_to_misp(misp)])
+    return Group(misp.name, lambda group: _try(group, misp, serves=serves), [ways.way_to_misp(misp)], unfinished=5)
 
 
 def _try(group: Group, misp: MispSettings, *, serves: bool) -> None:
