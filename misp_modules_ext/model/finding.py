@@ -110,6 +110,7 @@ class Finding(NamedTuple):
         answer: what came back.
         remedy: what to do; `""` for nothing. With `ok` it is advice: what was tried works.
         state: OK, or what kind of failure it is.
+        fails_with: the exit code of a failure whose code and state do not tell it; `None` where they do.
     """
 
     code: Code
@@ -117,6 +118,7 @@ class Finding(NamedTuple):
     answer: str
     remedy: str = ""
     state: State = State.OK
+    fails_with: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -138,6 +140,8 @@ class Finding(NamedTuple):
         """The exit code of `check` that it means."""
         if self.state in _EXIT_CODES:
             return _EXIT_CODES[self.state]
+        if self.fails_with is not None:
+            return self.fails_with
         return 5 if self.code.value.startswith("M") else 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -173,6 +174,26 @@ def test_one_that_hangs_is_told_and_holds_up_no_other(check: Check, world: World
     assert _of(sentinel["findings"], "S01")["ok"]
     assert defender["summary"]["state"] == "unfinished"
     assert "within 8 seconds" in _of(defender["findings"], "P03")["answer"]
+
+
+@pytest.mark.parametrize(
+    ("hangs", "exit_code", "where"),
+    [("misp", 5, lambda found: found["misp"][0]["findings"]), ("ledger", 2, lambda found: found["installation"])],
+)
+def test_a_misp_or_ledger_that_hangs_is_no_fault_of_microsofts(
+    check: Check, world: World, hangs: str, exit_code: int, where: Callable[[Any], Any]
+) -> None:
+    """It takes the connection and says nothing: the exit code is that of the one that does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        misp = {"url": f"http://{address}", "key": KEY} if hangs == "misp" else None
+        ledger = {"url": f"postgresql+psycopg://someone@{address}/ledger" if hangs == "ledger" else world.ledger}
+        world.configure(only=("microsoft",), misp=misp, more={"ledger": ledger})
+        code, found = check("--timeout", "4")
+    late = _of(where(found), "P03")
+    assert (code, late["exitCode"]) == (exit_code, exit_code)
+    assert "within 4 seconds" in late["answer"]
+    assert found["destinations"][0]["summary"]["state"] == "ok"
 
 
 def test_a_pause_in_the_ledger_is_told(check: Check, world: World) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from misp_modules_ext.logs import logger
 from misp_modules_ext.model.finding import Code, Finding
 from misp_modules_ext.model.outcome import State
 
-log = logging.getLogger("misp_modules_ext")
+log = logger()
 
 _ORDER = {code: place for place, code in enumerate(Code)}
 #: So many groups are worked on at once.
@@ -41,10 +41,14 @@ class Group:
         name: the section's name.
         work: tries everything, and adds to the group what it finds.
         ways: hosts that are known beforehand.
+        unfinished: the exit code of `check` when it does not come to an end: that of what it asks not answering.
     """
 
-    def __init__(self, name: str, work: Callable[[Group], None], ways: Iterable[Way] = ()) -> None:
+    def __init__(
+        self, name: str, work: Callable[[Group], None], ways: Iterable[Way] = (), *, unfinished: int = 3
+    ) -> None:
         self.name = name
+        self._unfinished = unfinished
         self._work = work
         self._lock = threading.Lock()
         self._findings: list[Finding] = []
@@ -94,7 +98,7 @@ class Group:
     def close(self, limit: float) -> None:
         """End it; what is still under way is told as unfinished."""
         if not self.done.is_set():
-            self.add(_unfinished(limit))
+            self.add(_late(limit, self._unfinished))
         with self._lock:
             self._closed = True
 
@@ -102,10 +106,11 @@ class Group:
         """Do all of it. An error that nobody expected is a finding as well, and not the end of `check`."""
         try:
             self._work(self)
-        except Exception as error:
-            log.debug("check of %s", self.name, exc_info=error)
-            # Only the kind: nobody knows what a message that was not expected holds.
-            self.add(_unexpected(type(error).__name__))
+        except Exception as error:  # noqa: BLE001 - whatever it is becomes a finding
+            # Only the kind: nobody knows what a message that was not expected holds, or a traceback.
+            kind = type(error).__name__
+            log.debug("check of %s: unexpected %s", self.name, kind)
+            self.add(_unexpected(kind, self._unfinished))
         finally:
             self.done.set()
 
@@ -132,21 +137,23 @@ def run_all(groups: list[Group], limit: float) -> None:
         group.close(limit)
 
 
-def _unfinished(limit: float) -> Finding:
+def _late(limit: float, exit_code: int) -> Finding:
     return Finding(
         Code.UNFINISHED,
         "the end",
         f"What is missing here did not come to an end within {limit:g} seconds.",
         "repeat later, or give it longer with --timeout; if it stays, see what its host says to the first finding.",
         State.UNREACHABLE,
+        exit_code,
     )
 
 
-def _unexpected(kind: str) -> Finding:
+def _unexpected(kind: str, exit_code: int) -> Finding:
     return Finding(
         Code.UNFINISHED,
         "the end",
         f"What is missing here was ended by an error that nobody expected ({kind}).",
         "report it to this project.",
         State.UNREACHABLE,
+        exit_code,
     )

@@ -49,7 +49,7 @@ def group_of(settings: Settings, chosen: Sequence[DestinationSettings], stores: 
         group.add(*warninglists(settings, chosen))
         group.add(*ledger(settings, chosen, stores))
 
-    return Group(HERE, _work, ways_of_servers(settings))
+    return Group(HERE, _work, ways_of_servers(settings), unfinished=2)
 
 
 def ledger(settings: Settings, chosen: Sequence[DestinationSettings], stores: dict[bytes, Group]) -> Iterator[Finding]:

@@ -43,7 +43,8 @@ def group_of(misp: MispSettings, *, serves: bool, tags: bool = False) -> Group:
         serves: it is the MISP that our modules serve.
         tags: its events get tags of ours.
     """
-    return Group(misp.name, lambda group: _try(group, misp, serves=serves, tags=tags), [ways.way_to_misp(misp)])
+    way = ways.way_to_misp(misp)
+    return Group(misp.name, lambda group: _try(group, misp, serves=serves, tags=tags), [way], unfinished=5)
 
 
 def _try(group: Group, misp: MispSettings, *, serves: bool, tags: bool) -> None:

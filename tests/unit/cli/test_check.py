@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 import threading
 import time
@@ -106,6 +107,28 @@ def test_one_that_hangs_holds_up_no_other() -> None:
     assert [finding.ok for finding in good.findings] == [True]
     assert "RuntimeError" in bad.findings[0].answer
     assert "a secret" not in bad.findings[0].answer
+
+
+@pytest.mark.parametrize("unfinished", [2, 3, 5])
+def test_what_does_not_end_counts_by_where_it_stands(unfinished: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Late or by a defect; what was found before keeps its own exit code. The log holds the kind of a defect only."""
+    caplog.set_level(logging.DEBUG, "misp_modules_ext")
+    released = threading.Event()
+
+    def _hang(group: Group) -> None:
+        group.add(Finding(Code.TOKEN, "token", "refused", "r", State.REFUSED))
+        released.wait(30)
+
+    def _fail(group: Group) -> None:
+        raise RuntimeError("a secret\nand a line")
+
+    late, broken = (Group("one", work, unfinished=unfinished) for work in (_hang, _fail))
+    run_all([late, broken], 0.2)
+    released.set()
+    assert [(f.code, f.exit_code) for f in late.findings] == [(Code.TOKEN, 4), (Code.UNFINISHED, unfinished)]
+    assert [(f.code, f.exit_code) for f in broken.findings] == [(Code.UNFINISHED, unfinished)]
+    assert caplog.messages == ["check of one: unexpected RuntimeError"]
+    assert "a secret" not in caplog.text
 
 
 def test_findings_stand_in_the_order_of_their_codes() -> None:

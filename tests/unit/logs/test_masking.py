@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from urllib.parse import urlencode
 
 import pytest
@@ -57,6 +58,74 @@ def test_whatever_looks_like_a_token_or_a_password_in_an_address() -> None:
     """Also where nobody expects it."""
     shown = masking.masked(f"got {TOKEN} and Bearer {PLAIN} at https://someone:hidden@x.example/")
     assert shown == f"got {masking.MASK} and {masking.MASK} at https://{masking.MASK}@x.example/"
+
+
+#: What a value of somebody else's may repeat, each for a place where a pattern could begin anew.
+HOSTILE = [
+    "secret",
+    "client_secret",
+    "\\",
+    '\\"',
+    '"',
+    '"secret',
+    '"secret"',
+    '"a" : ',
+    '"secret":"\\',
+    '"a":',
+    "a-",
+    " ",
+]
+HOSTILE += [
+    "eyJ",
+    "eyJabcdefgh-",
+    "eyJabcdefgh.",
+    "Bearer",
+    "Bearer ",
+    "://",
+    "://a",
+    "a@",
+    "secret=",
+    "?secret",
+    "&a=",
+]
+
+
+@pytest.mark.parametrize("before", ["", '{"x": "', "://", "Bearer "])
+@pytest.mark.parametrize("repeated", HOSTILE)
+def test_no_text_takes_longer_than_its_length(repeated: str, before: str) -> None:
+    """Values are attackers'. A pattern that begins anew at every character would take minutes at this length."""
+    text = (before + repeated * 400_000)[:400_000]
+    began = time.process_time()
+    shown = masking._without_what_looks_secret(f'{text} "authkey": "{PLAIN}" {TOKEN} Bearer {PLAIN}')
+    assert time.process_time() - began < 5
+    assert PLAIN not in shown
+    assert TOKEN not in shown
+
+
+def test_what_is_looked_at_is_bounded() -> None:
+    """And nothing is shown that was not looked at."""
+    text = "a" * 70_000 + PLAIN
+    assert masking.masked(text, ["b" * 10]) == "a" * 66_000
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"secret": ""}', '{"secret": "***"}'),
+        ('{"a": "x", "b": {"key": "y"}}', '{"a": "x", "b": {"key": "***"}}'),
+        ('"a"secret":"x"', '"a"secret":"***"'),
+        ('"a":"secret":"x"', '"a":"secret":"***"'),
+        (f'"{"n" * 500}_secret": "x", "monkey": "y"', f'"{"n" * 500}_secret": "***", "monkey": "y"'),
+        ("a=b?secret=x y=z", "a=b?secret=*** y=z"),
+        ("tokens=1&token=2&deviceToken=3&key=", "tokens=1&token=***&deviceToken=***&key=***"),
+        ("xeyJshort eyJab.c eyJabcdeeyJ.x.y.z.w.eyJabcde.v", "xeyJshort eyJab.c ***.***"),
+        ("got-eyJabcde.x", "got-***"),
+        ("eyJabcdefgh.Bearer abc", "******"),
+    ],
+)
+def test_where_names_and_tokens_begin_and_end(text: str, shown: str) -> None:
+    """A name that is not secret hides none that follows, and its value stays."""
+    assert masking.masked(text) == shown
 
 
 def test_a_secret_is_found_before_the_body_is_cut() -> None:
