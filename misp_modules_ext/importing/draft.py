@@ -100,7 +100,11 @@ class Draft:
         self.write(section, Line(key, tuple(entries), comment(origin), secret))
 
     def write(self, section: str, line: Line) -> None:
-        """Write a line; a list that is there already grows."""
+        """Write a line; a list that is there already grows.
+
+        That is right for what is refused and for placeholders. Where any entry of a list is enough, a second condition
+        would widen it: ask `has` first.
+        """
         lines = self.sections.setdefault(section, [])
         for number, before in enumerate(lines):
             if before.key == line.key and not before.idle and not line.idle:

@@ -7,7 +7,7 @@ new file as a placeholder, which nothing can be sent with until a person has dec
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from misp_modules_ext.config import describe, values
 from misp_modules_ext.config.findings import Invalid
@@ -85,6 +85,21 @@ def _condition(draft: Draft, key: str, value: Value) -> None:
 def _decide(draft: Draft, old: str, value: Value, key: str, told: str) -> None:
     placeholder = f"DECIDE: {old} OF THE OLD FILE"
     draft.fill_in(_SECTION, key, placeholder, Row(old, value.line, f"[{_SECTION}] {key}", How.FILL_IN, told))
+
+
+def _narrow(draft: Draft, key: str, entries: Sequence[str], origin: Row, value: Value) -> None:
+    """Write a list of which one entry is enough, unless another condition has said one.
+
+    Of two conditions MISP asked for both. As one list they would let go what meets either.
+    """
+    if draft.has(_SECTION, key):
+        told = (
+            f"Another condition stands in {key} already. Both had to be met; of one list any entry is enough. Decide "
+            "what may leave, and remove the placeholder."
+        )
+        _decide(draft, origin.old, value, key, told)
+    else:
+        draft.put(_SECTION, key, entries, origin)
 
 
 def _is(value: Value, *words: object) -> bool:
@@ -170,7 +185,11 @@ def _tag_list(draft: Draft, old: str, value: Value, word: str, tags: tuple[str, 
         "To ask it of `sync` alone, move it to syncTags of the MISP."
     )
     row = Row(old, value.line, f"[{_SECTION}] {key}", How.TRANSLATED, " ".join(filter(None, (told, doubt(value)))))
-    draft.put(_SECTION, key, tuple(tag.strip() for tag in tags), row)
+    listed = tuple(tag.strip() for tag in tags)
+    if word == "NOT":
+        draft.put(_SECTION, key, listed, row)
+    else:
+        _narrow(draft, key, listed, row, value)
 
 
 def _organisations(draft: Draft, old: str, value: Value) -> None:
@@ -181,7 +200,11 @@ def _organisations(draft: Draft, old: str, value: Value) -> None:
         names = [name for name in found or () if name.startswith("!") is sign]
         if names and all(values.is_guid(name.lstrip("!")) for name in names):
             row = Row(old, value.line, f"[{_SECTION}] {key}", How.KEPT, "The organisations that created the event.")
-            draft.put(_SECTION, key, tuple(name.lstrip("!").lower() for name in names), row)
+            listed = tuple(name.lstrip("!").lower() for name in names)
+            if sign:
+                draft.put(_SECTION, key, listed, row)
+            else:
+                _narrow(draft, key, listed, row, value)
         elif names:
             _decide(draft, old, value, key, "Organisations are named by their UUID here: see their page in MISP.")
     if not found:
@@ -202,7 +225,7 @@ def _types(draft: Draft, old: str, value: Value) -> None:
         good, listed = False, []
     if good and listed:
         row = Row(old, value.line, f"[{_SECTION}] types", How.KEPT, "Of each event only attributes of these types.")
-        draft.put(_SECTION, "types", listed, row)
+        _narrow(draft, "types", listed, row, value)
     else:
         _decide(draft, old, value, "types", "It is no plain list of attribute types. Write those that shall go.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -99,48 +99,66 @@ def to_file(imported: Import, target: Path, secrets: Secrets, environ: Mapping[s
     """
     target = target.absolute()
     folder = target.with_name(f"{target.name}.secrets")
-    made: list[Path] = []
     try:
         if target.exists() and target.samefile(imported.path):
             raise UsageError(f"{target} is the old configuration itself: name another file with --output.")
-        if os.path.lexists(target) and not force:
-            raise _there(target)
-        if target.is_symlink() or (target.exists() and not target.is_file()):
-            raise UsageError(f"{target} is no regular file, and is not replaced. Name another one with --output.")
-        for path, content in _move(imported.draft, secrets, folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            _put(path, content, force=force)
-            made.append(path)
+        _may_stand(target, force=force)
+        kept = _move(imported.draft, secrets, folder)
         text = imported.draft.text(_head(imported))
-        _put(target, text, force=force)
+        for path, _ in kept:
+            _may_stand(path, force=force)
+        if kept:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        # The configuration comes last: what it names is there before it.
+        _put([*kept, (target, text)], force=force)
     except (OSError, UsageError) as error:
-        for path in made:
-            path.unlink(missing_ok=True)
         with suppress(OSError):
             folder.rmdir()
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{target} cannot be written: {error.strerror}. Name another file with --output.") from error
-    return Written(target, text, judge(target, environ), tuple(made))
+    return Written(target, text, judge(target, environ), tuple(path for path, _ in kept))
 
 
 def _there(path: Path) -> UsageError:
     return UsageError(f"{path} is there already. Name another file with --output, or add --force to replace it.")
 
 
-def _put(path: Path, text: str, *, force: bool) -> None:
-    if not force:
-        try:
-            _create(path, text)
-        except FileExistsError:
-            raise _there(path) from None
-        return
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+def _may_stand(path: Path, *, force: bool) -> None:
+    if os.path.lexists(path) and not force:
+        raise _there(path)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise UsageError(f"{path} is no regular file, and is not replaced. Name another one with --output.")
+
+
+def _put(files: Sequence[tuple[Path, str]], *, force: bool) -> None:
+    """Write all files or none.
+
+    With `force` all are written under other names before the first is replaced: a full disk must not leave the
+    configuration that is there without its secrets.
+    """
+    made: list[Path] = []
+    fresh: list[tuple[Path, Path]] = []
     try:
-        _create(fresh, text)
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
+        for path, text in files:
+            name = path.with_name(f".{path.name}.{os.getpid()}.new") if force else path
+            try:
+                _create(name, text)
+            except FileExistsError:
+                if force:
+                    raise
+                raise _there(path) from None
+            made.append(name)
+            fresh.append((name, path))
+        for name, path in fresh if force else ():
+            was_there = path.exists()
+            name.replace(path)
+            made.remove(name)
+            if not was_there:
+                made.append(path)
+    except (OSError, UsageError):
+        for path in made:
+            path.unlink(missing_ok=True)
         raise
 
 
@@ -171,16 +189,29 @@ def _move(draft: Draft, secrets: Secrets, folder: Path | None) -> list[tuple[Pat
     files: list[tuple[Path, str]] = []
     if secrets is Secrets.KEEP:
         return files
+    taken: set[str] = set()
     for section, line in list(draft.secrets()):
         name = re.sub(r"[^A-Za-z0-9]+", "-", f"{section}-{line.key}")
         if secrets is Secrets.FILES and folder is not None:
-            path = folder / name
+            path = folder / _free(name, "-", taken)
             files.append((path, f"{line.entries[0]}\n"))
             reference = f"file:{path}"
         else:
             variable = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("-", "_").upper()
+            variable = _free(variable, "_", taken)
             reference = f"env:{variable}"
             draft.steps.insert(0, f"Set the environment variable {variable} to the value of: {line.comment}")
         lines = draft.sections[section]
         lines[lines.index(line)] = replace(line, entries=(reference,))
     return files
+
+
+def _free(name: str, joint: str, taken: set[str]) -> str:
+    """The name, numbered when another secret has it: sections may differ by signs that no name can hold."""
+    free, number = name, 1
+    # Some file systems take no notice of case.
+    while free.lower() in taken:
+        number += 1
+        free = f"{name}{joint}{number}"
+    taken.add(free.lower())
+    return free

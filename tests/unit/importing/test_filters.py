@@ -16,6 +16,7 @@ from misp_modules_ext.importing.draft import How
 from tests.unit.importing.samples import SENTINEL, entries, row, take
 
 ORG = "55555555-5555-4555-8555-555555555555"
+OTHER = "66666666-6666-4666-8666-666666666666"
 
 
 def _filters(folder: Path, text: str) -> Import:
@@ -85,6 +86,43 @@ def test_what_has_none_keeps_the_file_from_being_used(tmp_path: Path, filters: s
     path.write_text(imported.draft.text([]), encoding="utf-8")
     with pytest.raises(ConfigurationError, match="placeholder"):
         read(Found(path, searched=False), {})
+
+
+@pytest.mark.parametrize(
+    ("filters", "key", "first"),
+    [
+        ("{'tags': {'AND': ['share:microsoft'], 'OR': ['tlp:green', 'tlp:amber']}}", "tags", "share:microsoft"),
+        ("{'tags': {'OR': ['tlp:green'], 'AND': ['share:microsoft']}}", "tags", "tlp:green"),
+        ("{'tags': {'OR': ['tlp:green'], 'or': ['share:microsoft']}}", "tags", "tlp:green"),
+        ("{'tags': ['tlp:green'], 'tag': 'share:microsoft'}", "tags", "tlp:green"),
+        ("{'type': 'ip-dst', 'type_attribute': ['ip-dst', 'url']}", "types", "ip-dst"),
+        (f"{{'org': '{ORG}', 'orgc': '{OTHER}'}}", "orgs", ORG),
+    ],
+)
+def test_two_conditions_do_not_become_one_that_is_wider(tmp_path: Path, filters: str, key: str, first: str) -> None:
+    """Both had to be met: the second is left to a person, and nothing of it stands in the list."""
+    imported = _filters(tmp_path, filters)
+    before, placeholder = entries(imported, "selection", key)
+    assert before == first
+    assert placeholder.startswith("<DECIDE: misp_event_filters[")
+    path = tmp_path / "rh-isac.conf"
+    path.write_text(imported.draft.text([]), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="placeholder"):
+        read(Found(path, searched=False), {})
+
+
+@pytest.mark.parametrize(
+    ("filters", "key", "value"),
+    [
+        ("{'tags': {'NOT': ['a']}, 'tag': '!b'}", "excludeTags", ("a", "b")),
+        (f"{{'org': '!{ORG}', 'orgc': '!{OTHER}'}}", "excludeOrgs", (ORG, OTHER)),
+    ],
+)
+def test_exclusions_add_up(tmp_path: Path, filters: str, key: str, value: tuple[str, ...]) -> None:
+    """What either condition refuses does not go."""
+    imported = _filters(tmp_path, filters)
+    assert entries(imported, "selection", key) == value
+    assert not [found for found in imported.draft.rows if found.how is How.FILL_IN]
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.importing.write import Secrets, to_file, to_text
-from tests.unit.importing.samples import SECRET, SENTINEL, take
+from tests.unit.importing.samples import SECRET, SENTINEL, entries, take
 
 
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+@contextmanager
+def _no_file_longer_than(size: int) -> Iterator[None]:
+    """Writing more fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -93,3 +111,69 @@ def test_secrets_move(tmp_path: Path) -> None:
     assert len(to_text(take(tmp_path, SENTINEL), Secrets.ENV, {}).loaded.problems) == 2
     with pytest.raises(UsageError, match="--output"):
         to_text(take(tmp_path, SENTINEL), Secrets.FILES, {})
+
+
+def test_a_full_disk_takes_no_secret_away(tmp_path: Path) -> None:
+    """The secrets fit, the configuration does not: what was there is there as it was."""
+    to_file(take(tmp_path, SENTINEL), tmp_path / "new.conf", Secrets.FILES, {}, force=False)
+    changed = SENTINEL.replace(SECRET, "another-secret")
+    old = take(tmp_path, changed)
+    before = _contents(tmp_path)
+    with _no_file_longer_than(100), pytest.raises(UsageError, match="cannot be written: File too large"):
+        to_file(old, tmp_path / "new.conf", Secrets.FILES, {}, force=True)
+    assert _contents(tmp_path) == before
+    written = to_file(take(tmp_path, changed), tmp_path / "new.conf", Secrets.FILES, {}, force=True)
+    assert "another-secret\n" in [path.read_text() for path in written.secrets]
+    assert _contents(tmp_path).keys() == before.keys()
+
+
+def test_a_full_disk_leaves_nothing_of_a_first_try(tmp_path: Path) -> None:
+    """Neither secrets nor their folder."""
+    old = take(tmp_path, SENTINEL)
+    with _no_file_longer_than(100), pytest.raises(UsageError, match="cannot be written"):
+        to_file(old, tmp_path / "new.conf", Secrets.FILES, {}, force=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_secret_in_the_way_stays(tmp_path: Path) -> None:
+    """Without --force; and with it no folder is replaced, nor anything beside it."""
+    folder = tmp_path / "new.conf.secrets"
+    folder.mkdir()
+    (folder / "misp-key").write_text("mine")
+    with pytest.raises(UsageError, match="misp-key is there already"):
+        to_file(take(tmp_path, SENTINEL), tmp_path / "new.conf", Secrets.FILES, {}, force=False)
+    (folder / "microsoft-appSecret").mkdir()
+    with pytest.raises(UsageError, match="microsoft-appSecret is no regular file"):
+        to_file(take(tmp_path, SENTINEL), tmp_path / "new.conf", Secrets.FILES, {}, force=True)
+    assert _contents(tmp_path) == {"old": SENTINEL, "new.conf.secrets/misp-key": "mine"}
+
+
+_TWO = """[RH-ISAC MISP]
+key = k
+[microsoft soc-emea]
+product = Microsoft Sentinel
+appSecret = one
+[microsoft soc emea]
+product = Microsoft Sentinel
+appSecret = two
+[microsoft soc_EMEA]
+product = Microsoft Sentinel
+appSecret = three
+"""
+
+
+def test_each_secret_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """Also where sections differ by signs only that no name of a file or variable keeps."""
+    sections = ("microsoft soc-emea", "microsoft soc emea", "microsoft soc_EMEA")
+    imported = take(tmp_path, _TWO)
+    to_file(imported, tmp_path / "new.conf", Secrets.FILES, {}, force=False)
+    files = [Path(entries(imported, name, "appSecret")[0].removeprefix("file:")) for name in sections]
+    assert [path.read_text() for path in files] == ["one\n", "two\n", "three\n"]
+    assert len({path.name.lower() for path in files}) == 3
+    imported = take(tmp_path, _TWO)
+    to_text(imported, Secrets.ENV, {})
+    assert [entries(imported, name, "appSecret")[0] for name in sections] == [
+        "env:MICROSOFT_SOC_EMEA_APP_SECRET",
+        "env:MICROSOFT_SOC_EMEA_APP_SECRET_2",
+        "env:MICROSOFT_SOC_EMEA_APP_SECRET_3",
+    ]
