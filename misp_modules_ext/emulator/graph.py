@@ -11,7 +11,7 @@ import math
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
 from .behaviour import Behaviour
@@ -34,15 +34,6 @@ _ITEM = re.compile(rf"{BASE}/([0-9a-fA-F-]{{36}})")
 _ACTION = re.compile(rf"{BASE}/(?:microsoft\.graph\.)?(\w+)")
 _FAILED_ID = "Failed to create, check Error element for reason"
 _DEFENDER_EDITS = frozenset({"expirationDateTime", "severity", "description", "targetProduct", "id", "@odata.type"})
-_CODES = {
-    400: ("BadRequest", "The request is not valid."),
-    401: ("InvalidAuthenticationToken", "The access token is missing, expired or for another resource."),
-    403: ("Forbidden", "The application lacks ThreatIndicators.ReadWrite.OwnedBy."),
-    404: ("ResourceNotFound", "The resource was not found: the tiIndicator API is not available any more."),
-    410: ("Gone", "The tiIndicator API has been removed."),
-    429: ("TooManyRequests", "Too many requests."),
-    500: ("InternalServerError", "An internal error occurred. Try again."),
-}
 
 
 def error_answer(clock: Clock, status: int, code: str, message: str, retry_after: float | None) -> Answer:
@@ -55,19 +46,59 @@ def error_answer(clock: Clock, status: int, code: str, message: str, retry_after
     return json_answer(status, {"error": {"code": code, "message": message, "innerError": inner}}, headers)
 
 
+class GraphErrors:
+    """How each of Graph's APIs refuses.
+
+    Args:
+        clock: what the time is.
+    """
+
+    #: By status, code and message where the API says nothing else.
+    codes: ClassVar[Mapping[int, tuple[str, str]]] = {
+        400: ("BadRequest", "The request is not valid."),
+        401: ("InvalidAuthenticationToken", "The access token is missing, expired or for another resource."),
+        404: ("ResourceNotFound", "The resource was not found."),
+        429: ("TooManyRequests", "Too many requests."),
+        500: ("InternalServerError", "An internal error occurred. Try again."),
+    }
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def refuse(self, status: int, code: str | None, message: str | None, retry_after: float | None = None) -> Answer:
+        """Graph's error body with an `innerError`."""
+        known = self.codes.get(status, ("generalException", "The request failed."))
+        return error_answer(self._clock, status, code or known[0], message or known[1], retry_after)
+
+    def unauthorized(self, reason: str) -> Answer:
+        """401 in Graph's shape."""
+        return self.refuse(401, None, reason)
+
+    def throttled(self, retry_after: float) -> Answer:
+        """429 with ``Retry-After`` in seconds."""
+        return self.refuse(429, None, None, math.ceil(retry_after))
+
+
 class _Owned(NamedTuple):
     app: str
     entity: JsonObject
 
 
-class Graph:
+class Graph(GraphErrors):
     """All tenants' tiIndicators."""
 
     name = "graph"
     audiences = AUDIENCES
 
+    codes: ClassVar = {
+        **GraphErrors.codes,
+        403: ("Forbidden", "The application lacks ThreatIndicators.ReadWrite.OwnedBy."),
+        404: ("ResourceNotFound", "The resource was not found: the tiIndicator API is not available any more."),
+        410: ("Gone", "The tiIndicator API has been removed."),
+    }
+
     def __init__(self, clock: Clock, behaviour: Behaviour) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self._behaviour = behaviour
         self._tenants: dict[str, dict[str, _Owned]] = {}
         self._actions: dict[str, Callable[[Call, Grant, frozenset[int]], Result]] = {
@@ -80,19 +111,6 @@ class Graph:
     def limits(self, call: Call) -> Sequence[Limit]:
         """1,000 requests a minute for an application in a tenant."""
         return (Limit("graph", 1000),)
-
-    def refuse(self, status: int, code: str | None, message: str | None, retry_after: float | None = None) -> Answer:
-        """Graph's error body with an `innerError`."""
-        known = _CODES.get(status, ("generalException", "The request failed."))
-        return error_answer(self._clock, status, code or known[0], message or known[1], retry_after)
-
-    def unauthorized(self, reason: str) -> Answer:
-        """401 in Graph's shape."""
-        return self.refuse(401, None, reason)
-
-    def throttled(self, retry_after: float) -> Answer:
-        """429 with ``Retry-After`` in seconds."""
-        return self.refuse(429, None, None, math.ceil(retry_after))
 
     def handle(self, call: Call, caller: Grant, forced: frozenset[int]) -> Result:
         """Answer one operation.

@@ -5,15 +5,15 @@ Source: Microsoft Graph v1.0, "security: runHuntingQuery" and "Use the Microsoft
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from .behaviour import Behaviour
-from .calls import Answer, Call, Grant, JsonObject, Limit, Refusal, Result, json_answer
+from .calls import Call, Grant, JsonObject, Limit, Refusal, Result, json_answer
 from .clock import Clock
 from .estate import HUNTING, Sighting, Window, rows
-from .graph import AUDIENCES, error_answer
+from .graph import AUDIENCES, GraphErrors
 from .kql import Estate, QueryError, parse_query
 
 PATH = "/v1.0/security/runHuntingQuery"
@@ -27,14 +27,6 @@ SCHEMA = {
     "Source": "String",
 }
 _SPAN = re.compile(r"P(?:(\d+)D)?(?:T(\d+)H)?")
-_CODES = {
-    400: ("BadRequest", "The request is not valid."),
-    401: ("InvalidAuthenticationToken", "The access token is missing, expired or for another resource."),
-    403: ("Forbidden", "The application lacks ThreatHunting.Read.All."),
-    404: ("ResourceNotFound", "The resource was not found."),
-    429: ("TooManyRequests", "Too many requests."),
-    500: ("InternalServerError", "An internal error occurred. Try again."),
-}
 
 
 def read_span(text: object) -> float:
@@ -49,33 +41,21 @@ def read_span(text: object) -> float:
     return int(found[1] or 0) * 86_400.0 + int(found[2] or 0) * 3600.0
 
 
-class Hunting:
+class Hunting(GraphErrors):
     """The tables of every tenant, filled by the sightings on order."""
 
     name = "hunting"
     audiences = AUDIENCES
+    codes: ClassVar = {**GraphErrors.codes, 403: ("Forbidden", "The application lacks ThreatHunting.Read.All.")}
 
     def __init__(self, clock: Clock, behaviour: Behaviour, sightings: Callable[[], Sequence[Sighting]]) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self._behaviour = behaviour
         self._sightings = sightings
 
     def limits(self, call: Call) -> Sequence[Limit]:
         """45 calls a minute."""
         return (Limit("hunting", 45),)
-
-    def refuse(self, status: int, code: str | None, message: str | None, retry_after: float | None = None) -> Answer:
-        """Graph's error body with an `innerError`."""
-        known = _CODES.get(status, ("generalException", "The request failed."))
-        return error_answer(self._clock, status, code or known[0], message or known[1], retry_after)
-
-    def unauthorized(self, reason: str) -> Answer:
-        """401 in Graph's shape."""
-        return self.refuse(401, None, reason)
-
-    def throttled(self, retry_after: float) -> Answer:
-        """429 with ``Retry-After`` in seconds."""
-        return self.refuse(429, None, None, math.ceil(retry_after))
 
     def handle(self, call: Call, caller: Grant, forced: frozenset[int]) -> Result:
         """Answer a query.
