@@ -9,6 +9,7 @@ One class for each thing a caller does differently::
      │   ├─ EventNotFound          deleted, or not for our key's eyes: MISP answers both alike
      │   └─ MispRefused            the key is wrong, or may not do that
      ├─ LedgerError            nothing can be kept          (exit code 2)
+     │   └─ LedgerBusy             in use, or lost for a moment: a little later it may work
      ├─ WarninglistError       the index cannot be used     (exit code 2)
      └─ DestinationError       Microsoft did not take it
          ├─ CredentialsRefused     Entra gave no token              (exit code 4)
@@ -30,6 +31,7 @@ __all__ = [
     "CredentialsRefused",
     "DestinationError",
     "EventNotFound",
+    "LedgerBusy",
     "LedgerError",
     "MispError",
     "MispMicrosoftError",

@@ -203,7 +203,7 @@ def test_events_that_misp_does_not_give(run: Run, world: World, analyst: Analyst
     assert done.returncode == 2
     assert missing.encode() in done.stderr
     assert len(world.patterns()) == 3
-    world.configure(only=("microsoft",), misp={"url": analyst.server.url, "key": "wrong"})
+    world.configure(only=("microsoft",), misp={"url": analyst.server.url, "key": "w" * 40})
     refused = run("push", analyst.event, "--config", world.config)
     assert refused.returncode == 4
     assert b"Traceback" not in refused.stderr
@@ -266,7 +266,7 @@ def test_check_tells_of_ledger_drain_and_misp(run: Run, world: World, analyst: A
     down = run("check", "--config", world.config)
     assert down.returncode == 5
     assert "M01 FAILED MISP" in down.stdout.decode()
-    world.configure(only=("microsoft",), misp={"url": analyst.server.url, "key": "wrong"})
+    world.configure(only=("microsoft",), misp={"url": analyst.server.url, "key": "w" * 40})
     refused = run("check", "--config", world.config)
     assert refused.returncode == 4
     assert "nothing is withdrawn" in refused.stdout.decode()

@@ -85,7 +85,7 @@ class Story:
         self.misp._ids = itertools.count(self.number * 100_000)
         org = self.misp.add_org("Ours")
         org.uuid = BLOCKER
-        self.user = self.misp.add_user("key", org)
+        self.user = self.misp.add_user("p" * 40, org)
         self.event = self.misp.add_event(org)
         self.other = self.misp.add_event(org, "Other")
         self.shown = True

@@ -38,13 +38,13 @@ def test_an_event_that_was_pushed_again_meanwhile_is_not_missing(
     house.take(event(attribute()))
     house.ledger.write(lambda c: reading.read_soon(c, EVENT))
 
-    def read_event(_: MispClient, uuid: str, *, failed: int) -> None:
+    def read_of_any_size(_: MispClient, uuid: str, *, failed: int) -> None:
         assert failed == 0
         if asked_again:
             house.ledger.write(lambda c: reading.read_soon(c, uuid))
         raise EventNotFound("not there")
 
-    monkeypatch.setattr(MispClient, "read_event", read_event)
+    monkeypatch.setattr(MispClient, "read_of_any_size", read_of_any_size)
     stores = house.ledger.write(house.stores)
     assert reading.read_one(house.ledger, {"": MISP}, stores, MISP.url, tmp_path / "warninglists.db")
     found = _event(house)
@@ -57,7 +57,7 @@ def test_that_warninglists_cannot_be_asked_is_told_once(
 ) -> None:
     """Where a destination may block: else nobody would know why nothing does. Once, not with every event."""
     rules = ActionRules(block_tags=frozenset({"block"}))
-    monkeypatch.setattr(MispClient, "read_event", lambda _, uuid, *, failed: event(attribute(), uuid=uuid))
+    monkeypatch.setattr(MispClient, "read_of_any_size", lambda _, uuid, *, failed: event(attribute(), uuid=uuid))
     monkeypatch.setattr(reading, "_told", set())
     house.take(event(attribute()))
 

@@ -60,7 +60,7 @@ ALLOWED = (
 ALLOWED_FOLDERS = ("*.secrets",)
 #: How a JWT begins: `{"alg":` or `{"typ":`, with or without a space.
 JWT = ("eyJhbGciOi", "eyJ0eXAiOi", "eyJraWQiOi")
-#: What is shorter, or has fewer different characters, is found everywhere, and is registered only by name.
+#: What is shorter is found everywhere; what has fewer different characters may be, and is registered only by name.
 SHORTEST, FEWEST_CHARACTERS = 12, 6
 #: Secrets that are made at random by property tests need not all be looked for.
 MOST = 5_000
@@ -79,7 +79,11 @@ def register(secret: str, what: str) -> str:
 
     Returns:
         The same.
+
+    Raises:
+        AssertionError: it is so short that it would be found everywhere.
     """
+    assert len(secret) >= SHORTEST or not secret.strip(), f"{what}: {secret!r} is found in many a word"
     if secret not in _seen and len(_seen) < MOST and "\n" not in secret and secret.strip():
         _seen.add(secret)
         encoded = base64.b64encode(secret.encode("utf-8", "surrogatepass")).decode().rstrip("=")
