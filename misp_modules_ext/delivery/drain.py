@@ -26,10 +26,10 @@ from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.farewells import farewells
 from misp_modules_ext.ledger.holdings import WITHDRAWING, Holding
-from misp_modules_ext.ledger.intake import refresh
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.ledger import Ledger
 from misp_modules_ext.ledger.placing import Ready, damped
+from misp_modules_ext.ledger.refreshing import refresh
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.logs import What, fields, logger
 from misp_modules_ext.model.indicator import Due, Indicator, Stamp

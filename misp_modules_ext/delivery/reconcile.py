@@ -21,8 +21,8 @@ from misp_modules_ext.ledger import repairs
 from misp_modules_ext.ledger.bulk import chunks
 from misp_modules_ext.ledger.engine import alone
 from misp_modules_ext.ledger.holds import Hold
-from misp_modules_ext.ledger.intake import refresh
 from misp_modules_ext.ledger.marks import mark
+from misp_modules_ext.ledger.refreshing import refresh
 from misp_modules_ext.model.outcome import Outcome
 
 #: Findings that are settled in one transaction.

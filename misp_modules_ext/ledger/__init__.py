@@ -20,9 +20,10 @@ __all__ = [
     "take",
 ]
 
-from misp_modules_ext.ledger.intake import Taken, event_missing, refresh, take
+from misp_modules_ext.ledger.intake import Taken, take
 from misp_modules_ext.ledger.ledger import Ledger, open_ledger
 from misp_modules_ext.ledger.parts import Part, Parts
 from misp_modules_ext.ledger.placing import Settled
+from misp_modules_ext.ledger.refreshing import event_missing, refresh
 from misp_modules_ext.ledger.stores import Store, register
 from misp_modules_ext.ledger.views import Origin

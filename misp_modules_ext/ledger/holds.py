@@ -16,8 +16,8 @@ from misp_modules_ext.ledger.content import audiences, by_observable, content
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.ledger.flight import CAP_LIFTED
 from misp_modules_ext.ledger.holdings import read
-from misp_modules_ext.ledger.intake import refresh
 from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.ledger.refreshing import refresh
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.ledger.views import storable
 from misp_modules_ext.model.indicator import Kind, Observable

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, FromClause, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause
 
 from misp_modules_ext.ledger import bulk, farewells, repeats, schema
 from misp_modules_ext.ledger.asked import asked_for, in_part, narrowed, note_asked, only_there
@@ -20,6 +20,7 @@ from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.ledger.keys import Numbers, no_clash, uuid_text
 from misp_modules_ext.ledger.parts import Part, read_part
 from misp_modules_ext.ledger.placing import Placing, Settled, Wanted
+from misp_modules_ext.ledger.seeing import note, read_now, seen_now, vouch
 from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.ledger.views import (
     Known,
@@ -29,7 +30,6 @@ from misp_modules_ext.ledger.views import (
     dated,
     find_event,
     lacks,
-    open_event,
     prepared,
     read_evidence,
 )
@@ -296,7 +296,7 @@ class _Taking:
         changed = bool(rows or gone)
         if self._origin is Origin.OWN_READING and (self._part is None or self._part.last):
             read = [event.event_id for event, changes in self._compared if not changes.unread]
-            changed = _vouch(connection, read) or changed
+            changed = vouch(connection, read) or changed
         if changed:
             repeats.forget(connection, event_ids, stores)
         if self._digest is not None and self._compared:
@@ -325,20 +325,16 @@ class _Taking:
 
     def note_views(self, *, read_later: bool) -> None:
         """Note that the events were seen, and when they are to be read."""
-        table = schema.event
+        own, last = self._origin is Origin.OWN_READING, self._part is None or self._part.last
         for view in self._views:
-            event, stored = view.event, self._known[view.event.uuid]
-            fresh = event.uuid not in self.result.stale
-            values: dict[str, object] = {"timestamp": _said(event.timestamp, stored.timestamp)} if fresh else {}
-            if self._origin is Origin.OWN_READING:
-                values |= _own_reading(event, stored, self._clock, fresh=fresh)
-                if self._part is not None and not self._part.last:
-                    # What is older changes nothing from now on; but it is not read yet.
-                    values = {name: value for name, value in values.items() if name not in _READ}
+            stored = self._known[view.event.uuid]
+            fresh = view.event.uuid not in self.result.stale
+            values = seen_now(view.event, stored, fresh=fresh)
+            if own:
+                values |= read_now(view.event, stored, self._clock, fresh=fresh, last=last)
             elif read_later:
                 values |= {"read_due_ms": self._clock, "read_attempts": 0}
-            if values:
-                self._connection.execute(update(table).where(table.c.event_id == stored.event_id).values(**values))
+            note(self._connection, stored, values)
 
     def settle(self, stores: Sequence[Store]) -> None:
         """Find the content of all observables concerned, and bring the rows of each destination in line with it."""
@@ -377,35 +373,6 @@ class _Taking:
         return self._part.held.keys() if self._part is not None else None
 
 
-def _vouch(connection: Connection, event_ids: Iterable[int]) -> bool:
-    """Our own reading stands behind what it left; whether that is new of anything."""
-    table = schema.evidence
-    changed = False
-    own = Origin.OWN_READING.value
-    for event_id in event_ids:
-        mine = (table.c.event_id == event_id) & (table.c.vouches == 1) & (table.c.origins.op("&")(own) == 0)
-        found = connection.execute(update(table).where(mine).values(origins=table.c.origins + own))
-        changed = changed or found.rowcount > 0
-    return changed
-
-
-#: What is noted of an event when all of it was read.
-_READ = frozenset({"read_ms", "read_message", "read_attempts", "missing_since_ms"})
-
-
-def _own_reading(event: Event, known: Known, clock: int, *, fresh: bool) -> dict[str, object]:
-    values: dict[str, object] = {"read_ms": clock, "read_message": None, "read_attempts": 0, "missing_since_ms": None}
-    if fresh:
-        since = None if event.counts_as_published else known.unpublished_since_ms or clock
-        values |= {"own_timestamp": _said(event.timestamp, known.own_timestamp), "unpublished_since_ms": since}
-    return values
-
-
-def _said(timestamp: int, before: int) -> int:
-    """The timestamp of a view; what was known when it does not say."""
-    return timestamp or max(before, 0)
-
-
 def _elsewhere(
     connection: Connection,
     observable_ids: Collection[int],
@@ -424,63 +391,3 @@ def _elsewhere(
         return {row[0] for row in bulk.rows_by(connection, table.c.observable_id, keys, also=others)}
     found = bulk.rows_by(connection, table.c.observable_id, keys, table.c.event_id, table.c.attribute, also=others)
     return {number for number, event, key in found if event not in event_ids or bytes(key) not in attributes}
-
-
-def refresh(
-    connection: Connection,
-    observable_ids: Collection[int],
-    stores: Sequence[Store],
-    base_url: str,
-    lost: Collection[int] = (),
-    before: Stored | None = None,
-) -> dict[int, Settled]:
-    """Bring rows in line with the stored evidence, without a view: after a hold ends, or a rule changed.
-
-    Args:
-        connection: in a transaction.
-        observable_ids: which.
-        stores: the destinations.
-        base_url: address of MISP for links.
-        lost: those that may be withdrawn when nothing that counts vouches for them.
-        before: what the evidence said of those before it was lost, if it is known.
-
-    Returns:
-        How they stand, by destination id.
-    """
-    alone(connection)
-    clock = now_ms(connection)
-    stored = Stored(connection, observable_ids, base_url)
-    found: dict[int, Settled] = {}
-    for store in stores:
-        wanted = Wanted.of(store.rules, stored.content(store))
-        order = [*wanted.merged, *sorted(set(observable_ids) - wanted.merged.keys())]
-        placing = Placing(connection, store, wanted, lost, before.content(store) if before else {}, clock)
-        found[store.destination_id] = placing.settle(order, ())
-        farewells.keep(connection, store, placing.leaving)
-    return found
-
-
-def event_missing(connection: Connection, uuid: str, misp: str, stores: Sequence[Store], base_url: str) -> bool:
-    """Our own reading did not find an event: it stays as it was until the grace is over, then nothing vouches for it.
-
-    Returns:
-        Whether the grace is over.
-    """
-    alone(connection)
-    clock = now_ms(connection)
-    known = open_event(connection, uuid, misp)
-    table = schema.event
-    here = table.c.event_id == known.event_id
-    connection.execute(update(table).where(here & table.c.missing_since_ms.is_(None)).values(missing_since_ms=clock))
-    since = connection.execute(select(table.c.missing_since_ms).where(here)).scalar_one()
-    everywhere = asked_for(connection, [known.event_id])
-    stores = [store for store in stores if store.destination_id in everywhere]
-    # With no destination left there is no grace to go by, and nothing to bring in line.
-    if not stores or clock < since + max(store.rules.selection.missing_grace for store in stores) * 1000:
-        return False
-    concerned = {row.observable_id for rows in known.rows.values() for row in rows if row.vouches}
-    before = Stored(connection, concerned, base_url)
-    repeats.forget(connection, [known.event_id], stores)
-    connection.execute(update(schema.evidence).where(schema.evidence.c.event_id == known.event_id).values(vouches=0))
-    refresh(connection, concerned, stores, base_url, lost=concerned, before=before)
-    return True
