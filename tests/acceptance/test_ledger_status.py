@@ -14,13 +14,14 @@ import pytest
 
 from misp_modules_ext.ledger import open_ledger, submissions
 from tests.support.databases import database
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
 from tests.support.world import World
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 BOTH = ("microsoft", "microsoft defender")
 
 
@@ -203,7 +204,7 @@ def test_events_that_misp_does_not_give(run: Run, world: World, analyst: Analyst
     assert done.returncode == 2
     assert missing.encode() in done.stderr
     assert len(world.patterns()) == 3
-    world.configure(only=("microsoft",), misp={"url": analyst.server.url, "key": "w" * 40})
+    world.configure(only=("microsoft",), misp={"url": analyst.server.url, "key": misp_key("a-wrong-one")})
     refused = run("push", analyst.event, "--config", world.config)
     assert refused.returncode == 4
     assert b"Traceback" not in refused.stderr
@@ -266,7 +267,7 @@ def test_check_tells_of_ledger_drain_and_misp(run: Run, world: World, analyst: A
     down = run("check", "--config", world.config)
     assert down.returncode == 5
     assert "M01 FAILED MISP" in down.stdout.decode()
-    world.configure(only=("microsoft",), misp={"url": analyst.server.url, "key": "w" * 40})
+    world.configure(only=("microsoft",), misp={"url": analyst.server.url, "key": misp_key("a-wrong-one")})
     refused = run("check", "--config", world.config)
     assert refused.returncode == 4
     assert "nothing is withdrawn" in refused.stdout.decode()

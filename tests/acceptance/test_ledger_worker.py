@@ -21,6 +21,7 @@ from misp_modules_ext.ledger import Ledger, Origin, open_ledger, register, schem
 from misp_modules_ext.ledger.engine import now_ms
 from tests.support.build import attribute, event
 from tests.support.databases import database
+from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import World as Misp
 from tests.support.queues import queue_url
@@ -28,7 +29,7 @@ from tests.support.world import World
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 Start = Callable[..., "subprocess.Popen[bytes]"]
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 
 
 @pytest.fixture

@@ -20,12 +20,13 @@ from sqlalchemy import update
 from misp_modules_ext.demo.run import request
 from misp_modules_ext.ledger import open_ledger, schema
 from misp_modules_ext.logs import FIELDS, What
+from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import World as Misp
 from tests.support.world import SECRET, World
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
-KEY = "b-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 EVENT = "5f0c9a3e-8f5b-4c2b-9d4e-7c1a2b3c4d5e"
 
 

@@ -19,11 +19,12 @@ from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.stores import make_due
 from tests.crash import checks
 from tests.crash.analyst import Model
+from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer, error
 from tests.support.misp_world import World as Misp
 from tests.support.world import TENANT, WORKSPACE, World
 
-KEY = "k" * 40
+KEY = misp_key()
 #: Destinations: Sentinel and Defender.
 BOTH = ("microsoft", "microsoft defender")
 #: Milliseconds: longer than anything waits but graces.

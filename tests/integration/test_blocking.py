@@ -31,6 +31,7 @@ from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason
 from tests.support import lists
 from tests.support.build import NOW, attribute, due, event
+from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_views import action_request, core_event, export_request
 from tests.support.misp_world import World as Misp
@@ -40,7 +41,7 @@ QUICK = Policy(attempts=2, first_wait=0.05, longest_wait=1.0, request_timeout=10
 DEFENDER = "microsoft defender"
 ORG = "aaaaaaaa-0000-4000-8000-000000000001"
 KEYS = {"blockTags": "block", "warnTags": "warn", "allowTags": "allow", "blockOrgs": ORG}
-MISP = {"url": "https://misp.example", "key": "0" * 40}
+MISP = {"url": "https://misp.example", "key": misp_key()}
 NAME = "c2.evil.example"
 
 
@@ -416,7 +417,7 @@ def test_an_entry_that_is_taken_over_gets_our_action(world: World) -> None:
     assert _there(world) == [(NAME, "Audit")]
 
 
-MISP_KEY = "a-test-key-of-this-server-" + "0" * 14
+MISP_KEY = misp_key()
 
 
 @pytest.fixture

@@ -24,12 +24,13 @@ from misp_modules_ext.ledger.schema import destination as table
 from misp_modules_ext.ledger.stores import register
 from misp_modules_ext.model.indicator import Kind
 from tests.support.build import due
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import User
 from tests.support.misp_world import World as Misp
 from tests.support.world import SECRET, WORKSPACE, World
 
-KEY = "q" * 40
+KEY = misp_key("a-checking-one")
 ADMIN = frozenset({"perm_site_admin", "perm_sync"})
 #: Where the emulator's resource manager has the workspace: its name there is its id.
 PLACE = {
@@ -308,7 +309,10 @@ def test_the_version_and_what_is_known_of_it(
 
 def test_every_misp_with_a_key_is_tried(check: Check, world: World, misp: MispServer) -> None:
     """Each by itself; only the one that our modules serve is asked for its settings."""
-    more = {"RH-ISAC MISP": {"url": misp.url, "key": "w" * 40}, "misp other": {"url": misp.url, "key": KEY}}
+    more = {
+        "RH-ISAC MISP": {"url": misp.url, "key": misp_key("a-wrong-one")},
+        "misp other": {"url": misp.url, "key": KEY},
+    }
     world.configure(only=("microsoft",), more=more)
     misp.faults.append(Fault("servers/getVersion", status=500))
     code, found = check()

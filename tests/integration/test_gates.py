@@ -27,13 +27,14 @@ from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.report import to_json
 from tests.support import lists
+from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_views import action_request, core_event, export_request
 from tests.support.misp_world import Org, SharingGroup, User
 from tests.support.misp_world import World as Misp
 from tests.support.world import World
 
-KEY = "a-test-key-of-this-server-" + "2" * 14
+KEY = misp_key()
 SENTINEL, DEFENDER = "microsoft", "microsoft defender"
 QUICK = Policy(request_timeout=5.0)
 #: The attribute that a gate refuses, and one that passes beside it unless the gate looks at the event as a whole.

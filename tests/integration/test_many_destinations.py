@@ -22,12 +22,13 @@ from misp_modules_ext.delivery.sync import Wish, sync
 from misp_modules_ext.demo.service import Service
 from misp_modules_ext.ledger import Origin, open_ledger, schema
 from tests.support.build import attribute, event
+from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_views import action_request
 from tests.support.misp_world import World as Misp
 from tests.support.world import SECRET, TENANT, World
 
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 MANY = 5
 WORKSPACES = [f"{number}0000000-0000-4000-8000-000000000000" for number in range(MANY)]
 BAD, GOOD = WORKSPACES[0], WORKSPACES[1:]

@@ -9,12 +9,13 @@ from datetime import datetime, timezone
 import pytest
 
 from misp_modules_ext.demo.service import Service
+from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_views import action_request
 from tests.support.misp_world import World as Misp
 from tests.support.world import TENANT, World
 
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 ONLY = ("microsoft", "microsoft defender")
 
 

@@ -12,13 +12,14 @@ import pytest
 from pymisp import MISPAttribute
 
 from misp_modules_ext.demo.service import Service
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import Attribute, MispObject
 from tests.support.misp_world import World as Misp
 from tests.support.recordings import recording
 from tests.support.world import SECRET, World
 
-KEY = "a-test-key-of-this-server-" + "1" * 14
+KEY = misp_key()
 ONLY = ("microsoft", "microsoft defender")
 MODULE = "push_attribute_to_microsoft"
 
@@ -173,7 +174,7 @@ def test_without_misp_nothing_goes(place: Place) -> None:
     """No key, a wrong key, no such event, an attribute of another event, MISP out of order: each says what to do."""
     place.configure(misp={"url": place.server.url})
     assert "[misp] has no key" in place.push(place.one)[0]
-    place.configure(misp={"url": place.server.url, "key": "f" * 40})
+    place.configure(misp={"url": place.server.url, "key": misp_key("a-foreign-one")})
     assert "refused the key" in place.push(place.one)[0]
     place.configure()
     assert "shows no event 4711" in place.push(place.one, event_id="4711")[0]

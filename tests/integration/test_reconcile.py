@@ -35,6 +35,7 @@ from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from tests.support.build import EVENT, NOW, attribute, due, event
 from tests.support.databases import database
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
 from tests.support.world import TENANT, WORKSPACE, World
@@ -592,7 +593,7 @@ def test_peers_22_entries_of_others_are_never_deleted(world: World) -> None:
     assert _held(world, DEFENDER) == {ONE, THREE}
 
 
-KEY = "a-test-key-of-this-server-" + "1" * 14
+KEY = misp_key()
 Cause = Callable[[Misp, str, str], None]
 
 

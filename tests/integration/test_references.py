@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from misp_modules_ext.cli import main
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
 from tests.support.world import World
 
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 ONLY = ("microsoft defender",)
 
 

@@ -18,12 +18,13 @@ from sqlalchemy import select, update
 
 from misp_modules_ext.cli import main
 from misp_modules_ext.ledger import open_ledger, schema
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import Attribute, User
 from tests.support.misp_world import World as Misp
 from tests.support.world import World
 
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 DEVICE = "DeviceNetworkEvents"
 
 Run = Callable[..., tuple[int, dict[str, Any]]]

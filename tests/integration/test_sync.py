@@ -20,11 +20,12 @@ from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.ledger import Origin, open_ledger, schema, syncs
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.misp.client import MispClient
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
 from tests.support.world import World
 
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 VETTED = "rhisac: vetted"
 DAY = 86_400
 ONLY = ("microsoft", "microsoft defender")

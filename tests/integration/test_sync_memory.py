@@ -15,10 +15,11 @@ from typing import NamedTuple
 import pytest
 
 from misp_modules_ext.misp.client import MOST_AT_ONCE
+from tests.support.keys import misp_key
 from tests.support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 #: The larger run may need so much more than one of a tenth of its size.
 GROWTH = 1.25
 

@@ -13,13 +13,14 @@ from sqlalchemy import select
 from misp_modules_ext.cli import main
 from misp_modules_ext.demo.service import Service
 from misp_modules_ext.ledger import open_ledger, schema
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_views import action_request
 from tests.support.misp_world import User
 from tests.support.misp_world import World as Misp
 from tests.support.world import World
 
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 SENT = "misp-microsoft:sent"
 BOTH = ("microsoft", "microsoft defender")
 RIGHTS = frozenset({"perm_tagger", "perm_tag_editor"})

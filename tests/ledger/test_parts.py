@@ -26,6 +26,7 @@ from tests.ledger.house import NARROW, WIDE, House
 from tests.support import misp_views as views
 from tests.support.build import destination
 from tests.support.databases import KINDS, database
+from tests.support.keys import misp_key
 from tests.support.misp_world import Attribute, World
 
 URL = "https://misp.example"
@@ -41,6 +42,7 @@ BLOCKS = destination(
     selection=Selection(allow_documentation_ranges=True, to_ids=False),
     actions=ActionRules(block_tags=frozenset({"block"}), block_orgs=frozenset({BLOCKER})),
 )
+
 #: Attributes in a part, and in a page.
 MOST, PAGE = 2, 3
 
@@ -85,7 +87,7 @@ class Story:
         self.misp._ids = itertools.count(self.number * 100_000)
         org = self.misp.add_org("Ours")
         org.uuid = BLOCKER
-        self.user = self.misp.add_user("p" * 40, org)
+        self.user = self.misp.add_user(misp_key("parts"), org)
         self.event = self.misp.add_event(org)
         self.other = self.misp.add_event(org, "Other")
         self.shown = True

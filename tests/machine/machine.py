@@ -26,6 +26,7 @@ from tests.machine.model import (
 )
 from tests.machine.stage import DEFENDER, KEY, SENTINEL, Stage, seconds
 from tests.support import misp_views as views
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault
 from tests.support.misp_world import Attribute
 
@@ -54,7 +55,6 @@ TROUBLES = st.sampled_from(
     ]
 )
 
-
 Then = tuple[tuple[str, ...], bool] | None
 
 
@@ -77,7 +77,7 @@ class Machine(RuleBasedStateMachine):
         self.clock = self.stage.clock
         self.ours, self.others = self.world.add_org("Ours"), self.world.add_org("Others")
         self.key = self.world.add_user(KEY, self.ours)
-        self.reader = self.world.add_user("r" * 40, self.others)
+        self.reader = self.world.add_user(misp_key("reader"), self.others)
         self.model = Model({})
         self.bodies: list[Body] = []
         self.faulty = False

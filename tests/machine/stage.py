@@ -25,11 +25,12 @@ from misp_modules_ext.misp.requests import ModuleRequest
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.report import json_pieces
 from tests.machine.clock import START, Clock
+from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import World
 
 #: As long as MISP's keys are.
-KEY = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+KEY = misp_key()
 SENTINEL, DEFENDER = "microsoft", "microsoft defender"
 #: Microsoft's errors are met, and not waited for.
 POLICY = Policy(attempts=2, first_wait=0.001, longest_wait=0.5, request_timeout=10.0)

@@ -11,11 +11,12 @@ from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import MispSettings
 from misp_modules_ext.misp.client import MispClient
+from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import Org, User, World
 
 #: As long as MISP's keys are.
-KEY = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+KEY = misp_key()
 
 Connect = Callable[..., MispClient]
 

@@ -16,6 +16,7 @@ import trustme
 
 from misp_modules_ext.errors import MispError, MispRefused, UsageError
 from misp_modules_ext.misp.client import MispClient
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import Org, World
 
@@ -214,9 +215,9 @@ def test_a_key_that_is_not_taken(
 ) -> None:
     """MISP's own words, and what to look at."""
     if rights:
-        world.add_user("w" * 40, ours, **rights)
+        world.add_user(misp_key("a-wrong-one"), ours, **rights)
     with pytest.raises(MispRefused, match=r"refused the key of \[misp\] \(403: Authentication failed.*perm_auth"):
-        connect("w" * 40).read_event(event)
+        connect(misp_key("a-wrong-one")).read_event(event)
 
 
 @pytest.mark.parametrize("status", [401, 403, 405])

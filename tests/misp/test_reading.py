@@ -15,6 +15,7 @@ from misp_modules_ext.errors import EventNotFound, MispError
 from misp_modules_ext.misp.requests import read_action, read_export
 from misp_modules_ext.model.misp import NO_DECAY, NO_SIGHTINGS, Attribute, Decay, Event, Sharing, Sightings, Tag
 from tests.support import misp_views as views
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import Org, User, World
 
@@ -130,7 +131,7 @@ def test_deleted_rows_by_right(connect: Connect, event: str, me: User, way: Any,
 
 def test_another_organisation_sees_a_part(connect: Connect, event: str, world: World) -> None:
     """What is for its owner or a group only is missing, and the global count says so."""
-    theirs = world.add_user("t" * 40, world.add_org("Theirs"))
+    theirs = world.add_user(misp_key("theirs"), world.add_org("Theirs"))
     world.edit(world.events[event].attributes[0].uuid, distribution=0)
     read = connect(theirs.key).read_event(event)
     assert (read.complete, read.attribute_count) == (False, 6)
@@ -174,10 +175,10 @@ def test_pages_of_every_fill(connect: Connect, world: World, ours: Org, count: i
 
 def test_an_event_that_is_gone_or_not_for_us(connect: Connect, event: str, world: World) -> None:
     """MISP answers both alike, and the message says what it may be."""
-    world.add_user("t" * 40, world.add_org("Theirs"))
+    world.add_user(misp_key("theirs"), world.add_org("Theirs"))
     world.edit(event, distribution=0)
     with pytest.raises(EventNotFound, match=f"shows no event {event}.*deleted, or it is not shared"):
-        connect("t" * 40).read_event(event)
+        connect(misp_key("theirs")).read_event(event)
     world.delete_event(event)
     client = connect()
     with pytest.raises(EventNotFound):

@@ -12,6 +12,7 @@ from misp_modules_ext.errors import EventNotFound, MispError, UsageError
 from misp_modules_ext.misp import recent
 from misp_modules_ext.misp.recent import Recent
 from tests.misp.conftest import Clock, settings
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World
 
@@ -75,7 +76,7 @@ def test_what_failed_is_not_kept(world: World, server: MispServer, event: str) -
         readings.event(misp, number, PATIENCE)
     assert readings.event(misp, number, PATIENCE).uuid == event
     with pytest.raises(MispError, match="refused the key"):
-        readings.event(settings(server.url, "x" * 40), number, PATIENCE)
+        readings.event(settings(server.url, misp_key("a-wrong-one")), number, PATIENCE)
     with pytest.raises(EventNotFound):
         readings.event(misp, "4711", PATIENCE)
     with pytest.raises(UsageError, match="neither the number"):

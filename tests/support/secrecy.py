@@ -32,6 +32,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 from pydantic import SecretStr
 
+from misp_modules_ext.misp.coerce import uuid_or_none
+
 #: Names of files that hold secrets by right.
 ALLOWED = (
     # Configurations that tests write, and their successors before they take their place.
@@ -60,7 +62,7 @@ ALLOWED = (
 ALLOWED_FOLDERS = ("*.secrets",)
 #: How a JWT begins: `{"alg":` or `{"typ":`, with or without a space.
 JWT = ("eyJhbGciOi", "eyJ0eXAiOi", "eyJraWQiOi")
-#: What is shorter is found everywhere; what has fewer different characters may be, and is registered only by name.
+#: What is shorter, or has fewer different characters, is found everywhere.
 SHORTEST, FEWEST_CHARACTERS = 12, 6
 #: Secrets that are made at random by property tests need not all be looked for.
 MOST = 5_000
@@ -81,9 +83,9 @@ def register(secret: str, what: str) -> str:
         The same.
 
     Raises:
-        AssertionError: it is so short that it would be found everywhere.
+        AssertionError: it would be found everywhere.
     """
-    assert len(secret) >= SHORTEST or not secret.strip(), f"{what}: {secret!r} is found in many a word"
+    assert _stands_out(secret) or not secret.strip(), f"{what}: {secret!r} is found in many a text"
     if secret not in _seen and len(_seen) < MOST and "\n" not in secret and secret.strip():
         _seen.add(secret)
         encoded = base64.b64encode(secret.encode("utf-8", "surrogatepass")).decode().rstrip("=")
@@ -91,6 +93,10 @@ def register(secret: str, what: str) -> str:
             for spelled in (secret, json.dumps(secret)[1:-1], quote(secret, ""), quote_plus(secret), encoded):
                 _known.setdefault(spelled, what)
     return secret
+
+
+def _stands_out(secret: str) -> bool:
+    return len(secret) >= SHORTEST and len(set(secret)) >= FEWEST_CHARACTERS
 
 
 def found_in(text: str) -> list[str]:
@@ -232,8 +238,8 @@ def _hear_of_secrets() -> None:
     @functools.wraps(original)
     def init(self: SecretStr, secret_value: str) -> None:
         original(self, secret_value)
-        # An address is a secret for what may be in it, and shows without that.
-        if len(secret_value) >= SHORTEST and len(set(secret_value)) >= FEWEST_CHARACTERS and "://" not in secret_value:
+        # An address is a secret for what may be in it, and shows without that. Tests also put an identifier there.
+        if _stands_out(secret_value) and "://" not in secret_value and uuid_or_none(secret_value) is None:
             register(secret_value, "a SecretStr")
 
     SecretStr.__init__ = init  # type: ignore[method-assign]

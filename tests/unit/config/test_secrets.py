@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from misp_modules_ext.config import DestinationSettings, load
 from misp_modules_ext.errors import ConfigurationError
+from tests.support.keys import misp_key
 from tests.unit.config.samples import DEFENDER, SECRET, SENTINEL, read, section, write
 
 #: A secret as Microsoft makes them, in shape only.
 TOKEN = "Zx9Q~not.a.real.secret-but.of.its.length_0"
-MISP_KEY = "0123456789abcdef0123456789abcdef01234567"
+MISP_KEY = misp_key()
 
 _IDENTIFIERS = f"product = Azure Sentinel\nappId = {TOKEN}\ntenantId = {TOKEN}\nworkspaceId = {TOKEN}\n"
 _LATER = f"certificatePassword = {TOKEN}\n[console]\ntoken = {TOKEN}\n"
