@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from misp_modules_ext.cli.common import console
-from misp_modules_ext.demo.run import demonstrate
 from misp_modules_ext.errors import UsageError
 
 
@@ -26,6 +25,8 @@ def demo(
 
     Uses its own configuration and loopback only, and leaves nothing behind but the report.
     """
+    from misp_modules_ext.demo.run import demonstrate  # noqa: PLC0415 - brings a web server, which no other command needs
+
     if not os.access(report.resolve().parent, os.W_OK):
         raise UsageError(f"The report cannot be written to {report}: name a folder of yours with --report FILE.html.")
     # A proxy for the outside has no business with loopback.

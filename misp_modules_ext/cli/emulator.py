@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from misp_modules_ext.cli.common import console
-from misp_modules_ext.emulator import App, Credential, Emulator, StateError, read_credential, serve
 from misp_modules_ext.errors import UsageError
+
+if TYPE_CHECKING:
+    from misp_modules_ext.emulator import App, Credential, Emulator
 
 
 def emulator(
@@ -37,6 +39,8 @@ def emulator(
     ] = None,
 ) -> None:
     """Run the local emulator of Microsoft's endpoints until interrupted."""
+    from misp_modules_ext.emulator import StateError, serve  # noqa: PLC0415 - a web server, which no other command needs
+
     try:
         serve(port, state, rates, [_application(entry) for entry in app or ()], _announce, identity_port)
     except StateError as error:
@@ -56,6 +60,8 @@ def _application(entry: str) -> App:
 
 
 def _credential(name: str) -> Credential:
+    from misp_modules_ext.emulator import read_credential  # noqa: PLC0415 - as above
+
     try:
         return read_credential(Path(name).read_bytes())
     except OSError as error:

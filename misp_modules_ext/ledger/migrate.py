@@ -6,15 +6,11 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.engine import run, where
-from misp_modules_ext.ledger.schema import meta, metadata
+from misp_modules_ext.ledger.schema import REVISION, meta, metadata
 
 #: Any number that no other program uses as an advisory lock; and its name for MariaDB.
 _LOCK = 7_306_921_577_310_455
@@ -32,10 +28,23 @@ def upgrade(engine: Engine) -> str:
     Raises:
         LedgerError: the database refused, or the ledger was made by a newer version.
     """
-    return _alone(engine, lambda: run(engine, lambda connection: _upgrade(engine, connection)))
+    return run(engine, _ready) or _alone(engine, lambda: run(engine, lambda connection: _upgrade(engine, connection)))
+
+
+def _ready(connection: Connection) -> str | None:
+    """The identity of a ledger that has these tables: without Alembic, which takes long to import."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return _known_identity(connection) if version == REVISION else None
 
 
 def _upgrade(engine: Engine, connection: Connection) -> str:
+    from alembic import command  # noqa: PLC0415 - see `_ready`
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
@@ -95,10 +104,15 @@ def _alone(engine: Engine, migrate: Callable[[], str]) -> str:
     return run(engine, locked)
 
 
-def _identity(connection: Connection) -> str:
+def _known_identity(connection: Connection) -> str | None:
     found = connection.execute(select(meta.c.value).where(meta.c.name == "ledger")).scalar()
+    return None if found is None else str(found)
+
+
+def _identity(connection: Connection) -> str:
+    found = _known_identity(connection)
     if found is not None:
-        return str(found)
+        return found
     made = str(uuid.uuid4())
     connection.execute(insert(meta).values(name="ledger", value=made))
     return made

@@ -27,6 +27,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import BINARY, LONGBLOB, LONGTEXT
 
+#: The last of `migrations/versions`, which makes of any earlier ledger one with these tables.
+REVISION = "0007"
+
 #: Constraints get the same names on every database, so that migrations can name them.
 metadata = MetaData(
     naming_convention={

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, inspect, text
 
 from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.ledger import migrate
 from misp_modules_ext.ledger.engine import connect, run
 from misp_modules_ext.ledger.migrate import upgrade
-from misp_modules_ext.ledger.schema import metadata
+from misp_modules_ext.ledger.schema import REVISION, metadata
 from tests.support.databases import database
 
 
@@ -76,6 +80,28 @@ def test_texts_are_compared_byte_by_byte(engine: Engine) -> None:
 def test_it_is_migrated_once_and_keeps_its_identity(engine: Engine) -> None:
     """A second time changes nothing."""
     assert upgrade(engine) == upgrade(engine)
+
+
+_OPENS = """
+import sys
+from misp_modules_ext.ledger.engine import connect
+from misp_modules_ext.ledger.migrate import upgrade
+upgrade(connect(sys.argv[1]))
+print("alembic" in sys.modules)
+"""
+
+
+def test_one_that_needs_nothing_is_opened_without_alembic(url: str) -> None:
+    """Whose import takes a quarter of a second, with every command."""
+    command = [sys.executable, "-c", _OPENS, url]
+    told = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
+    assert told == ["True", "False"]
+
+
+def test_the_schema_names_the_last_migration() -> None:
+    """By which a ledger is known to need nothing."""
+    folder = Path(migrate.__file__).parent / "migrations"
+    assert ScriptDirectory(str(folder)).get_current_head() == REVISION
 
 
 def _upgrade_in_a_process(url: str, answers: Any) -> None:
