@@ -67,7 +67,7 @@ every_question = pytest.mark.parametrize("question", QUESTIONS, ids=[one.fault f
 def _probe(make: Make, question: Question, **fields: Any) -> Probe[Any]:
     destination = make(question.api, **(PLACE if question.api is Api.SENTINEL else {}), **fields)
     assert isinstance(destination, LooksUp)
-    probes = [*destination.presence(DOMAIN), *destination.estate([DOMAIN], int(time.time()) - 3600)]
+    probes = [*destination.presence([DOMAIN]), *destination.estate([DOMAIN], int(time.time()) - 3600)]
     return next(probe for probe in probes if probe.asked == question.asked)
 
 
@@ -333,6 +333,6 @@ def test_a_value_that_would_break_out_is_found_as_itself(
         held["defender"][TENANT]["entities"][0]["indicatorValue"] = value
         emulator.core.load(held)
     assert isinstance(destination, LooksUp)
-    (probe,) = (one for one in destination.presence(wanted.indicator.observable) if one.asked == question.asked)
+    (probe,) = (one for one in destination.presence([wanted.indicator.observable]) if one.asked == question.asked)
     (found,) = probe.ask(10.0)
     assert found.observable.value == value

@@ -39,7 +39,7 @@ def _make(make: Make, api: Api, **fields: Any) -> Destination:
 
 def _probe(destination: Destination, asked: str, observable: Observable) -> Probe[Presence]:
     assert isinstance(destination, LooksUp)
-    return next(probe for probe in destination.presence(observable) if probe.asked == asked)
+    return next(probe for probe in destination.presence([observable]) if probe.asked == asked)
 
 
 def _ask(make: Make, api: Api, asked: str, one: Due) -> list[Presence]:
@@ -116,12 +116,12 @@ def test_a_kind_that_a_destination_cannot_hold_is_not_asked_about(make: Make) ->
         assert isinstance(destination, LooksUp)
         for kind in Kind:
             if destination.refuses(due(kind, VALUES[kind]).indicator) is not None and kind is not Kind.X509_SHA1:
-                assert destination.presence(Observable(kind, VALUES[kind])) == []
-        assert destination.presence(Observable(Kind.URL, "http://evil.example/\ud800")) == []
+                assert destination.presence([Observable(kind, VALUES[kind])]) == []
+        assert destination.presence([Observable(Kind.URL, "http://evil.example/\ud800")]) == []
 
 
 def test_without_the_resource_managers_keys_the_workspace_alone_is_asked(make: Make) -> None:
     """`workspaceId` is enough for Log Analytics."""
     sentinel = make(Api.SENTINEL)
     assert isinstance(sentinel, LooksUp)
-    assert [probe.asked for probe in sentinel.presence(Observable(Kind.DOMAIN_NAME, "a.example"))] == [ASKED_LOGS]
+    assert [probe.asked for probe in sentinel.presence([Observable(Kind.DOMAIN_NAME, "a.example")])] == [ASKED_LOGS]
