@@ -306,6 +306,27 @@ def test_the_rate_of_advanced_hunting_is_kept(emulator: Emulator) -> None:
     assert len(emulator.requests()) == asked
 
 
+def test_looking_up_leaves_half_of_defenders_list_to_sending(emulator: Emulator) -> None:
+    """50 a minute; what is beyond that is told so at once, and the reading before an import still finds its turn."""
+    destination = create(settings_for(emulator, Api.DEFENDER))
+    assert isinstance(destination, LooksUp)
+    values = [Observable(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(60)]
+    probes = [probe for one in values for probe in destination.presence([one])]
+    refused: list[str] = []
+    began = time.monotonic()
+    for probe in probes:
+        try:
+            probe.ask(20.0)
+        except Throttled as error:
+            refused.append(str(error))
+    assert time.monotonic() - began < 15
+    listed = [one for one in emulator.requests() if one["api"] == "defender"]
+    assert (len(listed), len(refused)) == (50, 10)
+    assert all("may be asked 50 times in 60 seconds, so that sending keeps the rest" in one for one in refused)
+    push(destination, [due(Kind.DOMAIN_NAME, "ours.evil.example")])
+    assert [one["indicatorValue"] for one in emulator.state()["defender"][TENANT]] == ["ours.evil.example"]
+
+
 @pytest.mark.parametrize(
     "value",
     [
