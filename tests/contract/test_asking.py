@@ -12,6 +12,9 @@ from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import Api
 from misp_modules_ext.destinations import create
+from misp_modules_ext.destinations.answers import Advice
+from misp_modules_ext.destinations.asking import Asking
+from misp_modules_ext.destinations.interface import Limit
 from misp_modules_ext.destinations.looking import (
     ASKED_DEFENDER,
     ASKED_HUNTING,
@@ -325,6 +328,18 @@ def test_looking_up_leaves_half_of_defenders_list_to_sending(emulator: Emulator)
     assert all("may be asked 50 times in 60 seconds, so that sending keeps the rest" in one for one in refused)
     push(destination, [due(Kind.DOMAIN_NAME, "ours.evil.example")])
     assert [one["indicatorValue"] for one in emulator.state()["defender"][TENANT]] == ["ours.evil.example"]
+
+
+def test_a_share_is_not_waited_for(emulator: Emulator) -> None:
+    """Although there would be time: whoever waits holds a thread that others need."""
+    settings = settings_for(emulator, Api.DEFENDER)
+    advice = Advice("Defender", "a", "b", "c")
+    asking = Asking(settings, advice, {}, share={"a share": Limit(1, 8.0)})
+    began = time.monotonic()
+    asking.ask("GET", "/api/indicators", began + 20.0)
+    with pytest.raises(Throttled, match="may be asked 1 times in 8 seconds"):
+        asking.ask("GET", "/api/indicators", began + 20.0)
+    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(
