@@ -68,7 +68,7 @@ class DefenderLooking:
     def __init__(self, settings: DestinationSettings, transport: Transport | None = None) -> None:
         self._settings = settings
         self._list = Asking(settings, _advice(settings), RATES, transport, share=SHARE)
-        self._whole = List(settings, Client(settings, _advice(settings), transport), PATH)
+        self._whole = List(settings, Client(settings, _advice(settings), transport), PATH, SHARE)
         self._statistics = Statistics(settings, transport)
         self._hunting = Hunting(settings, transport)
 

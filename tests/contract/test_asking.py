@@ -330,6 +330,23 @@ def test_looking_up_leaves_half_of_defenders_list_to_sending(emulator: Emulator)
     assert [one["indicatorValue"] for one in emulator.state()["defender"][TENANT]] == ["ours.evil.example"]
 
 
+def test_reading_the_whole_list_to_look_up_is_of_that_half_too(emulator: Emulator) -> None:
+    """Two requests each time: after 25 of them the half is used up, and sending still finds its turn."""
+    settings = settings_for(emulator, Api.DEFENDER)
+    destination = create(settings)
+    push(destination, [due(Kind.DOMAIN_NAME, "ours.evil.example")])
+    before = len(emulator.requests())
+    assert isinstance(destination, LooksUp)
+    (probe,) = destination.presence([Observable(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(21)])
+    for _ in range(25):
+        assert probe.ask(20.0) == []
+    with pytest.raises(Throttled, match="may be asked 50 times in 60 seconds"):
+        probe.ask(20.0)
+    assert len(emulator.requests()) - before == 50
+    push(destination, [due(Kind.DOMAIN_NAME, "more.evil.example")])
+    assert len(emulator.state()["defender"][TENANT]) == 2
+
+
 def test_a_share_is_not_waited_for(emulator: Emulator) -> None:
     """Although there would be time: whoever waits holds a thread that others need."""
     settings = settings_for(emulator, Api.DEFENDER)
