@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Interpreters besides ours that a smoke run uses when they are found.
 OTHERS ?= python3.10 python3.12 python3.13 python3.14
 
-.PHONY: help demo test test-long bench check format lint types layers docs wheel smoke resolve clean
+.PHONY: help demo test test-long bench check format lint types layers docs pictures wheel smoke resolve clean
 
 help:
 	@echo "make demo       the main job in a minute, with an emulated Microsoft"
@@ -13,6 +13,7 @@ help:
 	@echo "make check      format, lint, types, layers, documents, the built wheel"
 	@echo "make test-long  property and fuzz tests for longer"
 	@echo "make bench      the measures of speed and memory"
+	@echo "make pictures   the pictures of the documents, drawn anew"
 	@echo "make smoke      the demonstration on other Python versions found here"
 
 $(BIN)/misp-microsoft: pyproject.toml
@@ -56,6 +57,10 @@ layers: $(BIN)/pytest
 
 docs: $(BIN)/pytest
 	$(BIN)/python -m pytest --quiet tests/docs
+
+# The pictures of the documents, from today's answers; needs a Chromium.
+pictures: $(BIN)/pytest
+	$(BIN)/python -m tests.pictures
 
 # What users get is the wheel: build it, install it into an environment of its own, do the main job with it.
 wheel: $(BIN)/pytest

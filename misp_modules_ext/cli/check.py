@@ -53,7 +53,7 @@ def examine(settings: Settings, names: tuple[str, ...], limit: float) -> Checked
         UsageError: there is no such destination.
     """
     chosen = choose(settings, names)
-    stores = [destinations.group_of(one, settings.warninglist_index) for one in chosen]
+    stores = [destinations.group_of(one, settings) for one in chosen]
     servers = _misps(settings)
     ours = here.group_of(settings, chosen, here.keys_of(chosen, stores))
     began = time.time()

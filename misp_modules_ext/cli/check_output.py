@@ -21,7 +21,20 @@ from misp_modules_ext.report.text import iso, listed
 #: Never more than advice.
 _NOTES = frozenset({Code.NOTE, Code.RETIRED})
 _HOSTS = frozenset({Code.LOGIN_HOST, Code.API_HOST, Code.MANAGEMENT_HOST})
-_PERMISSIONS = frozenset({Code.UPLOAD, Code.READ_BACK, Code.READ, Code.WRITE, Code.TI_INDICATORS})
+_PERMISSIONS = frozenset(
+    {
+        Code.UPLOAD,
+        Code.READ_BACK,
+        Code.LOOK_UP_SENTINEL,
+        Code.LOGS,
+        Code.READ,
+        Code.WRITE,
+        Code.LOOK_UP_DEFENDER,
+        Code.STATISTICS,
+        Code.HUNTING,
+        Code.TI_INDICATORS,
+    }
+)
 
 
 class Checked(NamedTuple):

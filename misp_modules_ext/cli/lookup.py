@@ -17,6 +17,7 @@ from misp_modules_ext.config import load
 from misp_modules_ext.config.findings import closest
 from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.lookup import Answered, Found, Question, look_up
+from misp_modules_ext.destinations.estate import MOST_VALUES
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.ledger.views import storable
 from misp_modules_ext.model.indicator import Kind, Observable
@@ -28,8 +29,8 @@ from misp_modules_ext.translate import meant, read_as
 
 #: Seconds that Microsoft has for an answer.
 PATIENCE = 30.0
-#: Values that are looked up side by side.
-PORTION = 10
+#: Values that are looked up together: as many as one query takes.
+PORTION = MOST_VALUES
 #: Characters of standard input.
 MOST_TEXT = 10_000_000
 

@@ -220,7 +220,7 @@ def _lookup(ours: list[OurSection], reader: Reader) -> dict[str, object]:
     found: dict[str, object] = {}
     for section in _of(ours, Part.LOOKUP):
         found |= fields(LOOKUP, reader.read(section))
-    return {"lookup": LookupSettings.model_validate(found)}
+    return {"lookup": LookupSettings.model_validate(found), "looks_up": bool(_of(ours, Part.LOOKUP))}
 
 
 def _write_back(ours: list[OurSection], reader: Reader) -> dict[str, object]:

@@ -23,7 +23,8 @@ _INTRODUCTION = {
     "`env:NAME` or `file:/path`.",
     Part.QUEUE: "Only for workers on several machines.",
     Part.LOOKUP: "What `lookup_in_microsoft` and `misp-microsoft lookup` ask Microsoft, see "
-    "[enrichment.md](enrichment.md).",
+    "[enrichment.md](enrichment.md). Where there is this section, `misp-microsoft check` tries whether Microsoft "
+    "answers.",
     Part.WRITE_BACK: "What goes back to MISP, see [write-back.md](write-back.md) and [sightings.md](sightings.md).",
 }
 

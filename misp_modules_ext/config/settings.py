@@ -277,6 +277,7 @@ class Settings(Frozen):
         ledger: where is kept what was pushed; never absent.
         queue_url: of the Redis that wakes the workers (section `queue`), `None` when each process wakes itself.
         lookup: what Microsoft is asked about values (section `lookup`).
+        looks_up: whether the file has that section; without it values can be looked up, too.
         write_back: what goes back to MISP (section `write-back`).
         warnings: what is odd but usable, as sentences.
     """
@@ -289,6 +290,7 @@ class Settings(Frozen):
     ledger: LedgerSettings = Field(default_factory=_beside)
     queue_url: SecretStr | None = None
     lookup: LookupSettings = LookupSettings()
+    looks_up: bool = False
     write_back: WriteBackSettings = WriteBackSettings()
     warnings: tuple[str, ...] = ()
 

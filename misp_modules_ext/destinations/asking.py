@@ -16,6 +16,8 @@ from misp_modules_ext.errors import BatchRefused, Throttled
 
 #: Seconds to leave an API alone that does not say how long.
 WAIT = 5.0
+#: Seconds that a turn within a share is waited for.
+SOON = 1.0
 #: The longest that is taken at its word: quotas of processor time are counted over so long.
 LONGEST_WAIT = 900.0
 
@@ -32,6 +34,7 @@ class Asking:
         limits: its rates by the names under which this process counts them for the calling application.
         transport: how it is reached; the process's shared one when absent.
         base: origin of the API.
+        share: how much of these rates such questions may use, where others need the rest; by names of its own.
     """
 
     def __init__(
@@ -41,10 +44,12 @@ class Asking:
         limits: Mapping[str, Limit],
         transport: Transport | None = None,
         base: str = "",
+        share: Mapping[str, Limit] | None = None,
     ) -> None:
         self._settings = settings
         self._api = advice.api
         self._limits = limits
+        self._share = share or {}
         self._client = Client(settings, advice, transport, base)
 
     def ask(
@@ -96,11 +101,16 @@ class Asking:
             if time.monotonic() + rest >= deadline:
                 raise Throttled(f"{self._api} asked to slow down.{TO_DO}repeat in {rest:.0f} seconds.", rest)
             time.sleep(rest)
-        for name, limit in self._limits.items():
+        # A share is not waited for: whoever points at values would hold threads that others need.
+        self._acquire(self._share, min(deadline, time.monotonic() + SOON), ", so that sending keeps the rest")
+        self._acquire(self._limits, deadline)
+
+    def _acquire(self, limits: Mapping[str, Limit], deadline: float, why: str = "") -> None:
+        for name, limit in limits.items():
             if not limiter_for(self._settings, limit, name).acquire(deadline):
                 raise Throttled(
-                    f"{self._api} may be asked {limit.requests} times in {limit.seconds:g} seconds, which are used up."
-                    f"{TO_DO}repeat later."
+                    f"{self._api} may be asked {limit.requests} times in {limit.seconds:g} seconds{why}, which are "
+                    f"used up.{TO_DO}repeat later."
                 )
 
     def _heed(self, answer: Answer) -> float:

@@ -161,9 +161,9 @@ class Defender:
         """See `interface.Destination.differs`."""
         return drift.differences(entry.says, defender_entries.says(entity(due, self.settings)))
 
-    def presence(self, observable: Observable) -> list[Probe[Presence]]:
+    def presence(self, observables: Sequence[Observable]) -> list[Probe[Presence]]:
         """See `looking.LooksUp.presence`."""
-        return self._looking.presence(observable)
+        return self._looking.presence(observables)
 
     def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:
         """See `looking.LooksUp.estate`."""

@@ -6,7 +6,7 @@ Source: Defender for Endpoint API, "List indicators" (`$top` up to 10,000, `$ski
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
@@ -35,12 +35,16 @@ class List:
         settings: whose request rate counts.
         client: how it is reached.
         path: where it is.
+        share: how much of the rate this reader may use, where others need the rest; by names of its own.
     """
 
-    def __init__(self, settings: DestinationSettings, client: Client, path: str) -> None:
+    def __init__(
+        self, settings: DestinationSettings, client: Client, path: str, share: Mapping[str, Limit] | None = None
+    ) -> None:
         self._settings = settings
         self._client = client
         self._path = path
+        self._limits = {**(share or {}), "defender list": RATE}
 
     def read(self, deadline: float) -> Iterator[dict[str, Any]]:
         """Each entry once, until a page is empty, whatever page size the server prefers.
@@ -85,9 +89,11 @@ class List:
         raise Unavailable("Defender's list of indicators does not end: repeat later.")
 
     def _page(self, query: str, deadline: float) -> list[dict[str, Any]]:
-        if not limiter_for(self._settings, RATE, "defender list").acquire(deadline):
-            raise Throttled(
-                "Defender's list of indicators may be asked 100 times a minute, which are used up: repeat later."
-            )
+        for name, limit in self._limits.items():
+            if not limiter_for(self._settings, limit, name).acquire(deadline):
+                raise Throttled(
+                    f"Defender's list of indicators may be asked {limit.requests} times in {limit.seconds:g} seconds, "
+                    "which are used up: repeat later."
+                )
         answer = self._client.call("GET", self._path + query, timeout=deadline - time.monotonic())
         return answers.items(self._client.expect(answer, 200))

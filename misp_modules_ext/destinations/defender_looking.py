@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,9 @@ from misp_modules_ext.destinations import defender_answers as answers
 from misp_modules_ext.destinations.answers import Advice
 from misp_modules_ext.destinations.askable import askable, spellings
 from misp_modules_ext.destinations.asking import Asking
+from misp_modules_ext.destinations.client import Client
 from misp_modules_ext.destinations.defender_entries import is_ours
+from misp_modules_ext.destinations.defender_list import List
 from misp_modules_ext.destinations.defender_payload import value
 from misp_modules_ext.destinations.defender_statistics import Statistics
 from misp_modules_ext.destinations.estate import Question, questions
@@ -34,7 +37,12 @@ from misp_modules_ext.model.indicator import Observable
 
 PATH = "/api/indicators"
 #: Documented for lists; `defender_list` counts under the same name.
-RATES = {"defender list": Limit(100, 60.0), "defender list in an hour": Limit(1500, 3600.0)}
+RATES = {"defender list": Limit(100, 60.0)}
+#: Half of that, and of the documented 1,500 in an hour: the other half is for the reading before each import, without
+#: which nothing can be sent.
+SHARE = {"looking up in Defender's list": Limit(50, 60.0), "the same in an hour": Limit(750, 3600.0)}
+#: More values than these, which is more than a door asks about at once, are looked for in the whole list.
+MOST_FILTERED = 20
 
 
 def _advice(settings: DestinationSettings) -> Advice:
@@ -59,35 +67,53 @@ class DefenderLooking:
 
     def __init__(self, settings: DestinationSettings, transport: Transport | None = None) -> None:
         self._settings = settings
-        self._list = Asking(settings, _advice(settings), RATES, transport)
+        self._list = Asking(settings, _advice(settings), RATES, transport, share=SHARE)
+        self._whole = List(settings, Client(settings, _advice(settings), transport), PATH, SHARE)
         self._statistics = Statistics(settings, transport)
         self._hunting = Hunting(settings, transport)
 
-    def presence(self, observable: Observable) -> list[Probe[Presence]]:
-        """See `looking.LooksUp.presence`."""
-        if not askable(observable).defender:
-            return []
-        return [Probe(ASKED_DEFENDER, partial(self._in_list, observable))]
+    def presence(self, observables: Sequence[Observable]) -> list[Probe[Presence]]:
+        """See `looking.LooksUp.presence`: a filter for each value, or for many values the whole list once."""
+        held = tuple(one for one in dict.fromkeys(observables) if askable(one).defender)
+        if len(held) > MOST_FILTERED:
+            return [Probe(ASKED_DEFENDER, held, self._in_list)]
+        return [Probe(ASKED_DEFENDER, (one,), self._in_list) for one in held]
 
     def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:
         """See `looking.LooksUp.estate`: statistics take one value each, advanced hunting many."""
         alone = [one for one in dict.fromkeys(observables) if askable(one).statistics]
         return [
-            *(Probe(ASKED_STATISTICS, partial(self._statistics.ask, one, since)) for one in alone),
-            *(Probe(ASKED_HUNTING, partial(self._hunt, each, since)) for each in questions(observables, "hunting")),
+            *(Probe(ASKED_STATISTICS, (one,), partial(self._counted, since)) for one in alone),
+            *(
+                Probe(ASKED_HUNTING, each.observables, partial(self._hunt, each.file, since))
+                for each in questions(observables, "hunting")
+            ),
         ]
 
-    def _hunt(self, question: Question, since: int, timeout: float) -> list[Sighting]:
+    def _counted(self, since: int, observables: Sequence[Observable], timeout: float) -> list[Sighting]:
+        deadline = time.monotonic() + timeout
+        return [found for one in observables for found in self._statistics.ask(one, since, deadline - time.monotonic())]
+
+    def _hunt(self, file: str, since: int, observables: Sequence[Observable], timeout: float) -> list[Sighting]:
+        question = Question(file, tuple(observables))
         rows = self._hunting.rows(question.text(since), since, time.monotonic() + timeout)
         return question.sightings(rows, NAME)
 
-    def _in_list(self, observable: Observable, timeout: float) -> list[Presence]:
-        """One request for each spelling: whether `$filter` finds others is not documented."""
+    def _in_list(self, observables: Sequence[Observable], timeout: float) -> list[Presence]:
         deadline = time.monotonic() + timeout
-        spelt = dict.fromkeys([value(observable), *spellings(observable)])
-        found = {answers.identifier(item): item for one in spelt for item in self._listed(one, deadline)}
-        wanted = answers.key_of(observable)
-        return [self._of_item(observable, item) for item in found.values() if answers.key_in(item) == wanted]
+        wanted = defaultdict[answers.EntryKey, list[Observable]](list)
+        for one in observables:
+            wanted[answers.key_of(one)].append(one)
+        many = len(observables) > MOST_FILTERED
+        items = self._whole.read(deadline) if many else self._filtered(observables, deadline)
+        found = {answers.identifier(item): item for item in items if answers.key_in(item) in wanted}
+        return [self._of_item(one, item) for item in found.values() for one in wanted[answers.key_in(item)]]
+
+    def _filtered(self, observables: Sequence[Observable], deadline: float) -> Iterator[dict[str, Any]]:
+        """One request for each spelling: whether `$filter` finds others is not documented."""
+        spelt = dict.fromkeys(text for one in observables for text in (value(one), *spellings(one)))
+        for spelling in spelt:
+            yield from self._listed(spelling, deadline)
 
     def _listed(self, spelling: str, deadline: float) -> list[dict[str, Any]]:
         path = f"{PATH}?$filter={odata('defender_presence', value=spelling)}"

@@ -66,7 +66,7 @@ def questions(observables: Sequence[Observable], where: Literal["hunting", "logs
     for one in dict.fromkeys(observables):
         if file := getattr(askable(one), where):
             files[file].append(one)
-    return [Question(file, part) for file, all_ in files.items() for part in _parts(all_)]
+    return [Question(file, part) for file, all_ in files.items() for part in parts(all_)]
 
 
 def timespan(since: int) -> str:
@@ -74,7 +74,8 @@ def timespan(since: int) -> str:
     return f"P{max(1, math.ceil((time.time() - since) / _DAY))}D"
 
 
-def _parts(observables: Sequence[Observable]) -> Iterable[tuple[Observable, ...]]:
+def parts(observables: Iterable[Observable]) -> Iterable[tuple[Observable, ...]]:
+    """As many values together as one query takes."""
     part: list[Observable] = []
     size = 0
     for one in observables:

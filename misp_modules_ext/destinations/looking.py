@@ -76,23 +76,40 @@ class Sighting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Probe(Generic[Said]):
-    """One question to one of Microsoft's APIs.
+    """One question to one of Microsoft's APIs, about one value or many.
 
     Attributes:
         asked: the API, one of `ASKED_…`.
-        ask: asks, in so many seconds at most; raises `DestinationError`, whose text says what to do.
+        about: the values.
+        put: asks about all or some of them, in so many seconds at most; raises `DestinationError`, whose text says what
+            to do.
     """
 
     asked: str
-    ask: Callable[[float], Sequence[Said]]
+    about: tuple[Observable, ...]
+    put: Callable[[Sequence[Observable], float], Sequence[Said]]
+
+    def ask(self, timeout: float) -> Sequence[Said]:
+        """Ask about all of them.
+
+        Args:
+            timeout: in seconds.
+
+        Raises:
+            DestinationError: no answer, with what to do.
+        """
+        return self.put(self.about, timeout)
 
 
 @runtime_checkable
 class LooksUp(Protocol):
     """A destination that can be asked about values."""
 
-    def presence(self, observable: Observable) -> list[Probe[Presence]]:
-        """Whether a value is there, one probe for each API that can tell; none where nothing can be asked."""
+    def presence(self, observables: Sequence[Observable]) -> list[Probe[Presence]]:
+        """Whether values are there: probes of each API that can tell; none where nothing can be asked.
+
+        For many values the requests are few, where the API takes several in one.
+        """
         ...
 
     def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:

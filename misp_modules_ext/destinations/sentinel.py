@@ -159,9 +159,9 @@ class Sentinel:
         """See `interface.Destination.differs`."""
         return drift.differences(entry.says, meant(stix_object(due)))
 
-    def presence(self, observable: Observable) -> list[Probe[Presence]]:
+    def presence(self, observables: Sequence[Observable]) -> list[Probe[Presence]]:
         """See `looking.LooksUp.presence`."""
-        return self._looking.presence(observable)
+        return self._looking.presence(observables)
 
     def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:
         """See `looking.LooksUp.estate`."""

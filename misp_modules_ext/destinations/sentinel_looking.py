@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations.answers import TO_DO
 from misp_modules_ext.destinations.askable import askable, spellings
 from misp_modules_ext.destinations.defender_payload import folded
-from misp_modules_ext.destinations.estate import Question, questions, timespan
+from misp_modules_ext.destinations.estate import Question, parts, questions, timespan
 from misp_modules_ext.destinations.log_analytics import NAME, LogAnalytics
 from misp_modules_ext.destinations.looking import (
     ASKED_LOGS,
@@ -31,6 +32,8 @@ from misp_modules_ext.model.indicator import Observable
 
 #: Microsoft writes every row again within 10 days; this holds each at least once.
 LOOK_BACK = "P14D"
+#: Rows that `logs_presence` takes.
+MOST_ROWS = 1000
 #: So many revocations of one value are looked behind: each gives it another STIX id.
 GENERATIONS = 10
 
@@ -51,26 +54,36 @@ class SentinelLooking:
         self._management = management
         self._logs = LogAnalytics(settings, transport)
 
-    def presence(self, observable: Observable) -> list[Probe[Presence]]:
-        """See `looking.LooksUp.presence`: Azure's resource manager if it is configured, and the table of indicators."""
-        if not askable(observable).families:
-            return []
-        probes = [Probe(ASKED_LOGS, partial(self._in_logs, observable))]
-        if not self._management.missing:
-            probes.insert(0, Probe(ASKED_MANAGEMENT, partial(self._in_management, observable)))
-        return probes
+    def presence(self, observables: Sequence[Observable]) -> list[Probe[Presence]]:
+        """See `looking.LooksUp.presence`: Azure's resource manager if it is configured, and the table of indicators.
+
+        The resource manager looks for one keyword at a time, the table for many values.
+        """
+        held = [one for one in dict.fromkeys(observables) if askable(one).families]
+        alone = [] if self._management.missing else held
+        return [
+            *(Probe(ASKED_MANAGEMENT, (one,), self._in_management) for one in alone),
+            *(Probe(ASKED_LOGS, part, self._in_logs) for part in parts(held)),
+        ]
 
     def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:
         """See `looking.LooksUp.estate`: the workspace's tables."""
-        return [Probe(ASKED_LOGS, partial(self._in_tables, each, since)) for each in questions(observables, "logs")]
+        return [
+            Probe(ASKED_LOGS, each.observables, partial(self._in_tables, each.file, since))
+            for each in questions(observables, "logs")
+        ]
 
-    def _in_tables(self, question: Question, since: int, timeout: float) -> list[Sighting]:
+    def _in_tables(self, file: str, since: int, observables: Sequence[Observable], timeout: float) -> list[Sighting]:
+        question = Question(file, tuple(observables))
         rows = self._logs.rows(question.text(since), timespan(since), time.monotonic() + timeout)
         return question.sightings(rows, NAME)
 
-    def _in_management(self, observable: Observable, timeout: float) -> list[Presence]:
-        """Ours by their ids, which is sure; all others by keyword."""
+    def _in_management(self, observables: Sequence[Observable], timeout: float) -> list[Presence]:
         deadline = time.monotonic() + timeout
+        return [found for one in observables for found in self._managed(one, deadline)]
+
+    def _managed(self, observable: Observable, deadline: float) -> list[Presence]:
+        """Ours by their ids, which is sure; all others by keyword."""
         ids = [observable.stix_id(generation) for generation in range(GENERATIONS)]
         held = list(self._management.held(ids, deadline))
         names = {item.get("name") for item in held}
@@ -108,10 +121,24 @@ class SentinelLooking:
             valid_until=until,
         )
 
-    def _in_logs(self, observable: Observable, timeout: float) -> list[Presence]:
-        query = kql("logs_presence", values=spellings(observable))
-        rows = self._logs.rows(query, LOOK_BACK, time.monotonic() + timeout)
-        return [self._of_row(observable, row) for row in rows if _is_row_about(observable, row)]
+    def _in_logs(self, observables: Sequence[Observable], timeout: float) -> list[Presence]:
+        return list(self._rows_about(observables, time.monotonic() + timeout))
+
+    def _rows_about(self, observables: Sequence[Observable], deadline: float) -> Iterator[Presence]:
+        query = kql("logs_presence", values=[text for one in observables for text in spellings(one)])
+        rows = self._logs.rows(query, LOOK_BACK, deadline)
+        if len(rows) >= MOST_ROWS and len(observables) > 1:
+            # Some values may have lost their rows to others.
+            half = len(observables) // 2
+            yield from self._rows_about(observables[:half], deadline)
+            yield from self._rows_about(observables[half:], deadline)
+            return
+        asked: dict[str, list[Observable]] = defaultdict(list)
+        for one in observables:
+            asked[folded(one.value)].append(one)
+        for row in rows:
+            same = asked.get(folded(_value_in(row)), ())
+            yield from (self._of_row(one, row) for one in same if _is_key(one, row["ObservableKey"]))
 
     def _of_row(self, observable: Observable, row: Mapping[str, Any]) -> Presence:
         until = to_seconds(row.get("ValidUntil"))
@@ -155,14 +182,20 @@ def _objects(given: object) -> Sequence[Mapping[str, Any]]:
     return [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
 
 
-def _is_row_about(observable: Observable, row: Mapping[str, Any]) -> bool:
+def _value_in(row: Mapping[str, Any]) -> str:
+    """What a row of the table is about, `""` if that is no text.
+
+    Raises:
+        Unavailable: it lacks a column that is needed.
+    """
     missing = [name for name in ("Id", "SourceSystem", "ObservableKey", "ObservableValue") if name not in row]
     if missing:
         raise Unavailable(
             f"Log Analytics answered without the columns {', '.join(missing)}, so it is not known whose entry that "
             f"is.{TO_DO}report it to this project."
         )
-    return _is_key(observable, row["ObservableKey"]) and _is_value(observable, row["ObservableValue"])
+    value = row["ObservableValue"]
+    return value if isinstance(value, str) else ""
 
 
 def _is_key(observable: Observable, key: object) -> bool:

@@ -31,10 +31,15 @@ class Code(str, Enum):
     UPLOAD = "S01"
     READ_BACK = "S02"
     COUNT = "S03"
+    LOOK_UP_SENTINEL = "S04"
+    LOGS = "S05"
     READ = "D01"
     WRITE = "D02"
     SLOTS = "D03"
     SWITCHES = "D04"
+    LOOK_UP_DEFENDER = "D05"
+    STATISTICS = "D06"
+    HUNTING = "D07"
     TI_INDICATORS = "G01"
     RETIRED = "G02"
     ACTIONS = "P01"
@@ -78,10 +83,15 @@ _MEANINGS = {
     Code.UPLOAD: "Sentinel: whether the workspace is there and the application may upload",
     Code.READ_BACK: "Sentinel: whether the application may read back",
     Code.COUNT: "Sentinel: how many indicators of ours the workspace holds",
+    Code.LOOK_UP_SENTINEL: "Sentinel: whether the application may look values up through Azure's resource manager",
+    Code.LOGS: "Sentinel: whether the application may query the workspace's tables through Log Analytics",
     Code.READ: "Defender: whether the application may read indicators, and whose",
     Code.WRITE: "Defender: whether the application may write indicators",
     Code.SLOTS: "Defender: slots used by us and by others, and free ones",
     Code.SWITCHES: "Defender: switches that blocking depends on, which no API tells",
+    Code.LOOK_UP_DEFENDER: "Defender: whether the application may look values up among the indicators",
+    Code.STATISTICS: "Defender: whether the application may read the statistics of domains, addresses and files",
+    Code.HUNTING: "Defender: whether the application may use advanced hunting",
     Code.TI_INDICATORS: "Graph: whether tiIndicators still answer",
     Code.RETIRED: "Graph: that Microsoft has announced its removal",
     Code.ACTIONS: "what a destination may do beyond an alert",

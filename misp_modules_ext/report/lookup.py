@@ -10,8 +10,11 @@ from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.report.text import iso, plural, visible
 
-#: Whose problems are told in Microsoft's own words: `misp-microsoft lookup` to those who run this.
-_LATE = "did not answer in time; ask again in a moment"
+#: What is over by itself.
+_PASSING = {
+    Reason.NOT_IN_TIME: "did not answer in time; ask again in a moment",
+    Reason.THROTTLED: "asked too often for now; ask again in a minute",
+}
 
 
 def title(observable: Observable) -> str:
@@ -114,6 +117,6 @@ def problem(found: Problem, *, frank: bool) -> str:
     """Why there is no answer."""
     if frank:
         return found.words.rstrip(".")
-    if found.reason is Reason.NOT_IN_TIME:
-        return _LATE
+    if found.reason in _PASSING:
+        return _PASSING[found.reason]
     return f"no answer: {found.reason.meaning.rstrip('.')}. `misp-microsoft lookup` says more"

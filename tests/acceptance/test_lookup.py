@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.support.world import SECRET, World
 
@@ -79,6 +81,36 @@ def test_one_destination_alone(pushed: World, run: Run) -> None:
         "file-name",
         "never there by the ledger",
     )
+
+
+def test_many_values_are_few_questions(pushed: World, run: Run) -> None:
+    """50 values: one query for whether they are there, and one for whether they were seen, at each API."""
+    emulator = pushed.emulator
+    others = [f"c{number}.evil.example" for number in range(49)]
+    seen = [
+        {"value": name, "count": 7, "table": table} for name, table in ((HOST, "DnsEvents"), (others[7], "EmailEvents"))
+    ]
+    url = f"{emulator.url}/_emulator/sightings"
+    requests.post(url, json=seen, verify=str(emulator.ca), timeout=10).raise_for_status()
+    pushed.configure(only=BOTH, wipe=False, more={"lookup": {"estate": "yes", "sources": "\n  hunting\n  logs"}})
+    before = len(emulator.requests())
+    values = "\n".join([HOST, *others]).encode()
+    done = run("lookup", "-", "--estate", "--kind", "domain-name", "--json", "--config", pushed.config, stdin=values)
+    assert done.returncode == 0, done.stderr.decode()
+    found = {(one["value"], one["destination"]): one for one in _json(done)}
+    assert len(found) == 100
+    asked = Counter(one["api"] for one in emulator.requests()[before:] if one["api"] != "login")
+    # Defender's list ends with a page that is empty.
+    assert asked == {"logs": 2, "hunting": 1, "defender": 2}
+    sightings = {
+        key: [hit["source"] for answer in one["estate"] for hit in answer["found"]] for key, one in found.items()
+    }
+    assert {key: hits for key, hits in sightings.items() if hits} == {
+        (HOST, "microsoft"): ["DnsEvents"],
+        (others[7], "microsoft defender"): ["EmailEvents"],
+    }
+    there = {key for key, one in found.items() if any(answer["found"] for answer in one["presence"])}
+    assert there == {(HOST, name) for name in BOTH}
 
 
 @pytest.mark.parametrize(

@@ -132,14 +132,26 @@ def hears_out(data: bytes) -> Talk:
     """Reads a request with its body, answers these bytes, closes: a body left unread would break the connection."""
 
     def _talk(connection: ssl.SSLSocket) -> None:
-        head, _, body = read_head(connection).partition("\r\n\r\n")
-        length = next((line for line in head.lower().split("\r\n") if line.startswith("content-length:")), ":0")
-        rest = int(length.partition(":")[2]) - len(body)
-        while rest > 0 and (data_read := connection.recv(4096)):
-            rest -= len(data_read)
+        hear(connection)
         connection.sendall(data)
 
     return _talk
+
+
+def hear(connection: ssl.SSLSocket) -> str:
+    """A whole request: its body, where it has one."""
+    head, _, body = read_head(connection).partition("\r\n\r\n")
+    length = next((line for line in head.lower().split("\r\n") if line.startswith("content-length:")), ":0")
+    data = body.encode("latin-1")
+    while len(data) < int(length.partition(":")[2]) and (more := connection.recv(4096)):
+        data += more
+    return data.decode()
+
+
+def answer(body: bytes) -> bytes:
+    """200 with a JSON body, after which the connection ends."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close"
+    return head.encode() + b"\r\n\r\n" + body
 
 
 def drips(start: bytes, drop: bytes) -> Talk:

@@ -12,6 +12,9 @@ from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import Api
 from misp_modules_ext.destinations import create
+from misp_modules_ext.destinations.answers import Advice
+from misp_modules_ext.destinations.asking import Asking
+from misp_modules_ext.destinations.interface import Limit
 from misp_modules_ext.destinations.looking import (
     ASKED_DEFENDER,
     ASKED_HUNTING,
@@ -67,7 +70,7 @@ every_question = pytest.mark.parametrize("question", QUESTIONS, ids=[one.fault f
 def _probe(make: Make, question: Question, **fields: Any) -> Probe[Any]:
     destination = make(question.api, **(PLACE if question.api is Api.SENTINEL else {}), **fields)
     assert isinstance(destination, LooksUp)
-    probes = [*destination.presence(DOMAIN), *destination.estate([DOMAIN], int(time.time()) - 3600)]
+    probes = [*destination.presence([DOMAIN]), *destination.estate([DOMAIN], int(time.time()) - 3600)]
     return next(probe for probe in probes if probe.asked == question.asked)
 
 
@@ -306,6 +309,56 @@ def test_the_rate_of_advanced_hunting_is_kept(emulator: Emulator) -> None:
     assert len(emulator.requests()) == asked
 
 
+def test_looking_up_leaves_half_of_defenders_list_to_sending(emulator: Emulator) -> None:
+    """50 a minute; what is beyond that is told so at once, and the reading before an import still finds its turn."""
+    destination = create(settings_for(emulator, Api.DEFENDER))
+    assert isinstance(destination, LooksUp)
+    values = [Observable(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(60)]
+    probes = [probe for one in values for probe in destination.presence([one])]
+    refused: list[str] = []
+    began = time.monotonic()
+    for probe in probes:
+        try:
+            probe.ask(20.0)
+        except Throttled as error:
+            refused.append(str(error))
+    assert time.monotonic() - began < 15
+    listed = [one for one in emulator.requests() if one["api"] == "defender"]
+    assert (len(listed), len(refused)) == (50, 10)
+    assert all("may be asked 50 times in 60 seconds, so that sending keeps the rest" in one for one in refused)
+    push(destination, [due(Kind.DOMAIN_NAME, "ours.evil.example")])
+    assert [one["indicatorValue"] for one in emulator.state()["defender"][TENANT]] == ["ours.evil.example"]
+
+
+def test_reading_the_whole_list_to_look_up_is_of_that_half_too(emulator: Emulator) -> None:
+    """Two requests each time: after 25 of them the half is used up, and sending still finds its turn."""
+    settings = settings_for(emulator, Api.DEFENDER)
+    destination = create(settings)
+    push(destination, [due(Kind.DOMAIN_NAME, "ours.evil.example")])
+    before = len(emulator.requests())
+    assert isinstance(destination, LooksUp)
+    (probe,) = destination.presence([Observable(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(21)])
+    for _ in range(25):
+        assert probe.ask(20.0) == []
+    with pytest.raises(Throttled, match="may be asked 50 times in 60 seconds"):
+        probe.ask(20.0)
+    assert len(emulator.requests()) - before == 50
+    push(destination, [due(Kind.DOMAIN_NAME, "more.evil.example")])
+    assert len(emulator.state()["defender"][TENANT]) == 2
+
+
+def test_a_share_is_not_waited_for(emulator: Emulator) -> None:
+    """Although there would be time: whoever waits holds a thread that others need."""
+    settings = settings_for(emulator, Api.DEFENDER)
+    advice = Advice("Defender", "a", "b", "c")
+    asking = Asking(settings, advice, {}, share={"a share": Limit(1, 8.0)})
+    began = time.monotonic()
+    asking.ask("GET", "/api/indicators", began + 20.0)
+    with pytest.raises(Throttled, match="may be asked 1 times in 8 seconds"):
+        asking.ask("GET", "/api/indicators", began + 20.0)
+    assert time.monotonic() - began < 4
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -333,6 +386,6 @@ def test_a_value_that_would_break_out_is_found_as_itself(
         held["defender"][TENANT]["entities"][0]["indicatorValue"] = value
         emulator.core.load(held)
     assert isinstance(destination, LooksUp)
-    (probe,) = (one for one in destination.presence(wanted.indicator.observable) if one.asked == question.asked)
+    (probe,) = (one for one in destination.presence([wanted.indicator.observable]) if one.asked == question.asked)
     (found,) = probe.ask(10.0)
     assert found.observable.value == value

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import ssl
 import time
+from collections import Counter
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from misp_modules_ext.config.settings import Api
+from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.destinations.looking import (
     ASKED_DEFENDER,
@@ -23,7 +28,8 @@ from misp_modules_ext.model.indicator import Due, Kind, Observable
 from tests.support.build import due
 from tests.unit.destinations.values import VALUES
 
-from .conftest import Make
+from .conftest import TENANT, Make, settings_for
+from .servers import Authority, answer, hear, tls_server
 from .test_all import push
 from .test_reading_back import PLACE
 
@@ -39,7 +45,7 @@ def _make(make: Make, api: Api, **fields: Any) -> Destination:
 
 def _probe(destination: Destination, asked: str, observable: Observable) -> Probe[Presence]:
     assert isinstance(destination, LooksUp)
-    return next(probe for probe in destination.presence(observable) if probe.asked == asked)
+    return next(probe for probe in destination.presence([observable]) if probe.asked == asked)
 
 
 def _ask(make: Make, api: Api, asked: str, one: Due) -> list[Presence]:
@@ -116,12 +122,71 @@ def test_a_kind_that_a_destination_cannot_hold_is_not_asked_about(make: Make) ->
         assert isinstance(destination, LooksUp)
         for kind in Kind:
             if destination.refuses(due(kind, VALUES[kind]).indicator) is not None and kind is not Kind.X509_SHA1:
-                assert destination.presence(Observable(kind, VALUES[kind])) == []
-        assert destination.presence(Observable(Kind.URL, "http://evil.example/\ud800")) == []
+                assert destination.presence([Observable(kind, VALUES[kind])]) == []
+        assert destination.presence([Observable(Kind.URL, "http://evil.example/\ud800")]) == []
+
+
+def test_many_values_are_few_requests(make: Make, emulator: Emulator) -> None:
+    """One query of Log Analytics for 200, and Defender's list once; each value's own answer, and nobody else's."""
+    names = [f"c{number}.evil.example" for number in range(250)]
+    there = [_lasting(value=names[number]) for number in (3, 240)]
+    wanted = [Observable(Kind.DOMAIN_NAME, name) for name in names]
+    for api, asked, requests in ((Api.SENTINEL, ASKED_LOGS, 2), (Api.DEFENDER, ASKED_DEFENDER, 2)):
+        destination = make(api)
+        push(destination, [*there, _lasting(value="other.evil.example")])
+        assert isinstance(destination, LooksUp)
+        before = len(emulator.requests())
+        found = [one for probe in destination.presence(wanted) for one in probe.ask(20.0)]
+        assert sorted(one.observable.value for one in found) == sorted([names[3], names[240]])
+        made = [one["api"] for one in emulator.requests()[before:] if one["api"] != "login"]
+        assert made == ["logs" if asked == ASKED_LOGS else "defender"] * requests
+
+
+@pytest.mark.parametrize("kind", [Kind.FILE_SHA256, Kind.IPV6_ADDR])
+def test_among_many_values_spellings_are_one(make: Make, emulator: Emulator, kind: Kind) -> None:
+    """As others wrote them: hashes in capitals, IPv6 with all segments."""
+    others = {Kind.FILE_SHA256: "AB" * 32, Kind.IPV6_ADDR: "2001:0DB8:0000:0000:0000:0000:0000:0001"}
+    value = {Kind.FILE_SHA256: "ab" * 32, Kind.IPV6_ADDR: "2001:db8::1"}[kind]
+    destination = make(Api.DEFENDER)
+    push(destination, [_lasting(kind, value)])
+    held = emulator.core.dump()
+    held["defender"][TENANT]["entities"][0]["indicatorValue"] = others[kind]
+    emulator.core.load(held)
+    many = [Observable(Kind.DOMAIN_NAME, f"c{number}.evil.example") for number in range(30)]
+    assert isinstance(destination, LooksUp)
+    (probe,) = destination.presence([*many, Observable(kind, value)])
+    assert [one.observable for one in probe.ask(10.0)] == [Observable(kind, value)]
+
+
+def test_a_table_cut_at_its_most_rows_hides_no_value(emulator: Emulator, authority: Authority, tmp_path: Path) -> None:
+    """Values are asked about in halves until no value can have lost its rows to another."""
+    columns = ("Id", "SourceSystem", "ObservableKey", "ObservableValue", "Confidence", "ValidUntil", "Revoked")
+    names = ["loud.evil.example", "quiet.evil.example"]
+    asked: list[str] = []
+
+    def _talk(connection: ssl.SSLSocket) -> None:
+        query = hear(connection)
+        asked.append(query)
+        about = [name for name in names if name in query]
+        # Every row that fits is of the first value.
+        shown = [about[0]] * 1000 if about[0] == names[0] else about
+        rows = [[str(row), "x", "domain-name:value", value, 50, None, ""] for row, value in enumerate(shown)]
+        table = {"columns": [{"name": name, "type": "string"} for name in columns], "rows": rows}
+        connection.sendall(answer(json.dumps({"tables": [table]}).encode()))
+
+    both = tmp_path / "both.pem"
+    both.write_bytes(emulator.ca.read_bytes() + authority.ca.read_bytes())
+    with tls_server(authority, _talk) as address:
+        sentinel = create(settings_for(emulator, Api.SENTINEL, ca=both, endpoint_logs=address))
+        assert isinstance(sentinel, LooksUp)
+        (probe,) = sentinel.presence([Observable(Kind.DOMAIN_NAME, name) for name in names])
+        found = Counter(one.observable.value for one in probe.ask(10.0))
+    assert found == {names[0]: 1000, names[1]: 1}
+    assert len(asked) == 3
 
 
 def test_without_the_resource_managers_keys_the_workspace_alone_is_asked(make: Make) -> None:
     """`workspaceId` is enough for Log Analytics."""
     sentinel = make(Api.SENTINEL)
     assert isinstance(sentinel, LooksUp)
-    assert [probe.asked for probe in sentinel.presence(Observable(Kind.DOMAIN_NAME, "a.example"))] == [ASKED_LOGS]
+    assert [probe.asked for probe in sentinel.presence([Observable(Kind.DOMAIN_NAME, "a.example")])] == [ASKED_LOGS]

@@ -29,6 +29,7 @@ from misp_modules_ext.misp.requests import read_export
 from misp_modules_ext.model.finding import Code, codes_markdown
 from misp_modules_ext.model.indicator import Kind
 from misp_modules_ext.translate import templates_markdown, types_markdown
+from tests.pictures.png import is_drawn_from
 from tests.support.build import destination
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +106,23 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings}, (
             target
         )
+
+
+def test_pictures_are_small_and_drawn_from_the_texts_beside_them() -> None:
+    """Each that a document shows is there, each that is there is shown, and none is of another text."""
+    shown = {
+        (document.parent / target).resolve()
+        for document in DOCUMENTS
+        for target in re.findall(r"!\[[^\]]+\]\(([^)#]+)\)", document.read_text("utf-8"))
+        if not target.startswith("http")
+    }
+    folder = ROOT / "docs" / "pictures"
+    assert {path for path in shown if path.parent == folder} == set(folder.glob("*.png"))
+    assert {path.stem for path in folder.glob("*.txt")} == {path.stem for path in folder.glob("*.png")}
+    for path in folder.glob("*.png"):
+        picture = path.read_bytes()
+        assert len(picture) <= 60_000, path.name
+        assert is_drawn_from(picture, path.with_suffix(".txt").read_text("utf-8")), f"{path.name}: make pictures"
 
 
 def test_the_readme_names_every_module_in_misps_settings() -> None:

@@ -162,6 +162,106 @@ def test_reading_back_is_tried_and_counted(check: Check, world: World) -> None:
     assert found["destinations"][0]["summary"]["state"] == "misconfigured"
 
 
+#: Code, the fault's name of its API, which destination, and the permission that its remedy names.
+LOOKUPS = [
+    ("S04", "management", "microsoft", "Microsoft Sentinel Contributor"),
+    ("S05", "logs", "microsoft", "Log Analytics Reader"),
+    ("D05", "defender", "microsoft defender", "Ti.ReadWrite of"),
+    ("D06", "statistics", "microsoft defender", "File.Read.All"),
+    ("D07", "hunting", "microsoft defender", "ThreatHunting.Read.All"),
+]
+ESTATE = {"lookup": {"estate": "yes", "sources": "\n  statistics\n  hunting\n  logs"}}
+
+
+def _looks_up(world: World, *only: str, **lookup: str) -> None:
+    world.configure(
+        only=only or ("microsoft", "microsoft defender"), more={"lookup": ESTATE["lookup"] | lookup}, **PLACE
+    )
+
+
+def _lookups(found: dict[str, Any]) -> list[str]:
+    codes = {code for code, *_ in LOOKUPS}
+    return [one["code"] for d in found["destinations"] for one in d["findings"] if one["code"] in codes]
+
+
+def test_what_looking_up_needs_is_tried(check: Check, world: World) -> None:
+    """What the section has asked and nothing else; without one nothing, and nothing is changed."""
+    _looks_up(world)
+    before = world.emulator.state()
+    code, found = check()
+    assert code == 0
+    assert _lookups(found) == ["S04", "S05", "S05", "D05", "D06", "D06", "D06", "D07"]
+    assert world.emulator.state() == before
+    _looks_up(world, sources="statistics")
+    assert _lookups(check()[1]) == ["S04", "S05", "D05", "D06", "D06", "D06"]
+    _looks_up(world, estate="no")
+    assert _lookups(check()[1]) == ["S04", "S05", "D05"]
+    world.configure(only=("microsoft", "microsoft defender"), **PLACE)
+    assert _lookups(check()[1]) == []
+
+
+@pytest.mark.parametrize(("code", "api", "name", "permission"), LOOKUPS, ids=[one[1] for one in LOOKUPS])
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_missing_permission_to_look_up_is_named(
+    check: Check, world: World, code: str, api: str, name: str, permission: str, status: int
+) -> None:
+    """With its own code, what came back and what to do; the questions of other APIs are answered."""
+    _looks_up(world, name)
+    world.emulator.fault(api=api, status=status)
+    exit_code, found = check()
+    (destination,) = found["destinations"]
+    refused = _all_of(destination["findings"], code)
+    assert exit_code == 4
+    assert destination["summary"]["permission"] == "refused"
+    for one in refused:
+        assert (one["ok"], one["state"]) == (False, "refused")
+        assert f"answered {status}" in one["answer"]
+    remedies = " ".join(one["remedy"] for one in refused)
+    assert (permission if status == 403 else "correct `cloud`") in remedies
+    others = [one for one in destination["findings"] if one["code"] in _lookups(found) and one["code"] != code]
+    assert others
+    assert all(one["ok"] for one in others)
+
+
+def test_questions_of_looking_up_that_hang_hold_up_no_other(check: Check, world: World) -> None:
+    """All at the same time, and what sending needs is told."""
+    _looks_up(world)
+    for api in ("logs", "statistics", "hunting"):
+        world.emulator.fault(api=api, delay=30)
+    began = time.monotonic()
+    code, found = check("--timeout", "6")
+    assert time.monotonic() - began < 14
+    assert code == 3
+    for destination, told in zip(found["destinations"], ("S04", "D05"), strict=True):
+        assert _of(destination["findings"], "P03")["exitCode"] == 3
+        assert _of(destination["findings"], told)["ok"]
+        assert _of(destination["findings"], "T01")["ok"]
+
+
+def test_a_question_that_hangs_is_told_in_its_time(check: Check, world: World) -> None:
+    """With its host, as long as `check` is given the time."""
+    _looks_up(world, "microsoft defender", sources="hunting")
+    world.emulator.fault(api="hunting", delay=60)
+    began = time.monotonic()
+    code, found = check()
+    assert time.monotonic() - began < 30
+    (destination,) = found["destinations"]
+    hunting = _of(destination["findings"], "D07")
+    assert (code, hunting["state"]) == (3, "unreachable")
+    assert "127.0.0.1" in hunting["answer"]
+    assert not _all_of(destination["findings"], "P03")
+
+
+def test_without_a_token_looking_up_is_not_told_again(check: Check, world: World) -> None:
+    """One line of the token says it."""
+    _looks_up(world)
+    world.emulator.fault(api="login", status=401, code="AADSTS7000215")
+    code, found = check()
+    assert code == 4
+    assert _lookups(found) == []
+    assert [_of(d["findings"], "T01")["state"] for d in found["destinations"]] == ["refused", "refused"]
+
+
 def test_one_that_hangs_is_told_and_holds_up_no_other(check: Check, world: World) -> None:
     """The others' findings are complete, at the same time."""
     world.configure(only=("microsoft", "microsoft defender"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -110,6 +112,49 @@ def test_an_object_is_looked_up_value_by_value(served: Served) -> None:
     _pushed(served)
     said = _ask(served, _enrich("expansion_misp_standard_object"))
     assert ": there, ours." in said["microsoft"]
+
+
+def test_an_object_asks_the_estate_once_for_each_kind(served: Served) -> None:
+    """And each value keeps its own answer, so that pointing at one of them afterwards asks nothing."""
+    world = served[1]
+    world.configure(more={"lookup": {"estate": "yes", "sources": "\n  hunting\n  logs"}})
+    body = _enrich("expansion_misp_standard_object")
+    (sample,) = body["object"]["Attribute"]
+    names = [f"c{number}.evil.example" for number in range(15)]
+    texts = [(name, "domain") for name in names] + [("203.0.113.77", "ip-dst")]
+    body["object"]["Attribute"] = [
+        sample | {"type": type_, "value": text, "value1": text, "uuid": str(uuid.uuid4())} for text, type_ in texts
+    ]
+    _see(world, {"value": names[4], "count": 7})
+    said = [shown["value"] for shown in served[0].query(body)["results"]["Attribute"]]
+    assert len(said) == 3 * len(texts)
+    assert sum("DeviceNetworkEvents 7 times" in line for line in said) == 1
+    asked = Counter(request["api"] for request in world.emulator.requests())
+    # Log Analytics is asked whether they are there, and for each of the two kinds whether they were seen.
+    assert (asked["hunting"], asked["logs"], asked["defender"]) == (2, 3, len(texts))
+    _ask(served, _hover(names[0], "domain"))
+    assert Counter(request["api"] for request in world.emulator.requests()) == asked
+
+
+def test_pointing_at_much_leaves_defenders_list_to_sending(served: Served) -> None:
+    """Half of its rate is for hovers; beyond that they say so in time, and what is pushed still arrives."""
+    world = served[1]
+    world.configure(only=("microsoft defender",))
+    for number in range(50):
+        said = _ask(served, _hover(f"198.51.100.{number}"))
+        assert "Defender's indicators: not there" in said["microsoft defender"]
+    began = time.monotonic()
+    for number in range(50, 56):
+        said = _ask(served, _hover(f"198.51.100.{number}"))
+        assert "never there by the ledger" in said["microsoft defender"]
+        assert "Defender's indicators: asked too often for now" in said["microsoft defender"]
+    assert time.monotonic() - began < HOVER
+    assert sum(request["api"] == "defender" for request in world.emulator.requests()) == 50
+    _pushed(served)
+    end = time.monotonic() + 20
+    while not world.defender() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert "203.0.113.77" in world.defender()
 
 
 def test_one_that_hangs_hides_nothing(served: Served) -> None:

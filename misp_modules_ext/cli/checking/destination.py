@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-from misp_modules_ext.cli.checking import ways
-from misp_modules_ext.cli.checking.groups import Group
+from misp_modules_ext.cli.checking import lookups, ways
+from misp_modules_ext.cli.checking.groups import Group, run_all
+from misp_modules_ext.config import Settings
 from misp_modules_ext.config.settings import Api, DestinationSettings
 from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT
@@ -22,6 +25,8 @@ from misp_modules_ext.model.indicator import Action
 from misp_modules_ext.report.text import number, plural
 from misp_modules_ext.warninglists.asking import REMEDY
 
+#: Seconds after which a question is given up that does not keep its own time.
+LONGEST = 6 * PROBE_TIMEOUT
 #: With fewer free slots than these a word is said of it.
 FEW = 500
 #: Defender's switches, which no API tells: "Create indicators" of Defender for Endpoint's pages.
@@ -32,30 +37,47 @@ SWITCHES = (
 )
 
 
-def group_of(settings: DestinationSettings, index: Path) -> Group:
+def group_of(settings: DestinationSettings, whole: Settings) -> Group:
     """The group of a destination.
 
     Args:
         settings: the destination.
-        index: the index of warninglists, without which nothing blocks.
+        whole: the file that has it.
     """
     destination = create(settings)
     reads_back = not destination.cannot_list
     return Group(
         settings.name,
-        lambda group: _try(group, destination, index),
+        lambda group: _try(group, destination, whole),
         ways.ways_of(settings, reads_back=reads_back),
     )
 
 
-def _try(group: Group, destination: Destination, index: Path) -> None:
+def _try(group: Group, destination: Destination, whole: Settings) -> None:
     settings = destination.settings
     group.limits = _rate(destination)
-    group.add(*_acting(settings, index))
+    group.add(*_acting(settings, whole.warninglist_index))
     if settings.api is Api.GRAPH:
         group.add(Finding(Code.RETIRED, "Graph tiIndicators", NOTICE, "use `api = sentinel` or `api = defender`."))
     _try_hosts(group, settings, reads_back=not destination.cannot_list)
     group.add(*_credential(settings))
+    _try_permissions(group, destination, whole)
+
+
+def _try_permissions(group: Group, destination: Destination, whole: Settings) -> None:
+    """What sending needs, and beside it each question of looking values up: none waits for one that hangs."""
+    sending = Group("sending", lambda _: _try_sending(group, destination))
+    parts = [sending]
+    parts += [
+        Group("looking up", partial(_try_looking, one, sending.done, group))
+        for one in lookups.questions(whole, destination)
+    ]
+    run_all(parts, LONGEST)
+    # What they found is noted; here is only that one did not come to its end.
+    group.add(*(finding for part in parts for finding in part.findings))
+
+
+def _try_sending(group: Group, destination: Destination) -> None:
     found = destination.check()
     group.add(*found)
     count = next((one for one in found if one.code is Code.COUNT and not one.remedy), None)
@@ -64,6 +86,14 @@ def _try(group: Group, destination: Destination, index: Path) -> None:
     read = next((one for one in found if one.code is Code.READ), None)
     if read is not None and read.ok:
         _try_slots(group, destination)
+
+
+def _try_looking(ask: Callable[[], Finding], sent: threading.Event, group: Group, _: Group) -> None:
+    finding = ask()
+    sent.wait(LONGEST)
+    if all(one.ok for one in group.findings if one.code is Code.TOKEN):
+        # Without a token it would only say once more what the token's line says.
+        group.add(finding)
 
 
 def _try_hosts(group: Group, settings: DestinationSettings, *, reads_back: bool) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-__all__ = ["Answered", "AtLedger", "Found", "Problem", "Question", "look_up"]
+__all__ = ["SOURCES", "Answered", "AtLedger", "Found", "Problem", "Question", "look_up"]
 
-from misp_modules_ext.delivery.lookup.engine import Found, Question, look_up
+from misp_modules_ext.delivery.lookup.engine import SOURCES, Found, Question, look_up
 from misp_modules_ext.delivery.lookup.ledger import AtLedger
 from misp_modules_ext.delivery.lookup.remembering import Answered, Problem

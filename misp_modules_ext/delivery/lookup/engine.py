@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
 from misp_modules_ext.delivery.lookup.ledger import AtLedger, Standing, standing
 from misp_modules_ext.delivery.lookup.remembering import Answered, Memory, awaited
 from misp_modules_ext.delivery.submit import choose
 from misp_modules_ext.destinations import create
-from misp_modules_ext.destinations.looking import ASKED_HUNTING, ASKED_LOGS, ASKED_STATISTICS, LooksUp
+from misp_modules_ext.destinations.looking import ASKED_HUNTING, ASKED_LOGS, ASKED_STATISTICS, LooksUp, Probe
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import open_ledger
 from misp_modules_ext.logs import What, fields, logger
@@ -23,7 +24,7 @@ from misp_modules_ext.model.indicator import Observable
 log = logger()
 
 #: The word of `[lookup] sources` for each API that knows the estate.
-_SOURCES = {ASKED_STATISTICS: "statistics", ASKED_HUNTING: "hunting", ASKED_LOGS: "logs"}
+SOURCES = {ASKED_STATISTICS: "statistics", ASKED_HUNTING: "hunting", ASKED_LOGS: "logs"}
 _memory = Memory()
 
 
@@ -77,16 +78,7 @@ def look_up(settings: Settings, question: Question) -> list[Found]:
     named = choose(settings, question.destinations)
     chosen = tuple(one for one in named if not question.door or question.door in one.doors)
     told = _in_background(settings, chosen, question.observables)
-    asked = [
-        (
-            destination,
-            observable,
-            _presence(settings, destination, observable),
-            _estate(settings, question, destination, observable),
-        )
-        for destination in chosen
-        for observable in question.observables
-    ]
+    asked = [(one, _presence(settings, question, one), _estate(settings, question, one)) for one in chosen]
     known, problem = _known(told, question.deadline)
     return [
         Found(
@@ -94,10 +86,11 @@ def look_up(settings: Settings, question: Question) -> list[Found]:
             observable,
             known.get((destination.name, observable)) if known is not None else None,
             problem,
-            tuple(awaited(future, api, question.deadline) for api, future in presence),
-            tuple(awaited(future, api, question.deadline) for api, future in estate),
+            _heard(presence, observable, question.deadline),
+            _heard(estate, observable, question.deadline),
         )
-        for destination, observable, presence, estate in asked
+        for destination, presence, estate in asked
+        for observable in question.observables
     ]
 
 
@@ -106,38 +99,38 @@ def forget() -> None:
     _memory.forget()
 
 
-_Asked = list[tuple[str, "Future[Answered]"]]
+#: By value: each API that was asked about it, and its answer to come.
+_Asked = Mapping[Observable, Sequence[tuple[str, "Future[Answered]"]]]
 
 
-def _presence(settings: Settings, destination: DestinationSettings, observable: Observable) -> _Asked:
+def _presence(settings: Settings, question: Question, destination: DestinationSettings) -> _Asked:
     there = create(destination)
-    if not isinstance(there, LooksUp):
-        return []
-    return [
-        (
-            probe.asked,
-            _memory.ask(_key(destination, probe.asked, observable, 0), probe.asked, probe.ask, settings.lookup.cache),
-        )
-        for probe in there.presence(observable)
-    ]
+    probes = there.presence(question.observables) if isinstance(there, LooksUp) else []
+    return _ask(settings, destination, probes, 0)
 
 
-def _estate(settings: Settings, question: Question, destination: DestinationSettings, observable: Observable) -> _Asked:
+def _estate(settings: Settings, question: Question, destination: DestinationSettings) -> _Asked:
     lookup = settings.lookup
     there = create(destination)
     if not (question.estate and lookup.estate and isinstance(there, LooksUp)):
-        return []
-    since = int(time.time()) - lookup.window
-    return [
-        (
-            probe.asked,
-            _memory.ask(
-                _key(destination, probe.asked, observable, lookup.window), probe.asked, probe.ask, lookup.cache
-            ),
-        )
-        for probe in there.estate([observable], since)
-        if _SOURCES[probe.asked] in lookup.sources
-    ]
+        return {}
+    probes = there.estate(question.observables, int(time.time()) - lookup.window)
+    wanted = [probe for probe in probes if SOURCES[probe.asked] in lookup.sources]
+    return _ask(settings, destination, wanted, lookup.window)
+
+
+def _ask(settings: Settings, destination: DestinationSettings, probes: Iterable[Probe[Any]], window: int) -> _Asked:
+    """Have all probes asked, as far as their answers are not known; `window` is 0 for whether values are there."""
+    asked: dict[Observable, list[tuple[str, Future[Answered]]]] = defaultdict(list)
+    for probe in probes:
+        keys = {one: _key(destination, probe.asked, one, window) for one in probe.about}
+        for observable, future in _memory.ask(keys, probe, settings.lookup.cache).items():
+            asked[observable].append((probe.asked, future))
+    return asked
+
+
+def _heard(asked: _Asked, observable: Observable, deadline: float) -> tuple[Answered, ...]:
+    return tuple(awaited(future, api, deadline) for api, future in asked.get(observable, ()))
 
 
 def _key(destination: DestinationSettings, asked: str, observable: Observable, window: int) -> tuple[object, ...]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from typing import Any, NamedTuple
 
 from misp_modules_ext.delivery.lookup.pool import Pool
 from misp_modules_ext.delivery.sender import TROUBLE
+from misp_modules_ext.destinations.looking import Probe
 from misp_modules_ext.errors import DestinationError
 from misp_modules_ext.logs import What, fields, logger
+from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.outcome import Reason
 
 log = logger()
@@ -66,30 +68,35 @@ class Memory:
         self._lock = threading.Lock()
         self._pool = Pool(MOST_ASKED, MOST_WAITING)
 
-    def ask(self, key: Hashable, asked: str, ask: Callable[[float], Sequence[Any]], lasting: float) -> Future[Answered]:
-        """The answer to a question, which is asked unless that was done lately.
+    def ask(
+        self, keys: Mapping[Observable, Hashable], probe: Probe[Any], lasting: float
+    ) -> dict[Observable, Future[Answered]]:
+        """The answer about each value. Those that were not asked about lately are asked about together.
 
         Args:
-            key: what tells the question from others.
-            asked: the API.
-            ask: asks it, in so many seconds.
+            keys: what tells the question about a value from others.
+            probe: the question.
             lasting: seconds that an answer is used again.
         """
-        now = time.monotonic()
         with self._lock:
-            kept = self._kept.get(key)
-            if kept is not None and not _is_over(kept, now, lasting):
-                self._kept.move_to_end(key)
-                return kept.future
-            future: Future[Answered] = Future()
-            self._kept[key] = _Kept(future, now)
-            self._kept.move_to_end(key)
+            claimed = {one: self._claim(key, lasting) for one, key in keys.items()}
+        fresh = {one: future for one, (future, is_new) in claimed.items() if is_new}
+        if fresh and not self._pool.do(lambda: _answer(probe, fresh)):
+            busy = "Too much is being asked at this moment. What to do: repeat in a minute."
+            _settle(probe, fresh, problem=Problem(Reason.NOT_IN_TIME, busy))
+        return {one: future for one, (future, _) in claimed.items()}
+
+    def _claim(self, key: Hashable, lasting: float) -> tuple[Future[Answered], bool]:
+        """The kept future of a question, or a new one, which is the caller's to settle; with the lock held."""
+        now = time.monotonic()
+        kept = self._kept.get(key)
+        is_new = kept is None or _is_over(kept, now, lasting)
+        if kept is None or is_new:
+            kept = self._kept[key] = _Kept(Future(), now)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
-        if not self._pool.do(lambda: future.set_result(_answer(asked, ask))):
-            busy = "Too much is being asked at this moment. What to do: repeat in a minute."
-            future.set_result(Answered(asked, problem=Problem(Reason.NOT_IN_TIME, busy)))
-        return future
+        self._kept.move_to_end(key)
+        return kept.future, is_new
 
     def in_background(self, task: Callable[[], object]) -> bool:
         """Run another task, which raises nothing, among the questions; `False` when too many wait."""
@@ -109,15 +116,29 @@ def _is_over(kept: _Kept, now: float, lasting: float) -> bool:
     return now - kept.since > (lasting if problem is None else min(lasting, FAILED))
 
 
-def _answer(asked: str, ask: Callable[[float], Sequence[Any]]) -> Answered:
+def _answer(probe: Probe[Any], waiting: Mapping[Observable, Future[Answered]]) -> None:
+    """Ask about these values, and give each its part of the answer. Raises nothing."""
     try:
-        return Answered(asked, tuple(ask(LONGEST)))
+        _settle(probe, waiting, probe.put(tuple(waiting), LONGEST))
     except DestinationError as error:
-        return Answered(asked, problem=Problem(TROUBLE[type(error)][1], str(error)))
+        _settle(probe, waiting, problem=Problem(TROUBLE[type(error)][1], str(error)))
     except Exception as error:
-        log.exception("unexpected error while asking %s", asked, extra=fields(What.UNEXPECTED))
+        log.exception("unexpected error while asking %s", probe.asked, extra=fields(What.UNEXPECTED))
         words = f"Unexpected {type(error).__name__}. This is a defect: please report it, with the log."
-        return Answered(asked, problem=Problem(Reason.UNREACHABLE, words))
+        _settle(probe, waiting, problem=Problem(Reason.UNREACHABLE, words))
+
+
+def _settle(
+    probe: Probe[Any],
+    waiting: Mapping[Observable, Future[Answered]],
+    found: Sequence[Any] = (),
+    problem: Problem | None = None,
+) -> None:
+    of_each: dict[Observable, list[Any]] = {one: [] for one in waiting}
+    for said in found:
+        of_each[said.observable].append(said)
+    for one, future in waiting.items():
+        future.set_result(Answered(probe.asked, tuple(of_each[one]), problem))
 
 
 def awaited(future: Future[Answered], asked: str, deadline: float) -> Answered:
