@@ -1,6 +1,8 @@
 # Two commands for everyone: `make demo` and `make test`. The rest is for those who change the code.
 PYTHON ?= python3
 VENV ?= .venv
+# Half of the time tests wait: for a lease, a deadline, a database.
+WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 BIN := $(VENV)/bin
 # Interpreters besides ours that a smoke run uses when they are found.
 OTHERS ?= python3.10 python3.12 python3.13 python3.14
@@ -11,7 +13,7 @@ help:
 	@echo "make demo       the main job in a minute, with an emulated Microsoft"
 	@echo "make test       all tests"
 	@echo "make check      format, lint, types, layers, documents, the built wheel"
-	@echo "make test-long  property and fuzz tests for longer"
+	@echo "make test-long  property, fuzz and large tests for longer"
 	@echo "make bench      the measures of speed and memory"
 	@echo "make pictures   the pictures of the documents, drawn anew"
 	@echo "make smoke      the demonstration on other Python versions found here"
@@ -29,7 +31,7 @@ demo: $(BIN)/misp-microsoft
 	$(BIN)/misp-microsoft demo $(ARGS)
 
 test: $(BIN)/pytest
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-long: $(BIN)/pytest
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --numprocesses auto --dist loadfile -m property $(ARGS)

@@ -69,7 +69,7 @@ def settings_for(emulator: Emulator, api: Api, **fields: Any) -> DestinationSett
     return destination(**(defaults | fields))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def unhurried() -> Iterator[None]:
     """The rates that this process keeps, and the pauses that Microsoft asked for, are those of one test alone."""
     _forget_haste()
