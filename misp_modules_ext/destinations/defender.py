@@ -26,7 +26,7 @@ from misp_modules_ext.destinations.defender_list import List
 from misp_modules_ext.destinations.defender_looking import DefenderLooking
 from misp_modules_ext.destinations.defender_payload import entity, refusal, shown, unfit
 from misp_modules_ext.destinations.interface import Cleared, Entry, ItemResult, Limit, Refusal
-from misp_modules_ext.destinations.looking import Presence, Probe, Sighting
+from misp_modules_ext.destinations.looking import FalseAlert, Presence, Probe, Sighting
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
 from misp_modules_ext.errors import DestinationError, Unavailable
@@ -168,6 +168,10 @@ class Defender:
     def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:
         """See `looking.LooksUp.estate`."""
         return self._looking.estate(observables, since)
+
+    def false_alerts(self, since: int) -> Probe[FalseAlert]:
+        """See `looking.ClassifiesAlerts.false_alerts`."""
+        return self._looking.false_alerts(since)
 
     def check(self) -> list[Finding]:
         """Token, a list of one entry, and an import of nothing: 400 with the permission to write, 403 without."""

@@ -13,11 +13,13 @@ from pydantic import SecretStr
 from misp_modules_ext.config.settings import Api
 from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.looking import (
+    ASKED_ALERTS,
     ASKED_DEFENDER,
     ASKED_HUNTING,
     ASKED_LOGS,
     ASKED_MANAGEMENT,
     ASKED_STATISTICS,
+    ClassifiesAlerts,
     LooksUp,
     Probe,
 )
@@ -60,6 +62,7 @@ QUESTIONS = [
     Question(ASKED_DEFENDER, Api.DEFENDER, "defender", "endpoint_api", "Ti.ReadWrite of"),
     Question(ASKED_STATISTICS, Api.DEFENDER, "statistics", "endpoint_api", "URL.Read.All"),
     Question(ASKED_HUNTING, Api.DEFENDER, "hunting", "endpoint_hunting", "ThreatHunting.Read.All"),
+    Question(ASKED_ALERTS, Api.DEFENDER, "graph", "endpoint_hunting", "SecurityAlert.Read.All"),
 ]
 every_question = pytest.mark.parametrize("question", QUESTIONS, ids=[one.fault for one in QUESTIONS])
 
@@ -67,7 +70,10 @@ every_question = pytest.mark.parametrize("question", QUESTIONS, ids=[one.fault f
 def _probe(make: Make, question: Question, **fields: Any) -> Probe[Any]:
     destination = make(question.api, **(PLACE if question.api is Api.SENTINEL else {}), **fields)
     assert isinstance(destination, LooksUp)
-    probes = [*destination.presence(DOMAIN), *destination.estate([DOMAIN], int(time.time()) - 3600)]
+    since = int(time.time()) - 3600
+    probes: list[Probe[Any]] = [*destination.presence(DOMAIN), *destination.estate([DOMAIN], since)]
+    if isinstance(destination, ClassifiesAlerts):
+        probes.append(destination.false_alerts(since))
     return next(probe for probe in probes if probe.asked == question.asked)
 
 
