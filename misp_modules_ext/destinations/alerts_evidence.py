@@ -9,7 +9,7 @@ recipients, name servers and their clients, parent processes, and evidence whose
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from misp_modules_ext.model.indicator import Kind
@@ -44,7 +44,7 @@ _BESIDE = "contextual"
 
 def named(evidence: object) -> Iterator[tuple[Kinds, str]]:
     """The values that one piece of evidence names, each with what it may be."""
-    if not isinstance(evidence, dict) or _BESIDE in _listed(evidence.get("roles")):
+    if not isinstance(evidence, dict) or _BESIDE in _each(evidence.get("roles")):
         return
     type_ = str(evidence.get("@odata.type", "")).rpartition(".")[2]
     for place, kinds in PLACES.get(type_, {}).items():
@@ -52,16 +52,13 @@ def named(evidence: object) -> Iterator[tuple[Kinds, str]]:
             yield kinds, value
 
 
-def _at(found: Any, names: list[str]) -> Iterator[str]:
+def _at(found: object, names: Sequence[str]) -> Iterator[str]:
     """The texts at a place, in each element where a list stands on the way."""
-    if isinstance(found, list):
-        for one in found:
-            yield from _at(one, names)
-    elif names:
-        yield from _at(found.get(names[0]), names[1:]) if isinstance(found, dict) else ()
-    elif isinstance(found, str) and found.strip():
-        yield found.strip()
+    here = _each(found)
+    for name in names:
+        here = [value for one in here if isinstance(one, dict) for value in _each(one.get(name))]
+    yield from (one.strip() for one in here if isinstance(one, str) and one.strip())
 
 
-def _listed(given: object) -> list[Any]:
-    return given if isinstance(given, list) else []
+def _each(given: object) -> list[Any]:
+    return given if isinstance(given, list) else [given]

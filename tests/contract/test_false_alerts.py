@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -20,7 +21,7 @@ from misp_modules_ext.errors import Throttled, Unavailable
 from misp_modules_ext.model.indicator import Kind
 
 from .conftest import APP, SECRET, TENANT, Make, settings_for
-from .servers import Authority, hears_out, tls_server
+from .servers import Authority, says, tls_server
 
 pytestmark = pytest.mark.usefixtures("unhurried")
 
@@ -110,6 +111,12 @@ def _alert(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in (alert | fields).items() if value != "left out"}
 
 
+def _answer(document: Any) -> bytes:
+    text = json.dumps(document).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    return head % len(text) + text
+
+
 @pytest.fixture
 def answering(emulator: Emulator, authority: Authority, tmp_path: Path) -> Callable[[Any], Any]:
     """`answering(document)`: what the destination makes of it as the whole answer."""
@@ -117,9 +124,7 @@ def answering(emulator: Emulator, authority: Authority, tmp_path: Path) -> Calla
     both.write_bytes(emulator.ca.read_bytes() + authority.ca.read_bytes())
 
     def _answering(document: Any) -> list[FalseAlert]:
-        text = json.dumps(document).encode()
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        with tls_server(authority, hears_out(head % len(text) + text)) as address:
+        with tls_server(authority, says(_answer(document))) as address:
             there = settings_for(emulator, Api.DEFENDER, ca=both, endpoint_hunting=address)
             return _ask(create(there), timeout=5.0)
 
@@ -132,6 +137,28 @@ def test_a_list_that_goes_on_elsewhere_is_not_followed(answering: Callable[[Any]
         with pytest.raises(Unavailable, match=r"goes on at an address that is not Graph's\. What to do: "):
             answering({"value": [_alert()], "@odata.nextLink": link})
     assert not any(one["api"] == "graph" for one in emulator.requests())
+
+
+def test_a_list_that_leads_back_or_breaks_off_is_none(emulator: Emulator, authority: Authority, tmp_path: Path) -> None:
+    """The second page is the first one again, or does not come: half a list is an error."""
+    both = tmp_path / "both.pem"
+    both.write_bytes(emulator.ca.read_bytes() + authority.ca.read_bytes())
+    pages: list[bytes] = []
+
+    def talk(connection: ssl.SSLSocket) -> None:
+        if pages:
+            says(pages.pop(0))(connection)
+
+    with tls_server(authority, talk) as address:
+        destination = create(settings_for(emulator, Api.DEFENDER, ca=both, endpoint_hunting=address))
+        page = _answer({"value": [_alert()], "@odata.nextLink": f"{address}/v1.0/security/alerts_v2?$skip=1"})
+        last = _answer({"value": [_alert(id="b")]})
+        for answers, words in (([page, page], "does not end"), ([page], "closed the connection")):
+            pages[:] = answers
+            with pytest.raises(Unavailable, match=words):
+                _ask(destination, timeout=5.0)
+        pages[:] = [page, last]
+        assert [one.alert for one in _ask(destination, timeout=5.0)] == ["a", "b"]
 
 
 def test_a_filter_that_is_not_heeded_makes_no_false_positives(answering: Callable[[Any], Any]) -> None:
@@ -159,7 +186,7 @@ def test_odd_evidence_is_passed_over(answering: Callable[[Any], Any]) -> None:
         {"@odata.type": "#microsoft.graph.security.newEvidence", "url": "x.example"},
         {**url, "url": {"a": 1}},
         {**url, "url": ""},
-        {**url, "roles": ["contextual"]},
+        {**url, "url": "beside.example", "roles": ["contextual"]},
         {"@odata.type": "#microsoft.graph.security.fileEvidence", "fileDetails": "none"},
     ]
     assert [one.value for one in answering({"value": [_alert(evidence=[*odd, url])]})] == ["good.example"]

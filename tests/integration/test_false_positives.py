@@ -83,6 +83,15 @@ def test_only_what_the_ledger_holds_there_is_told(scene: Scene, run: Run) -> Non
     assert scene.told() == [("two", 1, OURS)]
 
 
+def test_what_was_withdrawn_is_not_told(scene: Scene, run: Run) -> None:
+    """MISP still says so, but the value is not there any more."""
+    code, said = run("withdraw", "one.evil.example", "--yes")
+    assert code == 0, said
+    scene.doubted("one", "two")
+    assert run()[1]["told"] == 1
+    assert scene.told() == [("two", 1, OURS)]
+
+
 def test_the_spelling_and_the_url_of_a_value_do_not_matter(scene: Scene, run: Run) -> None:
     """An alert about a URL is about its host, as hits are; a name may have capitals and a final dot."""
     alert = {"table": "AlertEvidence", "classification": "falsePositive"}
@@ -240,11 +249,10 @@ def test_a_list_of_several_pages_is_read_to_its_end(scene: Scene, run: Run) -> N
     assert scene.told() == [("one", 1, OURS), ("two", 1, OURS)]
 
 
-def test_a_page_that_fails_leaves_the_checkpoint(scene: Scene, run: Run) -> None:
-    """Half a list is none: the next run asks for all of it."""
-    scene.doubted(*["one"] * 100, "two")
-    scene.world.emulator.fault(api="graph", status=429, retryAfter=0, times=1)
-    scene.world.emulator.fault(api="graph", drop="before", times=1)
+def test_a_broken_connection_leaves_it_for_the_next_run(scene: Scene, run: Run) -> None:
+    """It asks for all of it again."""
+    scene.doubted("one", "two")
+    scene.world.emulator.fault(api="graph", drop="after", times=1)
     code, said = run()
     assert (code, said["told"], len(said["problems"])) == (3, 0, 1), said
     assert run()[1]["told"] == 2
