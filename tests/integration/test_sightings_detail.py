@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -44,6 +47,20 @@ def test_with_detail_the_source_names_destination_and_hits(scene: Scene, run: Ru
         ("two", 0, f"{OURS}: microsoft defender, 5 hits"),
         ("two", 1, f"{OURS}: microsoft defender"),
     ]
+
+
+def test_people_see_what_would_be_told(scene: Scene, run: Run) -> None:
+    """Type and source in the preview's table, and one line of numbers."""
+    configure(scene, detail="yes", falsePositives="yes")
+    scene.doubted("one")
+    argv = [sys.executable, "-m", "misp_modules_ext", "sightings", "--dry-run", "--config", str(scene.world.config)]
+    wide = os.environ | {"COLUMNS": "300"}
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True, env=wide)
+    *rows, numbers = [" ".join(line.split()) for line in done.stdout.splitlines() if line.strip()]
+    for words in ("seen", "false positive", "misp-microsoft: microsoft defender, 1 hit"):
+        assert any(scene.attribute("one").uuid in row and words in row for row in rows), done.stdout
+    assert numbers.startswith("2 values asked about since ")
+    assert numbers.endswith(", 1 hit, 1 false alert; 2 would be told")
 
 
 def test_two_destinations_are_one_sighting_that_names_both(scene: Scene, run: Run) -> None:
