@@ -19,6 +19,7 @@ from typing import Any
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import defender_answers as answers
 from misp_modules_ext.destinations import defender_entries, drift
+from misp_modules_ext.destinations.alerts import Alerts
 from misp_modules_ext.destinations.answers import TO_DO, Advice, doubtful, error_text
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.defender_entries import Taken
@@ -76,6 +77,7 @@ class Defender:
         self._client = Client(settings, _advice(settings), transport)
         self._list = List(settings, self._client, PATH)
         self._looking = DefenderLooking(settings, transport)
+        self._alerts = Alerts(settings, transport)
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """All but single addresses, domain names, URLs, three hashes, and certificates that are allowed or blocked."""
@@ -169,9 +171,9 @@ class Defender:
         """See `looking.LooksUp.estate`."""
         return self._looking.estate(observables, since)
 
-    def false_alerts(self, since: int) -> Probe[FalseAlert]:
+    def false_alerts(self, since: int, timeout: float) -> list[FalseAlert]:
         """See `looking.ClassifiesAlerts.false_alerts`."""
-        return self._looking.false_alerts(since)
+        return self._alerts.false(since, timeout)
 
     def check(self) -> list[Finding]:
         """Token, a list of one entry, and an import of nothing: 400 with the permission to write, 403 without."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import defender_answers as answers
-from misp_modules_ext.destinations.alerts import Alerts
 from misp_modules_ext.destinations.answers import Advice
 from misp_modules_ext.destinations.askable import askable, spellings
 from misp_modules_ext.destinations.asking import Asking
@@ -20,12 +19,10 @@ from misp_modules_ext.destinations.estate import Question, questions
 from misp_modules_ext.destinations.hunting import NAME, Hunting
 from misp_modules_ext.destinations.interface import Limit
 from misp_modules_ext.destinations.looking import (
-    ASKED_ALERTS,
     ASKED_DEFENDER,
     ASKED_HUNTING,
     ASKED_STATISTICS,
     EntryState,
-    FalseAlert,
     Presence,
     Probe,
     Sighting,
@@ -65,7 +62,6 @@ class DefenderLooking:
         self._list = Asking(settings, _advice(settings), RATES, transport)
         self._statistics = Statistics(settings, transport)
         self._hunting = Hunting(settings, transport)
-        self._alerts = Alerts(settings, transport)
 
     def presence(self, observable: Observable) -> list[Probe[Presence]]:
         """See `looking.LooksUp.presence`."""
@@ -80,10 +76,6 @@ class DefenderLooking:
             *(Probe(ASKED_STATISTICS, partial(self._statistics.ask, one, since)) for one in alone),
             *(Probe(ASKED_HUNTING, partial(self._hunt, each, since)) for each in questions(observables, "hunting")),
         ]
-
-    def false_alerts(self, since: int) -> Probe[FalseAlert]:
-        """See `looking.ClassifiesAlerts.false_alerts`."""
-        return Probe(ASKED_ALERTS, partial(self._alerts.false, since))
 
     def _hunt(self, question: Question, since: int, timeout: float) -> list[Sighting]:
         rows = self._hunting.rows(question.text(since), since, time.monotonic() + timeout)

@@ -124,6 +124,14 @@ class LooksUp(Protocol):
 class ClassifiesAlerts(Protocol):
     """A destination that can be asked which alerts of its tenant were false."""
 
-    def false_alerts(self, since: int) -> Probe[FalseAlert]:
-        """The values of alerts that changed since a moment (seconds since 1970 UTC) and count as false positives."""
+    def false_alerts(self, since: int, timeout: float) -> Sequence[FalseAlert]:
+        """The values of alerts that changed since a moment and count as false positives.
+
+        Args:
+            since: seconds since 1970 UTC.
+            timeout: in seconds.
+
+        Raises:
+            DestinationError: not all of them are known; its text says what to do.
+        """
         ...

@@ -43,8 +43,7 @@ def _order(emulator: Emulator, *orders: dict[str, Any]) -> None:
 
 def _ask(destination: Any, days: float = 3, timeout: float = 20.0) -> list[FalseAlert]:
     assert isinstance(destination, ClassifiesAlerts)
-    found = destination.false_alerts(int(time.time() - days * DAY)).ask(timeout)
-    return list(found)
+    return list(destination.false_alerts(int(time.time() - days * DAY), timeout))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from misp_modules_ext.delivery.sightings.doubts import doubted
 from misp_modules_ext.delivery.sightings.words import detail
 from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.looking import (
+    ASKED_ALERTS,
     ASKED_HUNTING,
     ASKED_LOGS,
     ClassifiesAlerts,
@@ -88,7 +89,7 @@ class Look:
 
     def _probe(self, store: Store, probe: Probe[Sighting], silent: set[str]) -> None:
         """Ask once; an API that does not answer is asked no more in this run."""
-        found = self._answer(store, probe)
+        found = self._answer(store, probe.asked, lambda: probe.ask(PATIENCE))
         if found is None:
             silent.add(probe.asked)
             return
@@ -101,7 +102,7 @@ class Look:
         there = create(group[0].settings)
         if not isinstance(there, ClassifiesAlerts):
             return
-        found = self._answer(group[0], there.false_alerts(self.done.since))
+        found = self._answer(group[0], ASKED_ALERTS, lambda: there.false_alerts(self.done.since, PATIENCE))
         goes_on(self.ledger, self.turn)
         if found is None:
             return
@@ -114,13 +115,13 @@ class Look:
             held = self.ledger.read(lambda connection, place=place: sightings.held_of(connection, place, seen))  # type: ignore[misc] # mypy cannot infer it
             self._note(store, {value: seen[value] for value in held}, FALSE_POSITIVE)
 
-    def _answer(self, store: Store, probe: Probe[_Said]) -> Sequence[_Said] | None:
+    def _answer(self, store: Store, asked: str, ask: Callable[[], Sequence[_Said]]) -> Sequence[_Said] | None:
         """What an API says; `None` for nothing, which is then among the problems."""
         try:
-            return probe.ask(PATIENCE)
+            return ask()
         except DestinationError as error:
             self.done.refused |= isinstance(error, (CredentialsRefused, PermissionRefused))
-            self.done.problems.append(f"{store.settings.name}, {probe.asked}: {error}")
+            self.done.problems.append(f"{store.settings.name}, {asked}: {error}")
             return None
 
     def _note(self, store: Store, seen: Seen, kind: int) -> None:
