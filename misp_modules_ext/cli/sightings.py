@@ -15,8 +15,12 @@ from misp_modules_ext.config.findings import Invalid
 from misp_modules_ext.delivery.sightings import Done, Wish, run
 from misp_modules_ext.errors import UsageError
 from misp_modules_ext.ledger.sightings import Told
+from misp_modules_ext.misp.adding import source
+from misp_modules_ext.misp.sightings import FALSE_POSITIVE, SEEN
 from misp_modules_ext.report import first_code
 from misp_modules_ext.report.text import iso, number, one_line, plural
+
+_KINDS = {SEEN: "seen", FALSE_POSITIVE: "false positive"}
 
 
 def sightings(
@@ -30,6 +34,8 @@ def sightings(
     as_json: JsonOption = False,
 ) -> None:
     """Ask Microsoft which of the values that the ledger holds there were seen, and add sightings to MISP.
+
+    With `falsePositives` of the section write-back, false positives, too: alerts that somebody has classified so.
 
     Since the last run that ended well; the first time, in the last 24 hours. One for each attribute and day, never
     twice. One run at a time: a second one says so and ends with 0. Prints one line. Exit code 0: all told; 2:
@@ -49,9 +55,9 @@ def sightings(
         error_console().print(f"Not told: {one_line(failure)}")
     with standard_output():
         if as_json:
-            print_json(_document(done, preview=dry_run))
+            print_json(_document(done, preview=dry_run, detail=settings.write_back.detail))
         else:
-            _show(done, preview=dry_run)
+            _show(done, preview=dry_run, detail=settings.write_back.detail)
     raise typer.Exit(first_code(_codes(done)))
 
 
@@ -70,11 +76,19 @@ def _codes(done: Done) -> set[int]:
     return ({4} if done.refused else set()) | ({5} if done.unreachable else set()) | ({3} if left else {0})
 
 
-def _show(done: Done, *, preview: bool) -> None:
+def _new(done: Done, *, detail: bool) -> list[Told]:
+    """Those that are new, as MISP would be told."""
+    return [one if detail else one._replace(detail="") for one in done.new.values()]
+
+
+def _show(done: Done, *, preview: bool, detail: bool) -> None:
     out = console()
     if preview and done.new:
-        rows = [(one.misp or "[misp]", one.event, one.attribute, iso(one.seen)) for one in done.new]
-        table(out, ("MISP", "event", "attribute", "seen"), rows)
+        rows = [
+            (one.misp or "[misp]", one.event, one.attribute, _KINDS[one.kind], iso(one.seen), source(one.detail))
+            for one in _new(done, detail=detail)
+        ]
+        table(out, ("MISP", "event", "attribute", "type", "at", "source"), rows)
     line(out, _line(done, preview=preview))
 
 
@@ -86,24 +100,26 @@ def _line(done: Done, *, preview: bool) -> str:
         (done.gone, "of attributes that MISP does not show"),
         (done.waiting, "left for the next run"),
         (done.unreadable, "of a MISP without a key"),
-        (done.undated, "hits without a time left out"),
+        (done.undated, "without a time left out"),
         (len(done.problems), "questions without an answer"),
     )
     said = [f"{number(count)} {words}" for count, words in counts if count]
     head = f"{plural(done.asked, 'value')} asked about since {iso(done.since)}, {plural(done.hits, 'hit')}"
-    return "; ".join([head, ", ".join(said) or "nothing to tell"])
+    false = f", {plural(done.false_alerts, 'false alert')}" if done.false_alerts else ""
+    return "; ".join([head + false, ", ".join(said) or "nothing to tell"])
 
 
-def _document(done: Done, *, preview: bool) -> dict[str, Any]:
+def _document(done: Done, *, preview: bool, detail: bool) -> dict[str, Any]:
     return {
         "schema": 1,
         "preview": preview,
         "since": iso(done.since),
         "asked": done.asked,
         "hits": done.hits,
+        "falseAlerts": done.false_alerts,
         "undated": done.undated,
         "unreadable": done.unreadable,
-        "new": [_told(one) for one in done.new],
+        "new": [_told(one) for one in _new(done, detail=detail)],
         "told": done.told,
         "known": done.known,
         "gone": done.gone,
@@ -113,5 +129,12 @@ def _document(done: Done, *, preview: bool) -> dict[str, Any]:
     }
 
 
-def _told(one: Told) -> dict[str, str]:
-    return {"misp": one.misp, "event": one.event, "attribute": one.attribute, "seen": iso(one.seen)}
+def _told(one: Told) -> dict[str, Any]:
+    return {
+        "misp": one.misp,
+        "event": one.event,
+        "attribute": one.attribute,
+        "type": one.kind,
+        "seen": iso(one.seen),
+        "source": source(one.detail),
+    }

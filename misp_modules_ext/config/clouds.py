@@ -29,7 +29,8 @@ class Endpoint(NamedTuple):
         scope: what to ask Entra for, ending in `/.default`.
         management: origin of Azure's resource manager, which reads back from Sentinel; `""` elsewhere.
         logs: origin of Log Analytics' query API for Sentinel, `""` elsewhere; `logs_scope` is its scope.
-        hunting: origin of Graph for Defender's advanced hunting, `""` elsewhere; `hunting_scope` is its scope.
+        hunting: origin of Graph for Defender's advanced hunting and alerts, `""` elsewhere; `hunting_scope` is its
+            scope.
     """
 
     login: str

@@ -227,7 +227,10 @@ def _write_back(ours: list[OurSection], reader: Reader) -> dict[str, object]:
     found: dict[str, object] = {}
     for section in _of(ours, Part.WRITE_BACK):
         found |= fields(WRITE_BACK, reader.read(section))
-    return {"write_back": WriteBackSettings.model_validate(found)}
+    settings = WriteBackSettings.model_validate(found)
+    if settings.false_positives and not settings.sightings:
+        reader.findings.warning("write-back", "falsePositives", "has no effect unless `sightings` is on, too.")
+    return {"write_back": settings}
 
 
 def _assemble(

@@ -155,7 +155,7 @@ class DestinationSettings(Frozen):
         endpoint_management: origin of Azure's resource manager, for Sentinel; `""` is `endpoint_api`.
         endpoint_logs: origin of Log Analytics' query API, for Sentinel; `""` is `endpoint_api`.
         logs_scope: what to ask Entra for there.
-        endpoint_hunting: origin of Graph, whose advanced hunting is asked, for Defender; `""` is `endpoint_api`.
+        endpoint_hunting: origin of Graph, for Defender's advanced hunting and alerts; `""` is `endpoint_api`.
         hunting_scope: what to ask Entra for there.
         subscription_id: with `resource_group` and `workspace_name` what reading back from Sentinel needs; all or none.
         max_per_day: new indicators in 24 hours; 0 is no limit.
@@ -254,13 +254,15 @@ class WriteBackSettings(Frozen):
 
     Attributes:
         tags: whether events of which something is at Microsoft get a local tag.
-        detail: whether they get one for each destination, too.
+        detail: whether they get one for each destination, too, and sightings name destinations and hits.
         sightings: whether hits at Microsoft become sightings.
+        false_positives: whether alerts that people classified as false positives do, too.
     """
 
     tags: bool = False
     detail: bool = False
     sightings: bool = False
+    false_positives: bool = False
 
 
 def _beside(fields: dict[str, Any]) -> LedgerSettings:

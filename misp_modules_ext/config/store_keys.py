@@ -153,7 +153,7 @@ DESTINATION = (
         "endpoint_hunting",
         values.origin,
         "https address",
-        "Where Graph is, whose advanced hunting is asked about values in Defender's estate.",
+        "Where Graph is, whose advanced hunting is asked about values in Defender's estate, and whose alerts are read.",
         instead="`endpoint.api` when that is set and no host of Microsoft's, else from `cloud`",
         apis=DEFENDER,
     ),

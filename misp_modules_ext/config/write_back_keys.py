@@ -19,7 +19,8 @@ WRITE_BACK = (
         "detail",
         values.boolean,
         "yes or no",
-        'With `tags`: also `misp-microsoft:sent="NAME"` for each destination.',
+        'With `tags`: also `misp-microsoft:sent="NAME"` for each destination. With `sightings`: the source of a '
+        "sighting also names the destinations and the number of hits.",
         default="no",
     ),
     Key(
@@ -29,6 +30,15 @@ WRITE_BACK = (
         "yes or no",
         "Whether `misp-microsoft sightings` adds what Microsoft has seen to MISP. Whoever may see an attribute may "
         "then see that you have seen it, as far as MISP's settings of sightings let them.",
+        default="no",
+    ),
+    Key(
+        "falsePositives",
+        "false_positives",
+        values.boolean,
+        "yes or no",
+        "With `sightings`: whether it also asks which alerts somebody has classified as false positives, of each "
+        "tenant with a destination of Defender, and adds sightings of type 1.",
         default="no",
     ),
 )

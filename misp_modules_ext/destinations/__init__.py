@@ -6,7 +6,8 @@
 
 `looking` says what a destination can be asked about a value; `sentinel_looking` and `defender_looking` ask it, through
 `log_analytics`, `hunting`, `defender_statistics` and `asking` (rates and time). `askable` says which kinds are asked
-where, `queries` holds the texts, `estate` reads what many values were answered. Shared:
+where, `queries` holds the texts, `estate` reads what many values were answered. `alerts` asks which alerts were false,
+`alerts_evidence` reads what they are about. Shared:
 `client` (a request with a token), `transport` (the only sockets), `failures` (why no answer came), `answers` (what an
 answer means), `tokens` and `aadsts` (Entra), `limits` (request rates), `listing` (lists of several pages), `drift`
 (what differs), `wire` (texts, times, sizes).

@@ -59,7 +59,7 @@ class Asking:
 
         Args:
             method: `GET` or `POST`.
-            path: path and query below the API's origin.
+            path: path and query below the API's origin, or a whole address of that origin.
             deadline: by `time.monotonic`.
             body: JSON.
             statuses: of the answers that are wanted.
@@ -73,6 +73,10 @@ class Asking:
             if answer.status == 429:
                 self._heed(answer)
         return self._wanted(answer, statuses)
+
+    def is_ours(self, address: str) -> bool:
+        """Whether an address that an answer names has the origin that the token is for."""
+        return self._client.is_ours(address)
 
     def _send(self, method: str, path: str, deadline: float, body: bytes | None) -> Answer:
         self._wait_for_turn(deadline)

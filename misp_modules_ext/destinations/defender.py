@@ -19,6 +19,7 @@ from typing import Any
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import defender_answers as answers
 from misp_modules_ext.destinations import defender_entries, drift
+from misp_modules_ext.destinations.alerts import Alerts
 from misp_modules_ext.destinations.answers import TO_DO, Advice, doubtful, error_text
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.defender_entries import Taken
@@ -26,7 +27,7 @@ from misp_modules_ext.destinations.defender_list import List
 from misp_modules_ext.destinations.defender_looking import DefenderLooking
 from misp_modules_ext.destinations.defender_payload import entity, refusal, shown, unfit
 from misp_modules_ext.destinations.interface import Cleared, Entry, ItemResult, Limit, Refusal
-from misp_modules_ext.destinations.looking import Presence, Probe, Sighting
+from misp_modules_ext.destinations.looking import FalseAlert, Presence, Probe, Sighting
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
 from misp_modules_ext.errors import DestinationError, Unavailable
@@ -76,6 +77,7 @@ class Defender:
         self._client = Client(settings, _advice(settings), transport)
         self._list = List(settings, self._client, PATH)
         self._looking = DefenderLooking(settings, transport)
+        self._alerts = Alerts(settings, transport)
 
     def refuses(self, indicator: Indicator) -> Refusal | None:
         """All but single addresses, domain names, URLs, three hashes, and certificates that are allowed or blocked."""
@@ -168,6 +170,10 @@ class Defender:
     def estate(self, observables: Sequence[Observable], since: int) -> list[Probe[Sighting]]:
         """See `looking.LooksUp.estate`."""
         return self._looking.estate(observables, since)
+
+    def false_alerts(self, since: int, timeout: float) -> list[FalseAlert]:
+        """See `looking.ClassifiesAlerts.false_alerts`."""
+        return self._alerts.false(since, timeout)
 
     def check(self) -> list[Finding]:
         """Token, a list of one entry, and an import of nothing: 400 with the permission to write, 403 without."""

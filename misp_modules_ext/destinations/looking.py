@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.model.indicator import Kind, Observable
 
 Said = TypeVar("Said")
 
@@ -21,6 +21,7 @@ ASKED_LOGS = "Log Analytics"
 ASKED_DEFENDER = "Defender's indicators"
 ASKED_STATISTICS = "Defender's statistics"
 ASKED_HUNTING = "advanced hunting"
+ASKED_ALERTS = "Defender's alerts"
 
 
 class EntryState(str, Enum):
@@ -74,6 +75,22 @@ class Sighting(NamedTuple):
     last: int | None = None
 
 
+class FalseAlert(NamedTuple):
+    """A value in the evidence of an alert that somebody has classified as a false positive.
+
+    Attributes:
+        alert: Microsoft's id of it.
+        kinds: what the value may be.
+        value: as Microsoft spells it.
+        moment: when it was resolved, or else last changed, seconds since 1970 UTC; `None` when that is not told.
+    """
+
+    alert: str
+    kinds: tuple[Kind, ...]
+    value: str
+    moment: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Probe(Generic[Said]):
     """One question to one of Microsoft's APIs, about one value or many.
@@ -116,5 +133,22 @@ class LooksUp(Protocol):
         """Whether values were seen in the estate since a moment (seconds since 1970 UTC), one probe for each query.
 
         For many values the queries are few: each holds as many values as its API takes well.
+        """
+        ...
+
+
+@runtime_checkable
+class ClassifiesAlerts(Protocol):
+    """A destination that can be asked which alerts of its tenant were false."""
+
+    def false_alerts(self, since: int, timeout: float) -> Sequence[FalseAlert]:
+        """The values of alerts that changed since a moment and count as false positives.
+
+        Args:
+            since: seconds since 1970 UTC.
+            timeout: in seconds.
+
+        Raises:
+            DestinationError: not all of them are known; its text says what to do.
         """
         ...

@@ -18,8 +18,7 @@ class Behaviour:
         own_audience: A token for the emulator's own address is good for every API. Microsoft has no such audience, and
             it hides a wrong scope, since all APIs share the address.
         without_permission: Names of APIs (``sentinel``, ``management``, ``defender``, ``statistics``, ``graph``,
-            ``hunting``, ``logs``) for which no
-            application has a role: they answer 403.
+            ``alerts``, ``hunting``, ``logs``) for which no application has a role: they answer 403.
         upload_error_key: Name of the list of messages in an item error of the upload. The reference page shows
             ``errorMessages``, the swagger declares ``validationErrorMessages``.
         all_invalid_status: Answer to an upload in which every object is invalid. "200 when at least one object is
@@ -44,6 +43,7 @@ class Behaviour:
         defender_value_limit: Longest ``indicatorValue`` in characters; not documented, so none.
         defender_own_only: Applications see and edit only what they created (permission ``Ti.ReadWrite``) instead of
             everything (``Ti.ReadWrite.All``).
+        alerts_page: Most alerts of a page, whatever ``$top`` says. Not stated.
         hunting_capitals: Answers of advanced hunting have their keys with capital letters, as in an older example.
         graph_deletes_sentinel: Graph's deletes remove indicators for Sentinel too. One user saw that they do not.
     """
@@ -65,5 +65,6 @@ class Behaviour:
     defender_refuse_expired: bool = True
     defender_value_limit: int | None = None
     defender_own_only: bool = False
+    alerts_page: int = 1000
     hunting_capitals: bool = False
     graph_deletes_sentinel: bool = True

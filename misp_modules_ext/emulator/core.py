@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .alerts import PATH as ALERTS_PATH
+from .alerts import Alerts
 from .assertions import App
 from .behaviour import Behaviour
 from .calls import Answer, Call, Grant, JsonObject, Refusal, Result, Service, json_answer
@@ -77,6 +79,7 @@ class Core:
             Management(self.intel, self.clock, self.behaviour),
             self.defender,
             self.graph,
+            Alerts(self.clock, self.behaviour, lambda: self._sightings),
             Statistics(self.clock, self._seen),
             Hunting(self.clock, self.behaviour, self._seen),
             Logs(self.intel, self.clock, self._seen),
@@ -106,7 +109,7 @@ class Core:
             fault = effect.refusal
             own = self.own_origins
             return Result(self._identity.fault(fault, call) if fault else self._identity.handle(call, own))
-        service = self._services.get(api)
+        service = self._services.get("alerts" if call.path == ALERTS_PATH else api)
         if service is None:
             body = {"error": {"code": "NotFound", "message": "No API of the emulator has this address."}}
             return Result(json_answer(404, body))

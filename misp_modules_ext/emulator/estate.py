@@ -17,6 +17,8 @@ from .clock import parse_offset, to_text
 from .kql import Column, Estate, Leg, QueryError
 
 STATISTICS = "statistics"
+#: The table of what alerts are about.
+ALERTS = "AlertEvidence"
 CLASSIFICATIONS = ("truePositive", "falsePositive", "informationalExpectedActivity")
 _ADDRESS, _HOST, _URL, _MAIL = frozenset({"ip"}), frozenset({"host"}), frozenset({"url"}), frozenset({"mail"})
 _MD5, _SHA1, _SHA256 = frozenset({"md5"}), frozenset({"sha1"}), frozenset({"sha256"})
@@ -48,7 +50,7 @@ HUNTING: Tables = {
     "EmailUrlInfo": {"Url": _URL, "UrlDomain": _HOST},
     "EmailAttachmentInfo": {"SHA256": _SHA256},
     "UrlClickEvents": {"Url": _URL},
-    "AlertEvidence": _ALERTS,
+    ALERTS: _ALERTS,
 }
 LOGS: Tables = {
     "CommonSecurityLog": {
@@ -59,12 +61,11 @@ LOGS: Tables = {
         "FileHash": _ANY_HASH,
     },
     "DnsEvents": {"Name": _HOST, "ClientIP": _NEVER},
-    "AlertEvidence": _ALERTS,
+    ALERTS: _ALERTS,
 }
 PLACES = (STATISTICS, *dict.fromkeys((*HUNTING, *LOGS)))
-_FIELDS = frozenset(
-    ["value", "table", "count", "devices", "first", "last", "tenant", "workspace", "classification"],
-)
+_TIMES = ("last", "first", "updated", "resolved")
+_FIELDS = frozenset(["value", "table", "count", "devices", "tenant", "workspace", "classification", "role", *_TIMES])
 _HASHES = {32: "md5", 40: "sha1", 64: "sha256"}
 
 
@@ -114,11 +115,11 @@ def _check(kept: JsonObject) -> None:
     for name in ("count", "devices"):
         if not isinstance(kept[name], int) or isinstance(kept[name], bool) or kept[name] < 0:
             raise ValueError(f"{name} must be a number that is not negative")
-    for name in ("last", "first"):
+    for name in (name for name in _TIMES if name in kept):
         if not isinstance(kept[name], str) or parse_offset(kept[name]) is None:
             raise ValueError(f"{name} must be an ISO 8601 time with a zone")
-    if not all(isinstance(kept.get(name, ""), str) for name in ("tenant", "workspace")):
-        raise ValueError("tenant and workspace must be texts")
+    if not all(isinstance(kept.get(name, ""), str) for name in ("tenant", "workspace", "role")):
+        raise ValueError("tenant, workspace and role must be texts")
 
 
 def sighting_of(kept: JsonObject) -> Sighting:

@@ -174,9 +174,9 @@ class Placing:
 
         Args:
             observable_ids: which, in the order in which `maxPerEvent` counts.
-            new: those of them for which no row exists anywhere.
+            new: those for which no row exists anywhere, be they among them or meant for another destination.
         """
-        old = [number for number in observable_ids if number not in new] if len(new) < len(observable_ids) else []
+        old = [number for number in observable_ids if number not in new]
         self._held = held(self._connection, self._store, old) if old else {}
         self._counts = self._most > 0 and (self._counting is not None or self._most < len(observable_ids))
         if self._counts and self._counting is not None:

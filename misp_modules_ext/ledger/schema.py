@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import BINARY, LONGBLOB, LONGTEXT
 
 #: The last of `migrations/versions`, which makes of any earlier ledger one with these tables.
-REVISION = "0007"
+REVISION = "0008"
 
 #: Constraints get the same names on every database, so that migrations can name them.
 metadata = MetaData(
@@ -317,6 +317,7 @@ sighting = Table(
     Column("seen", BigInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
     Column("tried_ms", BigInteger, nullable=False, server_default="0"),
+    Column("detail", String(255), nullable=False, server_default=""),
     Index(None, "state", "tried_ms"),
     CheckConstraint("state BETWEEN 0 AND 2", name="state_is_known"),
     comment="what was seen at Microsoft, by attribute and day since 1970 UTC, and whether MISP knows",

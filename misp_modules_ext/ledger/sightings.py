@@ -18,6 +18,10 @@ from misp_modules_ext.model.indicator import Kind, Observable
 #: Values of one page.
 PAGE = 2_000
 DAY = 86_400
+#: Address of the MISP, attribute, kind and day.
+Key = tuple[str, str, int, int]
+#: How often each value was seen, by the moment (seconds since 1970 UTC).
+Seen = Mapping[Observable, Mapping[int, int]]
 
 
 class Told(NamedTuple):
@@ -26,9 +30,10 @@ class Told(NamedTuple):
     Attributes:
         misp: as in `Event.misp`.
         attribute: UUID.
-        kind: MISP's number: 0 seen.
+        kind: MISP's number: 0 seen, 1 false positive.
         event: UUID.
         seen: seconds since 1970 UTC.
+        detail: where and how often, for those who want it told; `""` when that is not known.
     """
 
     misp: str
@@ -36,6 +41,7 @@ class Told(NamedTuple):
     kind: int
     event: str
     seen: int
+    detail: str = ""
 
     @property
     def day(self) -> int:
@@ -43,9 +49,16 @@ class Told(NamedTuple):
         return self.seen // DAY
 
     @property
-    def key(self) -> tuple[str, str, int, int]:
+    def key(self) -> Key:
         """What makes it one."""
         return self.misp, self.attribute, self.kind, self.day
+
+
+class Hit(NamedTuple):
+    """A sighting that a value at a destination means for one attribute; `times` is how often, 0 when not known."""
+
+    told: Told
+    times: int
 
 
 def held(connection: Connection, destination_id: int, after: int) -> tuple[int | None, list[Observable]]:
@@ -74,46 +87,58 @@ def held(connection: Connection, destination_id: int, after: int) -> tuple[int |
     return end, [Observable(Kind(kind), text) for _, kind, text in found]
 
 
-def concerned(
-    connection: Connection, store: Store, base_url: str, seen: Mapping[Observable, Collection[int]], kind: int
-) -> list[Told]:
+def held_of(connection: Connection, destination_id: int, values: Collection[Observable]) -> set[Observable]:
+    """Those of some values that a destination holds as `held` has it."""
+    row, numbers = schema.holding, {observable_id(one): one for one in values}
+    there = row.c.sent_hash.is_not(None) & (row.c.state != schema.EXPIRED)
+    found: set[Observable] = set()
+    for chunk in bulk.chunks(sorted(numbers)):
+        here = (row.c.destination_id == destination_id) & row.c.observable_id.in_(chunk)
+        found |= {numbers[key] for key in connection.execute(select(row.c.observable_id).where(here, there)).scalars()}
+    return found
+
+
+def concerned(connection: Connection, store: Store, base_url: str, seen: Seen, kind: int) -> list[Hit]:
     """The sightings that hits mean: for each attribute that counts at the destination by today's rules.
 
     Args:
         connection: in a transaction.
         store: the destination.
         base_url: address of MISP for links.
-        seen: moments of each value, seconds since 1970 UTC.
+        seen: what was seen, and when.
         kind: MISP's number of the kind of sighting.
     """
     said = by_observable(connection, map(observable_id, seen))
     events = audiences(connection, said).get(store.destination_id, frozenset())
     return [
-        Told(witness.event.misp, witness.attribute.uuid, kind, witness.event.uuid, moment)
+        Hit(Told(witness.event.misp, witness.attribute.uuid, kind, witness.event.uuid, moment), times)
         for witnesses in said.values()
         for witness in witnesses
         if closed(witness, store, base_url, events) is None
-        for moment in seen[witness.observable]
+        for moment, times in seen[witness.observable].items()
     ]
 
 
 def intend(connection: Connection, sightings: Iterable[Told]) -> None:
-    """Note that they are to be told, unless they are noted; of one day the latest one counts."""
+    """Note that they are to be told, unless they are noted; of one day the latest one counts.
+
+    What is noted keeps its moment and state, and gets the detail, which is that of the last time somebody asked.
+    """
     latest = {one.key: one for one in sorted(sightings, key=lambda one: one.seen)}
     rows = [
-        (one.misp, uuid_bytes(one.attribute), one.kind, one.day, one.event, one.seen, schema.WAITS, 0)
-        for one in sorted(latest.values())
+        (misp, uuid_bytes(attribute), kind, day, one.event, one.seen, schema.WAITS, 0, one.detail)
+        for (misp, attribute, kind, day), one in sorted(latest.items())
     ]
-    columns = ["misp", "attribute", "kind", "day", "event", "seen", "state", "tried_ms"]
+    key, fixed = ["misp", "attribute", "kind", "day"], ["event", "seen", "state", "tried_ms"]
     if rows:
-        bulk.insert_missing(connection, schema.sighting, columns, rows)
+        bulk.upsert(connection, schema.sighting, [*key, *fixed, "detail"], key, rows, keep=fixed)
 
 
-def noted(connection: Connection, sightings: Collection[Told]) -> set[tuple[str, str, int, int]]:
+def noted(connection: Connection, sightings: Collection[Told]) -> set[Key]:
     """The keys of those that are noted, told or not."""
     table = schema.sighting
     columns = (table.c.misp, table.c.attribute, table.c.kind, table.c.day)
-    found: set[tuple[str, str, int, int]] = set()
+    found: set[Key] = set()
     for chunk in bulk.chunks(sorted({uuid_bytes(one.attribute) for one in sightings})):
         rows = connection.execute(select(*columns).where(table.c.attribute.in_(chunk)))
         found |= {(misp, uuid_text(key), kind, day) for misp, key, kind, day in rows}
@@ -125,9 +150,9 @@ def waiting(connection: Connection, misps: Collection[str], most: int) -> list[T
     table = schema.sighting
     here = (table.c.state == schema.WAITS) & table.c.misp.in_(sorted(misps))
     ordered = (table.c.tried_ms, table.c.misp, table.c.event, table.c.attribute, table.c.kind, table.c.day)
-    columns = (table.c.misp, table.c.attribute, table.c.kind, table.c.event, table.c.seen)
+    columns = (table.c.misp, table.c.attribute, table.c.kind, table.c.event, table.c.seen, table.c.detail)
     found = connection.execute(select(*columns).where(here).order_by(*ordered).limit(most))
-    return [Told(misp, uuid_text(key), kind, event, seen) for misp, key, kind, event, seen in found]
+    return [Told(misp, uuid_text(key), *rest) for misp, key, *rest in found]
 
 
 def count_waiting(connection: Connection) -> int:

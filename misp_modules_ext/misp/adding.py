@@ -1,7 +1,8 @@
 """Adding sightings to MISP: through PyMISP and the adapter of `client`, which alone knows the key.
 
-How far it is known (nothing of it seen on a live MISP; **unverified**): `sightings/add/UUID` takes `type`, `source` and
-the moment as `timestamp`; `date_sighting`, as MISP names it when it shows one, is sent as well. It needs perm_sighting.
+How far it is known (nothing of it seen on a live MISP; **unverified**): `sightings/add/UUID` takes `type`, `source` (of
+which MISP keeps 255 characters) and the moment as `timestamp`; `date_sighting`, as MISP names it when it shows one, is
+sent as well. It needs perm_sighting.
 `attributes/restSearch` with `includeSightings` shows those of the key's own organisation whatever Sightings_policy is.
 Only these are ours: on a MISP that many share, others may run this program, too.
 """
@@ -61,20 +62,21 @@ class SightingsClient(MispClient):
             raise self._no_misp()
         return self._org
 
-    def add(self, attribute: str, kind: int, seen: int) -> None:
+    def add(self, attribute: str, kind: int, seen: int, detail: str = "") -> None:
         """Add a sighting to an attribute.
 
         Args:
             attribute: UUID.
-            kind: 0 seen.
+            kind: 0 seen, 1 false positive.
             seen: seconds since 1970 UTC.
+            detail: see `source`.
 
         Raises:
             EventNotFound: MISP knows no such attribute.
             MispRefused: MISP does not let this key add it.
             MispError: MISP cannot be asked; it may have added it.
         """
-        told = {"type": str(kind), "source": OWN_SIGHTINGS, "timestamp": seen, "date_sighting": seen}
+        told = {"type": str(kind), "source": source(detail), "timestamp": seen, "date_sighting": seen}
         try:
             answer = self._ask(lambda misp: misp.add_sighting(told, attribute), may_be_missing=True)
         except EventNotFound:
@@ -83,6 +85,14 @@ class SightingsClient(MispClient):
             raise MispRefused(f"{error} To add sightings its role needs perm_sighting, too.") from None
         if "Sighting" not in mapping(answer):
             raise self._no_misp()
+
+
+def source(detail: str) -> str:
+    """What stands as the source of a sighting of ours: our name, and more behind a colon where there is more to say.
+
+    It begins with our name always: by that we know what is ours.
+    """
+    return f"{OWN_SIGHTINGS}: {detail}" if detail else OWN_SIGHTINGS
 
 
 def _ours(given: object, org: str) -> set[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,14 @@ from misp_modules_ext.destinations.answers import Advice
 from misp_modules_ext.destinations.asking import Asking
 from misp_modules_ext.destinations.interface import Limit
 from misp_modules_ext.destinations.looking import (
+    ASKED_ALERTS,
     ASKED_DEFENDER,
     ASKED_HUNTING,
     ASKED_LOGS,
     ASKED_MANAGEMENT,
     ASKED_STATISTICS,
+    ClassifiesAlerts,
+    FalseAlert,
     LooksUp,
     Probe,
 )
@@ -63,12 +66,26 @@ QUESTIONS = [
     Question(ASKED_DEFENDER, Api.DEFENDER, "defender", "endpoint_api", "Ti.ReadWrite of"),
     Question(ASKED_STATISTICS, Api.DEFENDER, "statistics", "endpoint_api", "URL.Read.All"),
     Question(ASKED_HUNTING, Api.DEFENDER, "hunting", "endpoint_hunting", "ThreatHunting.Read.All"),
+    Question(ASKED_ALERTS, Api.DEFENDER, "graph", "endpoint_hunting", "SecurityAlert.Read.All"),
 ]
 every_question = pytest.mark.parametrize("question", QUESTIONS, ids=[one.fault for one in QUESTIONS])
 
 
-def _probe(make: Make, question: Question, **fields: Any) -> Probe[Any]:
+class AboutAlerts(NamedTuple):
+    """The question about false alerts, which is about no value."""
+
+    destination: ClassifiesAlerts
+
+    def ask(self, timeout: float) -> Sequence[FalseAlert]:
+        """As a probe is asked."""
+        return self.destination.false_alerts(int(time.time()) - 3600, timeout)
+
+
+def _probe(make: Make, question: Question, **fields: Any) -> Probe[Any] | AboutAlerts:
     destination = make(question.api, **(PLACE if question.api is Api.SENTINEL else {}), **fields)
+    if question.asked == ASKED_ALERTS:
+        assert isinstance(destination, ClassifiesAlerts)
+        return AboutAlerts(destination)
     assert isinstance(destination, LooksUp)
     probes = [*destination.presence([DOMAIN]), *destination.estate([DOMAIN], int(time.time()) - 3600)]
     return next(probe for probe in probes if probe.asked == question.asked)

@@ -221,7 +221,7 @@ def test_documented_limits(world: World) -> None:
         ({"value": "x", "count": -1}, "count must be"),
         ({"value": "x", "devices": True}, "devices must be"),
         ({"value": "x", "last": "yesterday"}, "last must be"),
-        ({"value": "x", "tenant": 1}, "tenant and workspace must be"),
+        ({"value": "x", "tenant": 1}, "tenant, workspace and role must be"),
         ({"value": "x", "classification": "maybe"}, "classification must be one of truePositive"),
     ],
 )

@@ -2,121 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-import requests
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from misp_modules_ext.cli import main
 from misp_modules_ext.ledger import open_ledger, schema
-from tests.support.keys import misp_key
-from tests.support.misp_server import Fault, MispServer
-from tests.support.misp_world import Attribute, User
-from tests.support.misp_world import World as Misp
+from tests.support.misp_server import Fault
+from tests.support.sighted import Run, Scene, campaign, configure, runner
 from tests.support.world import World
-
-KEY = misp_key()
-DEVICE = "DeviceNetworkEvents"
-
-Run = Callable[..., tuple[int, dict[str, Any]]]
-
-
-@dataclass
-class Scene:
-    """A MISP with one event whose two domains are at Defender."""
-
-    misp: Misp
-    server: MispServer
-    world: World
-    event: str
-
-    @property
-    def user(self) -> User:
-        """The user of the key."""
-        return self.misp.users[0]
-
-    def attribute(self, name: str) -> Attribute:
-        """One of the event's."""
-        return next(a for a in self.misp.events[self.event].attributes if a.value == f"{name}.evil.example")
-
-    def told(self) -> list[tuple[str, int, str]]:
-        """Value, kind and source of all sightings in MISP."""
-        every = [(a.value, s) for e in self.misp.events.values() for a in e.attributes for s in a.sightings]
-        return sorted((value.removesuffix(".evil.example"), s.type, s.source) for value, s in every)
-
-    def seen(self, *names: str, ago: int = 600) -> None:
-        """Microsoft has seen values."""
-        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - ago))
-        hits = [
-            {"value": f"{name}.evil.example", "table": DEVICE, "count": 3, "first": moment, "last": moment}
-            for name in names
-        ]
-        emulator = self.world.emulator
-        url = f"{emulator.url}/_emulator/sightings"
-        requests.post(url, json=hits, verify=str(emulator.ca), timeout=10).raise_for_status()
-
-    def free(self) -> None:
-        """Let the turn of a run that was killed be over."""
-        over = update(schema.sync).values(lease_until_ms=0)
-        open_ledger(self.world.ledger).write(lambda connection: connection.execute(over))
-
-
-def configure(scene: Scene, **keys: str) -> None:
-    """Write the configuration, with `keys` of [write-back] and [lookup]."""
-    lookup = {"estate": keys.get("estate", "yes"), "sources": keys.get("sources", "hunting")}
-    more = {"lookup": lookup, "write-back": {"sightings": keys.get("sightings", "yes")}}
-    misp = {"url": scene.server.url, "key": KEY}
-    scene.world.configure(only=("microsoft defender",), misp=misp, more=more, wipe=False)
 
 
 @pytest.fixture
 def scene(world: World, run: Run) -> Iterator[Scene]:
     """Pushed, accepted, and nothing seen yet."""
-    misp = Misp(lambda: int(time.time()) - 60)
-    user = misp.add_user(KEY, misp.add_org("Ours")) or misp.users[0]
-    user.rights = frozenset({"perm_sighting"})
-    event = misp.add_event(misp.orgs[0], "Campaign")
-    for name in ("one", "two"):
-        misp.add_attribute(event, "domain", f"{name}.evil.example")
-    misp.publish(event)
-    with MispServer(misp) as server:
-        made = Scene(misp, server, world, event)
-        world.configure()
-        configure(made)
-        code, said = run("push", event)
-        assert code == 0, said
-        server.requests.clear()
+    with campaign(world, run) as made:
         yield made
 
 
 @pytest.fixture
 def run(world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """Runs a command; gives its exit code and what it says."""
-
-    def go(command: str = "sightings", *options: str) -> tuple[int, dict[str, Any]]:
-        argv = ["misp-microsoft", command, *options, "--json", "--config", str(world.config)]
-        monkeypatch.setattr(sys, "argv", argv)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        assert KEY not in out + err
-        return int(ended.value.code or 0), (json.loads(out) if out else {}) | {"words": err}
-
-    return go
-
-
-def _added(scene: Scene) -> int:
-    return sum(path.startswith("/sightings/add") for _, path, _ in scene.server.requests)
+    return runner(world, monkeypatch, capfd)
 
 
 def test_a_hit_becomes_a_sighting_once(scene: Scene, run: Run) -> None:
@@ -127,7 +39,7 @@ def test_a_hit_becomes_a_sighting_once(scene: Scene, run: Run) -> None:
     (sighting,) = scene.attribute("one").sightings
     assert abs(time.time() - 600 - sighting.date) < 60
     code, said = run()
-    assert (code, said["hits"], said["told"], _added(scene)) == (0, 1, 0, 1)
+    assert (code, said["hits"], said["told"], scene.added()) == (0, 1, 0, 1)
 
 
 def test_a_preview_tells_nothing(scene: Scene, run: Run) -> None:

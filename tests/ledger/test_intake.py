@@ -62,6 +62,21 @@ def test_a_change_is_due_again_and_nothing_else(house: House) -> None:
     assert [row.observable_id for row in house.send()] == [observable_id(domain("one.evil.example"))]
 
 
+def test_what_is_new_elsewhere_is_not_new_here(house: House) -> None:
+    """As many values come for the one destination as the other has already: its rows are looked at all the same."""
+    green = attribute("domain", "one.evil.example", tags=("tlp:green",), timestamp=BEFORE)
+    house.take(event(green, timestamp=NOW))
+    for store in (0, 1):
+        house.send(store)
+    amber = attribute("domain", "two.evil.example", tags=("tlp:amber",), timestamp=BEFORE)
+    house.take(replace(event(green, amber), timestamp=NOW + 10))
+    states = [[house.row(domain(f"{name}.evil.example"), store) for name in ("one", "two")] for store in (0, 1)]
+    assert [[row and row.state for row in rows] for rows in states] == [
+        [schema.SETTLED, schema.DUE],
+        [schema.SETTLED, None],
+    ]
+
+
 def test_a_request_never_takes_away(house: House) -> None:
     """`to_ids` off, deleted, a stricter marking, missing, unpublished: all wait for our own reading."""
     house.take(BOTH)

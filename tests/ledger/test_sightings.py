@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from misp_modules_ext.ledger import schema, sightings
-from misp_modules_ext.ledger.sightings import DAY, Told
+from misp_modules_ext.ledger.sightings import DAY, Hit, Told
 from tests.ledger.house import House, domain
 from tests.support.build import EVENT, NOW, attribute, event
 
@@ -20,13 +20,13 @@ def test_only_what_counts_at_the_destination_is_concerned(house: House) -> None:
     house.take(event(green, attribute("domain", "two.example", tags=("tlp:amber",)), misp=MISP))
     for store in (0, 1):
         house.send(store)
-    seen = {domain("one.example"): {NOW}, domain("two.example"): {NOW}, domain("three.example"): {NOW}}
+    seen = {domain(f"{name}.example"): {NOW: 3} for name in ("one", "two", "three")}
 
-    def concerned(place: int) -> list[Told]:
+    def concerned(place: int) -> list[Hit]:
         return house.ledger.write(lambda c: sightings.concerned(c, house.stores(c)[place], MISP, seen, 0))
 
     assert len(concerned(0)) == 2
-    assert concerned(1) == [Told(MISP, green.uuid, 0, EVENT, NOW)]
+    assert concerned(1) == [Hit(Told(MISP, green.uuid, 0, EVENT, NOW), 3)]
 
     def held(place: int) -> list[str]:
         end, page = house.ledger.write(lambda c: sightings.held(c, house.stores(c)[place].destination_id, -1))
@@ -34,6 +34,12 @@ def test_only_what_counts_at_the_destination_is_concerned(house: House) -> None:
         return sorted(one.value for one in page)
 
     assert (held(0), held(1)) == (["one.example", "two.example"], ["one.example"])
+
+    def held_of(place: int) -> list[str]:
+        found = house.ledger.write(lambda c: sightings.held_of(c, house.stores(c)[place].destination_id, seen))
+        return sorted(one.value for one in found)
+
+    assert (held_of(0), held_of(1)) == (["one.example", "two.example"], ["one.example"])
 
 
 def test_one_of_each_attribute_and_day_is_noted(house: House) -> None:
@@ -54,3 +60,13 @@ def test_what_was_told_waits_no_more_and_what_was_tried_comes_last(house: House)
     assert house.ledger.read(lambda c: sightings.waiting(c, [MISP], 100)) == [_told(3), _told(2)]
     assert house.ledger.read(lambda c: sightings.waiting(c, [MISP], 1)) == [_told(3)]
     assert house.ledger.read(sightings.count_waiting) == 3
+
+
+def test_the_detail_is_that_of_the_last_time_and_all_else_stays(house: House) -> None:
+    """The moment and the state are those of the first; seen and false are two."""
+    house.ledger.write(lambda c: sightings.intend(c, [_told(1)._replace(detail="microsoft, 3 hits"), _told(2)]))
+    house.ledger.write(lambda c: sightings.note(c, _told(2), schema.TOLD))
+    again = [_told(n, NOW + 5)._replace(detail="microsoft, 7 hits") for n in (1, 2)]
+    house.ledger.write(lambda c: sightings.intend(c, [*again, _told(1)._replace(kind=1)]))
+    found = house.ledger.read(lambda c: sightings.waiting(c, [MISP], 100))
+    assert found == [_told(1)._replace(detail="microsoft, 7 hits"), _told(1)._replace(kind=1)]

@@ -68,7 +68,7 @@ def _to_look_up(settings: DestinationSettings) -> list[Way]:
     if settings.api is Api.SENTINEL and settings.endpoint_logs:
         found.append(way(settings.endpoint_logs, "looking values up in Log Analytics, only if you do"))
     if settings.api is Api.DEFENDER and settings.endpoint_hunting:
-        found.append(way(settings.endpoint_hunting, "advanced hunting, only with [lookup] estate"))
+        found.append(way(settings.endpoint_hunting, "advanced hunting and alerts, only with [lookup] estate"))
     return found
 
 

@@ -4,7 +4,7 @@ A place for a value is its name in two braces. What is filled in is always a who
 value can neither end its literal nor become a word of the query.
 
 Sources: Kusto, "The string data type" (literals in double quotes, backslash escapes); OData 4.01, URL conventions,
-section 5.1.1.14.1 (quotes doubled).
+section 5.1.1.14.1 (quotes doubled; times stand without any).
 """
 
 from __future__ import annotations
@@ -45,8 +45,12 @@ def kql(name: str, **values: str | Sequence[str] | Moment) -> str:
     return _fill(f"{name}.kql", values, _kql_literal)
 
 
-def odata(name: str, **values: str) -> str:
+def odata(name: str, **values: str | Moment) -> str:
     """A filter of OData, percent-encoded for the query of an address.
+
+    Args:
+        name: of a file beside this one, without its ending.
+        values: for each place: a text, or a moment.
 
     Raises:
         ValueError: a value holds half a character (a lone surrogate), or the places are not those of the file.
@@ -69,7 +73,7 @@ def _text(file: str) -> str:
 
 def _kql_literal(value: str | Sequence[str] | Moment) -> str:
     if isinstance(value, Moment):
-        return f"datetime({datetime.fromtimestamp(value, timezone.utc):%Y-%m-%dT%H:%M:%SZ})"
+        return f"datetime({_time(value)})"
     if isinstance(value, str):
         return f'"{"".join(map(_kql_character, _whole(value)))}"'
     return f"[{', '.join(map(_kql_literal, value))}]"
@@ -83,8 +87,14 @@ def _kql_character(char: str) -> str:
     return char
 
 
-def _odata_literal(value: str) -> str:
+def _odata_literal(value: str | Moment) -> str:
+    if isinstance(value, Moment):
+        return _time(value)
     return "'" + _whole(value).replace("'", "''") + "'"
+
+
+def _time(moment: Moment) -> str:
+    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _whole(value: str) -> str:

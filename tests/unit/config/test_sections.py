@@ -120,3 +120,12 @@ def test_rules_may_be_empty(tmp_path: Path) -> None:
     """All keys commented out is all defaults."""
     settings = read(tmp_path, section("microsoft", SENTINEL), "[selection]\n#toIds = yes\n[indicator]\n")
     assert settings.warnings == ()
+
+
+def test_false_positives_without_sightings_are_a_warning(tmp_path: Path) -> None:
+    """A key that does nothing is said; with the other one it is none."""
+    told = "[write-back] falsePositives: has no effect unless `sightings` is on, too."
+    for sightings, warnings in (("no", [told]), ("yes", [])):
+        keys = {"falsePositives": "yes", "sightings": sightings}
+        found = read(tmp_path, section("microsoft", SENTINEL), section("write-back", keys))
+        assert [warning for warning in found.warnings if "write-back" in warning] == warnings

@@ -102,6 +102,12 @@ def test_a_moment_is_a_time() -> None:
     assert "let Since = datetime(2026-11-24T12:00:00Z);" in kql("hunting_url", values=["x"], since=Moment(NOW))
 
 
+def test_a_filter_holds_a_moment_as_a_time() -> None:
+    """Without quotes, which would make it a text."""
+    asked = unquote(odata("alerts_false_positive", since=Moment(NOW)))
+    assert asked == "classification eq 'falsePositive' and lastUpdateDateTime ge 2026-11-24T12:00:00Z"
+
+
 def test_every_place_is_filled_and_no_other_is_there() -> None:
     """A misspelt name is an error here, not at Microsoft."""
     with pytest.raises(ValueError, match="has other places than value"):

@@ -1,0 +1,181 @@
+"""Asking Microsoft, and noting what it says: hits of values that a destination holds, and alerts that were false."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from misp_modules_ext.config.settings import DestinationSettings, Settings
+from misp_modules_ext.delivery.places import base_url_of, readable
+from misp_modules_ext.delivery.sightings.account import Done
+from misp_modules_ext.delivery.sightings.doubts import doubted
+from misp_modules_ext.delivery.sightings.words import detail
+from misp_modules_ext.destinations import create
+from misp_modules_ext.destinations.looking import (
+    ASKED_ALERTS,
+    ASKED_HUNTING,
+    ASKED_LOGS,
+    ClassifiesAlerts,
+    LooksUp,
+    Probe,
+    Sighting,
+)
+from misp_modules_ext.errors import CredentialsRefused, DestinationError, LedgerError, PermissionRefused
+from misp_modules_ext.ledger import Ledger, Store, queries, sightings, syncs
+from misp_modules_ext.ledger.sightings import Hit, Key, Seen, Told
+from misp_modules_ext.ledger.stores import key_of
+from misp_modules_ext.misp.sightings import FALSE_POSITIVE, SEEN
+from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.planning import RuleSet
+
+#: Seconds that Microsoft has for an answer.
+PATIENCE = 100.0
+#: The word of `[lookup] sources` for each API that takes many values in one query.
+SOURCES = {ASKED_HUNTING: "hunting", ASKED_LOGS: "logs"}
+
+_Said = TypeVar("_Said")
+
+
+def goes_on(ledger: Ledger, turn: syncs.Turn | None) -> None:
+    """Be heard of.
+
+    Raises:
+        LedgerError: another run has the turn.
+    """
+    if turn is not None and not ledger.write(lambda connection: syncs.goes_on(connection, turn, None)):
+        raise LedgerError("Another run of sightings is at it now. Nothing is lost: what was seen is noted.")
+
+
+@dataclass(slots=True)
+class Look:
+    """Asks Microsoft, and notes what it says unless this is a preview, which has no turn."""
+
+    settings: Settings
+    ledger: Ledger
+    chosen: Sequence[DestinationSettings]
+    done: Done
+    turn: syncs.Turn | None
+    #: How often, by the name of the destination, for each sighting that this run has met.
+    _times: dict[Key, dict[str, int]] = field(default_factory=dict)
+
+    def go(self) -> None:
+        """Ask every destination."""
+        known = {row.store: row.destination_id for row in self.ledger.read(queries.destinations)}
+        stores = [
+            Store(known[key_of(one)], one, RuleSet.of(one), create(one).refuses)
+            for one in self.chosen
+            if key_of(one) in known
+        ]
+        for store in stores:
+            self._destination(store)
+        if self.settings.write_back.false_positives:
+            for group in _tenants(stores):
+                self._tenant(group)
+
+    def _destination(self, store: Store) -> None:
+        """What was seen of all that a destination holds."""
+        there = create(store.settings)
+        silent: set[str] = set()
+        if not (isinstance(there, LooksUp) and self.settings.lookup.sources.intersection(SOURCES.values())):
+            return
+        for page in _pages(self.ledger, store.destination_id):
+            self.done.asked += len(page)
+            for probe in there.estate(page, self.done.since):
+                if probe.asked not in silent and SOURCES.get(probe.asked) in self.settings.lookup.sources:
+                    self._probe(store, probe, silent)
+                    goes_on(self.ledger, self.turn)
+
+    def _probe(self, store: Store, probe: Probe[Sighting], silent: set[str]) -> None:
+        """Ask once; an API that does not answer is asked no more in this run."""
+        found = self._answer(store, probe.asked, lambda: probe.ask(PATIENCE))
+        if found is None:
+            silent.add(probe.asked)
+            return
+        self.done.hits += len(found)
+        self.done.undated += sum(one.last is None for one in found)
+        self._note(store, _by_value((one.observable, one.last, one.times) for one in found), SEEN)
+
+    def _tenant(self, group: Sequence[Store]) -> None:
+        """Which alerts of a tenant were false: one question, whatever many destinations there are in it."""
+        there = create(group[0].settings)
+        if not isinstance(there, ClassifiesAlerts):
+            return
+        found = self._answer(group[0], ASKED_ALERTS, lambda: there.false_alerts(self.done.since, PATIENCE))
+        goes_on(self.ledger, self.turn)
+        if found is None:
+            return
+        self.done.false_alerts += len({one.alert for one in found})
+        self.done.undated += len({one.alert for one in found if one.moment is None})
+        # How many alerts are about an attribute is not counted: it may stand for several values of one.
+        seen = _by_value((value, moment, 0) for value, moment in doubted(found))
+        for store in group:
+            place = store.destination_id
+            held = self.ledger.read(lambda connection, place=place: sightings.held_of(connection, place, seen))  # type: ignore[misc] # mypy cannot infer it
+            self._note(store, {value: seen[value] for value in held}, FALSE_POSITIVE)
+
+    def _answer(self, store: Store, asked: str, ask: Callable[[], Sequence[_Said]]) -> Sequence[_Said] | None:
+        """What an API says; `None` for nothing, which is then among the problems."""
+        try:
+            return ask()
+        except DestinationError as error:
+            self.done.refused |= isinstance(error, (CredentialsRefused, PermissionRefused))
+            self.done.problems.append(f"{store.settings.name}, {asked}: {error}")
+            return None
+
+    def _note(self, store: Store, seen: Seen, kind: int) -> None:
+        if not seen:
+            return
+        base_url, misps = base_url_of(self.settings), readable(self.settings)
+        meant = self.ledger.read(lambda connection: sightings.concerned(connection, store, base_url, seen, kind))
+        self.done.unreadable += len({hit.told.key for hit in meant if hit.told.misp not in misps})
+        told = self._detailed(store, [hit for hit in meant if hit.told.misp in misps])
+        before = self.ledger.read(lambda connection: sightings.noted(connection, list(told.values())))
+        if self.turn is not None:
+            self.ledger.write(lambda connection: sightings.intend(connection, told.values()))
+        for key, one in told.items():
+            if key in self.done.new:
+                self.done.new[key] = self.done.new[key]._replace(detail=one.detail)
+            elif key not in before:
+                self.done.new[key] = one
+
+    def _detailed(self, store: Store, hits: Sequence[Hit]) -> dict[Key, Told]:
+        """One sighting for each attribute and day, the latest, with all that this run knows of it."""
+        for hit in hits:
+            counted = self._times.setdefault(hit.told.key, {})
+            counted[store.settings.name] = counted.get(store.settings.name, 0) + hit.times
+        latest = {hit.told.key: hit.told for hit in sorted(hits, key=lambda hit: hit.told.seen)}
+        return {key: one._replace(detail=detail(self._times[key])) for key, one in latest.items()}
+
+
+def _by_value(found: Iterable[tuple[Observable, int | None, int]]) -> Seen:
+    """How often by value and moment; what has no moment is left out."""
+    now = int(time.time())
+    seen: dict[Observable, dict[int, int]] = {}
+    for value, moment, times in found:
+        if moment is not None:
+            # A clock that is ahead says nothing about tomorrow.
+            counted, at = seen.setdefault(value, {}), min(moment, now)
+            counted[at] = counted.get(at, 0) + times
+    return seen
+
+
+def _pages(ledger: Ledger, destination_id: int) -> Iterator[list[Observable]]:
+    after: int | None = -1
+    while after is not None:
+        start = after
+        after, page = ledger.read(lambda connection, start=start: sightings.held(connection, destination_id, start))  # type: ignore[misc] # mypy cannot infer it
+        if page:
+            yield page
+
+
+def _tenants(stores: Sequence[Store]) -> list[list[Store]]:
+    """The destinations at which the same application would be shown the same alerts."""
+    groups: dict[tuple[str, ...], list[Store]] = {}
+    for store in stores:
+        one = store.settings
+        if isinstance(create(one), ClassifiesAlerts):
+            shared = (one.endpoint_login, one.endpoint_hunting, one.tenant_id.lower(), one.app_id.lower())
+            groups.setdefault(shared, []).append(store)
+    return list(groups.values())
