@@ -90,7 +90,7 @@ def take(
         only: a person asks for these attributes, not for their events.
     """
     alone(connection)
-    clock = now_ms(connection)
+    clock = now_ms(connection) if part is None else part.began_ms
     views = [prepared(event, clock // 1000) for event in events]
     names = sorted({(view.event.uuid, view.event.misp) for view in views})
     known = {uuid: find_event(connection, uuid, misp) for uuid, misp in names}
@@ -333,7 +333,7 @@ class _Taking:
             if self._origin is Origin.OWN_READING:
                 values |= _own_reading(event, stored, self._clock, fresh=fresh)
                 if self._part is not None and not self._part.last:
-                    # What is older changes nothing from now on; but it is not read yet.
+                    # What is older changes nothing from now on, and MISP shows it; but it is not read yet.
                     values = {name: value for name, value in values.items() if name not in _READ}
             elif read_later:
                 values |= {"read_due_ms": self._clock, "read_attempts": 0}
@@ -390,7 +390,7 @@ def _vouch(connection: Connection, event_ids: Iterable[int]) -> bool:
 
 
 #: What is noted of an event when all of it was read.
-_READ = frozenset({"read_ms", "read_message", "read_attempts", "missing_since_ms"})
+_READ = frozenset({"read_ms", "read_message", "read_attempts"})
 
 
 def _own_reading(event: Event, known: Known, clock: int, *, fresh: bool) -> dict[str, object]:

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import ActionRules, Selection
-from misp_modules_ext.ledger import Ledger, Origin, Parts, Store, schema, take
-from misp_modules_ext.ledger.documents import read_header
+from misp_modules_ext.ledger import Ledger, Origin, Parts, Store, take
 from misp_modules_ext.misp.large import LargeEvent, LargePages
 from misp_modules_ext.misp.pages import Pages
 from misp_modules_ext.misp.spool import Spool
@@ -26,6 +25,7 @@ from tests.ledger.house import NARROW, WIDE, House
 from tests.support import misp_views as views
 from tests.support.build import destination
 from tests.support.databases import KINDS, database
+from tests.support.held import held
 from tests.support.misp_world import Attribute, World
 
 URL = "https://misp.example"
@@ -199,7 +199,7 @@ class Story:
     def compare(self) -> None:
         """See that both ledgers hold the same."""
         of = f"%-{self.number}.evil.example"
-        parts, whole = _dump(self.twins.parts, self.event, of), _dump(self.twins.whole, self.event, of)
+        parts, whole = (held(house.ledger, self.event, of) for house in (self.twins.parts, self.twins.whole))
         # A value that several attributes lose in different parts is withdrawn without saying more than the value.
         assert parts.pop("farewells").items() <= whole.pop("farewells").items()
         for what, found in whole.items():
@@ -217,47 +217,6 @@ def _take(house: House, event: Event, part: Any = None) -> None:
         take(connection, [event], Origin.OWN_READING, stores, URL, asked=asked, part=part)
 
     house.ledger.write(work)
-
-
-def _dump(house: House, uuid: str, of: str) -> dict[str, Any]:
-    """What a ledger holds of an event, and of everything at the destinations; without times and its own numbers."""
-
-    def look(connection: Connection) -> dict[str, Any]:
-        header, evidence, event, holding = schema.header, schema.evidence, schema.event, schema.holding
-        row = connection.execute(select(event).where(event.c.uuid == uuid)).one()
-        documents = {
-            h: read_header(uuid, bytes(d), "")
-            for h, d in connection.execute(
-                select(header.c.header_id, header.c.document).where(header.c.event_id == row.event_id)
-            )
-        }
-        found = connection.execute(select(evidence).where(evidence.c.event_id == row.event_id))
-        said = {
-            (e.observable_id, bytes(e.attribute)): (
-                documents[e.header_id],
-                e.timestamp,
-                e.origins,
-                e.vouches,
-                bytes(e.document),
-            )
-            for e in found
-        }
-        mine = select(schema.observable.c.observable_id).where(schema.observable.c.value.like(of))
-        holdings = select(holding).where(holding.c.observable_id.in_(mine))
-        columns = ("state", "due_hash", "sent_hash", "flight_hash", "generation", "valid_until", "grade", "reason")
-        held = {
-            (h.destination_id, h.observable_id): tuple(getattr(h, name) for name in columns)
-            for h in connection.execute(holdings)
-        }
-        farewells = connection.execute(select(schema.farewell).where(schema.farewell.c.observable_id.in_(mine))).all()
-        return {
-            "event": (row.timestamp, row.own_timestamp, row.unpublished_since_ms is None, row.read_message),
-            "evidence": said,
-            "holdings": held,
-            "farewells": {(f.destination_id, f.observable_id): bytes(f.document) for f in farewells},
-        }
-
-    return house.ledger.write(look)
 
 
 EDITS = ("add", "add object", "flag", "delete", "value", "comment", "end", "delete object", "tag", "tag event")
