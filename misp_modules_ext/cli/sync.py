@@ -278,8 +278,8 @@ def _named(uuids: Sequence[str]) -> str:
 def _judged_in_parts(uuids: Sequence[str]) -> str:
     """What the figures of a dry run leave out."""
     return (
-        f"Judged in parts, each by the ledger as it is now: {_named(uuids)}. Of a value that attributes of several "
-        "parts lose the figures say that it stays; a run withdraws it."
+        f"Judged in parts, each by the ledger as it is now: {_named(uuids)}. Where attributes in several parts have "
+        "one value, what is counted as removed may be more or less than what a run removes."
     )
 
 

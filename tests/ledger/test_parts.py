@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import ActionRules, Selection
+from misp_modules_ext.errors import MispError
 from misp_modules_ext.ledger import Ledger, Origin, Parts, Store, take
 from misp_modules_ext.misp.large import LargeEvent, LargePages
 from misp_modules_ext.misp.pages import Pages
@@ -281,3 +282,50 @@ def test_max_per_event_is_counted_over_all_parts(twins: Twins, steps: list[tuple
     assert few.parts.holds(1) == few.whole.holds(1)
     first = {value for value in few.parts.holds(1) if f"-{story.number}." in value}
     assert {story.value(0), story.value(1), story.value(2)} <= first or steps
+
+
+def _leaving(house: House, story: Story) -> set[Any]:
+    """What is there and due to go."""
+    rows = held(house.ledger, story.event, f"%-{story.number}.evil.example")["holdings"]
+    return {key for key, (_, due, sent, *_) in rows.items() if due is None and sent is not None}
+
+
+def _take_with_room(story: Story, pages: int) -> tuple[int, bool]:
+    """Take it in parts, with so many pages left on the disk when it has been read; how many parts, and whether all."""
+    taken = 0
+    with Spool() as spool, suppress(MispError):
+        spool.run("PRAGMA page_size = 512")
+        large = story.large(spool)
+        ((used,),) = spool.run("PRAGMA page_count")
+        spool.run(f"PRAGMA max_page_count = {used + pages}")
+        parts = Parts(large, MOST)
+        story.twins.parts.ledger.read(parts.begin)
+        for view, part in parts.each():
+            _take(story.twins.parts, view, part)
+            taken += 1
+        return taken, True
+    return taken, False
+
+
+def test_a_disk_that_is_full_while_parts_are_taken(twins: Twins) -> None:
+    """Whichever statement finds it full: nothing goes that stays in the end, and the next reading does all of it."""
+    few = Twins(*(House(house.ledger, (WIDE, FEW)) for house in (twins.whole, twins.parts)), twins.numbers)
+    story = Story(few)
+    for number in range(30):
+        story.edit("add", number, number)
+    for what in ("publish", "read", "send"):
+        story.do(what, 0, 0)
+    room, enough = 0, False
+    stages = set()
+    while not enough:
+        for what, choice in (("add", 0), ("add", 1), ("delete", 3), ("value", 5), ("flag", 7)):
+            story.edit(what, choice + 2 * room, 30 + room)
+        story.do("publish", 0, 0)
+        _take(few.whole, story.whole(story.event))
+        taken, enough = _take_with_room(story, room)
+        stages.add(taken)
+        assert _leaving(few.parts, story) <= _leaving(few.whole, story)
+        story.do("read", 0, 0)
+        story.do("send", 0, 0)
+        room += 1
+    assert len(stages) > 3
