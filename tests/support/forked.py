@@ -1,9 +1,9 @@
-"""Runs `misp-microsoft sync`, or a round of the drain, in forked processes that may be killed at any commit.
+"""Runs `misp-microsoft sync`, or a round of the drain, in forked processes that are killed between parts of an event.
 
 All imports are done once. Orders come as lines of JSON on standard input, `{"task": "sync" or "drain", "config": path,
 "most": attributes in a part, "page": rows in a page of MISP's, "kill": number, "log": path}`; the answer to each is the
-exit code, or the negative number of the signal. A process kills itself (SIGKILL) when it is about to commit to the
-ledger for the `kill`-th time, which is never for 0.
+exit code, or the negative number of the signal. A process kills itself (SIGKILL) at the `kill`-th of the moments just
+before and just after a part is committed to the ledger, which is never for 0.
 """
 
 from __future__ import annotations
@@ -76,17 +76,42 @@ def _fork(order: dict[str, Any]) -> int:
     sys.exit(0)
 
 
-def _work(order: dict[str, Any]) -> None:
-    commits = 0
+class _Killer:
+    """Ends the process at the n-th of the moments just before and just after a part of an event is committed.
 
-    def committing(_: Connection) -> None:
-        nonlocal commits
-        commits += 1
-        if commits == order["kill"]:
+    Such a transaction is known by what it notes of the event.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+        self._notes = self._committed = False
+        event.listen(Engine, "begin", self._begin, insert=True)
+        event.listen(Engine, "before_cursor_execute", self._execute)
+        event.listen(Engine, "commit", self._commit)
+
+    def _begin(self, _: Connection) -> None:
+        self._notes = False
+        if self._committed:
+            self._moment()
+        self._committed = False
+
+    def _execute(self, _: Connection, __: object, statement: str, *___: object) -> None:
+        self._notes = self._notes or statement.startswith("UPDATE event SET")
+
+    def _commit(self, _: Connection) -> None:
+        if self._notes:
+            self._moment()
+        self._committed = self._notes
+
+    def _moment(self) -> None:
+        self._left -= 1
+        if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
+
+def _work(order: dict[str, Any]) -> None:
     client.MOST_AT_ONCE, client.PAGE = order["most"], order["page"]
-    event.listen(Engine, "commit", committing)
+    _Killer(order["kill"])
     if order["task"] == "sync":
         sys.argv = ["misp-microsoft", "sync", "--json", "--config", order["config"]]
         misp_microsoft()

@@ -33,6 +33,11 @@ class Side(World):
         return values
 
 
+def source(folder: Path) -> str:
+    """As what a side's indicators are sent."""
+    return f"Test {folder.name}"
+
+
 @contextmanager
 def side(folder: Path, address: str, url: str) -> Iterator[Side]:
     """A configuration that reads one MISP as its own and as RH-ISAC's; nothing holds withdrawals back."""
@@ -41,5 +46,7 @@ def side(folder: Path, address: str, url: str) -> Iterator[Side]:
     with Emulator(state=folder / "emulator", rates=False) as emulator:
         made = Side(emulator, folder / "rh-isac.conf", address)
         keys = {"url": url, "key": KEY}
-        made.configure(only=BOTH, wipe=False, misp=keys, more={"RH-ISAC MISP": keys}, maxWithdraw="100000")
+        # Two ledgers must not send to one store.
+        own = {"maxWithdraw": "100000", "sourceSystem": source(folder)}
+        made.configure(only=BOTH, wipe=False, misp=keys, more={"RH-ISAC MISP": keys}, **own)
         yield made
