@@ -191,8 +191,9 @@ class Scene:
 
 @pytest.mark.parametrize("task", ["sync", "drain"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_between_any_two_parts(kind: str, task: str, tmp_path: Path) -> None:
+def test_killed_between_any_two_parts(kind: str, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is withdrawn or lost by it, nothing is sent twice, and the next run completes."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     campaign = Campaign()
     with ExitStack() as stack:
         server = stack.enter_context(MispServer(campaign.misp))
