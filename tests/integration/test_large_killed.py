@@ -84,8 +84,7 @@ class Campaign:
         self.add(old[2].value.removesuffix(".evil.example"))
         misp.edit(old[3].uuid, value=f"moved-{number}.evil.example")
         misp.edit(old[4].uuid, comment=f"comment {number}")
-        for name in ("new",):
-            self.add(f"{name}-{number}", old[5].object.uuid if old[5].object else None)
+        self.add(f"new-{number}", old[5].object.uuid if old[5].object else None)
         for row in misp.events[self.event].attributes:
             if row.value.startswith("shared"):
                 # All of them lose it in one version, and have it again in the next but one; else they change.
