@@ -100,6 +100,8 @@ def sync_command(
         raise typer.Exit(0)
     for failure in done.failures:
         error_console().print(f"Not read: {one_line(failure)}")
+    if done.in_parts:
+        error_console().print(_judged_in_parts(done.in_parts))
     if not dry_run:
         _send(settings, wish)
     totals = run.totals if dry_run else _totals(settings, done.submissions, run.unmoved)
@@ -240,6 +242,7 @@ def _document(misp: MispSettings, done: Synced, totals: Totals) -> dict[str, Any
             "missing": done.missing,
             "incomplete": done.incomplete,
             "failures": done.failures,
+            "judgedInParts": done.in_parts,
         },
         "destinations": [
             {"name": name, "counts": dict(counts), "removed": totals.removed[name]}
@@ -258,7 +261,7 @@ def _line(misp: MispSettings, done: Synced, totals: Totals) -> str:
             (done.changed, "changed"),
             (done.before, "read before"),
             (len(done.missing), "missing"),
-            (len(done.incomplete), _incomplete(done.incomplete)),
+            (len(done.incomplete), f"incomplete: {_named(done.incomplete)}"),
             (len(done.failures), "not read"),
         )
         if count
@@ -267,9 +270,17 @@ def _line(misp: MispSettings, done: Synced, totals: Totals) -> str:
     return "; ".join([head, *(_clause(name, totals) for name in totals.counts)])
 
 
-def _incomplete(uuids: Sequence[str]) -> str:
+def _named(uuids: Sequence[str]) -> str:
     more = ", …" if len(uuids) > MOST_NAMED else ""
-    return f"incomplete: {', '.join(uuids[:MOST_NAMED])}{more}"
+    return ", ".join(uuids[:MOST_NAMED]) + more
+
+
+def _judged_in_parts(uuids: Sequence[str]) -> str:
+    """What the figures of a dry run leave out."""
+    return (
+        f"Judged in parts, each by the ledger as it is now: {_named(uuids)}. Where attributes in several parts have "
+        "one value, what is counted as removed may be more or less than what a run removes."
+    )
 
 
 def _clause(name: str, totals: Totals) -> str:

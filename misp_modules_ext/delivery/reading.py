@@ -219,7 +219,8 @@ def _settle_part(
         return False
     take(connection, events, Origin.OWN_READING, stores, base_url, part=part)
     if part.last:
-        _done(connection, found, stores, part=found.message == PART and not events[0].complete)
+        seen_part = found.message == PART and not events[0].complete
+        _done(connection, found, stores, part=seen_part, as_of_ms=part.began_ms)
     return True
 
 
@@ -265,11 +266,13 @@ def _repeat_later(connection: Connection, found: Claim, message: str) -> None:
     connection.execute(update(table).where(mine).values(**values))
 
 
-def _done(connection: Connection, found: Claim, stores: Sequence[Store], *, part: bool = False) -> None:
+def _done(
+    connection: Connection, found: Claim, stores: Sequence[Store], *, part: bool = False, as_of_ms: int | None = None
+) -> None:
     """Read it again when a grace is over, or for what was not shown (`part`); else not before somebody pushes it."""
     table = schema.event
     mine = (table.c.event_id == found.event_id) & (table.c.read_due_ms == found.marker)
-    again = _grace_over(connection, found.event_id, stores)
+    again = _grace_over(connection, found.event_id, stores, as_of_ms)
     connection.execute(update(table).where(mine).values(read_due_ms=again, read_attempts=0))
     if part:
         _read_rest(connection, found.event_id, LATEST_PART_MS)
@@ -289,8 +292,17 @@ def _read_rest(connection: Connection, event_id: int, oldest: int | None = None)
     connection.execute(update(table).where(here).values(**values))
 
 
-def _grace_over(connection: Connection, event_id: int, stores: Sequence[Store]) -> int | None:
-    """When a grace that is running is over; `None` when none is: one that was over at this reading is acted on."""
+def _grace_over(
+    connection: Connection, event_id: int, stores: Sequence[Store], as_of_ms: int | None = None
+) -> int | None:
+    """When a grace that is running is over; `None` when none is: one that was over at this reading is acted on.
+
+    Args:
+        connection: in a transaction.
+        event_id: of the event.
+        stores: all destinations.
+        as_of_ms: when the reading was taken; `None` for now.
+    """
     table = schema.event
     columns = (table.c.unpublished_since_ms, table.c.missing_since_ms)
     unpublished, missing = connection.execute(select(*columns).where(table.c.event_id == event_id)).one()
@@ -299,7 +311,7 @@ def _grace_over(connection: Connection, event_id: int, stores: Sequence[Store]) 
         again = missing + max((s.rules.selection.missing_grace for s in stores), default=0) * 1000
     elif unpublished is not None:
         again = unpublished + max((s.rules.selection.unpublished_grace for s in stores), default=0) * 1000
-    clock = now_ms(connection)
+    clock = now_ms(connection) if as_of_ms is None else as_of_ms
     if again is None or again <= clock:
         return None
     if missing is None and unpublished is not None:
@@ -308,13 +320,16 @@ def _grace_over(connection: Connection, event_id: int, stores: Sequence[Store]) 
     return again
 
 
-def read_again(connection: Connection, uuid: str, misp: str, stores: Sequence[Store]) -> None:
+def read_again(
+    connection: Connection, uuid: str, misp: str, stores: Sequence[Store], as_of_ms: int | None = None
+) -> None:
     """An event was read because a person asked for it: read it again when a grace is over, or as it was to be."""
     table = schema.event
     this = (table.c.uuid == uuid) & (table.c.misp == misp)
     event_id = connection.execute(select(table.c.event_id).where(this)).scalar_one()
     idle = (table.c.event_id == event_id) & table.c.read_due_ms.is_(None)
-    connection.execute(update(table).where(idle).values(read_due_ms=_grace_over(connection, event_id, stores)))
+    again = _grace_over(connection, event_id, stores, as_of_ms)
+    connection.execute(update(table).where(idle).values(read_due_ms=again))
 
 
 def read_soon(connection: Connection, uuid: str, misp: str = "") -> None:

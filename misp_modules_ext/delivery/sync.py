@@ -102,6 +102,7 @@ class Synced:
         submissions: UUIDs of the submissions of these; a large event has several.
         missing: UUIDs of events that MISP does not show.
         incomplete: UUIDs of events of which MISP counts other attributes than it shows.
+        in_parts: UUIDs of large events that a preview has judged part by part: each by the ledger as it is.
         failures: a sentence for each event, or list, that could not be read.
         refused: MISP does not take the key.
     """
@@ -115,6 +116,7 @@ class Synced:
     submissions: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
+    in_parts: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     refused: bool = False
 
@@ -263,9 +265,11 @@ class _Run:
         try:
             event = self._read_whole(uuid)
             if isinstance(event, LargeEvent):
+                # As it was read: what a narrow run takes of it is never all of it.
+                header = event.header
                 with event:
                     self._take_large(event)
-                event = event.header
+                event = header
             else:
                 self._take(event)
         except EventNotFound:
@@ -318,6 +322,8 @@ class _Run:
             self.synced.read += 1
             self._tell(None, moves=False)
             return
+        if self._wish.preview:
+            self.synced.in_parts.append(event.header.uuid)
         parts = Parts(event, most)
         self._ledger.read(parts.begin)
         moves = False

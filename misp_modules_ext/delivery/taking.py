@@ -46,7 +46,7 @@ def take_read(
     for event in events:
         taken = take(connection, [event], Origin.OWN_READING, stores, base_url, asked=asked, part=part, only=only)
         if part is None or part.last:
-            read_again(connection, event.uuid, event.misp, stores)
+            read_again(connection, event.uuid, event.misp, stores, None if part is None else part.began_ms)
         for rules, planned in attributes.items():
             planned.extend(taken.plans[rules].attributes)
         _add(whole, taken, named)

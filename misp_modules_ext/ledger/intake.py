@@ -90,7 +90,7 @@ def take(
         only: a person asks for these attributes, not for their events.
     """
     alone(connection)
-    clock = now_ms(connection)
+    clock = now_ms(connection) if part is None else part.began_ms
     views = [prepared(event, clock // 1000) for event in events]
     names = sorted({(view.event.uuid, view.event.misp) for view in views})
     known = {uuid: find_event(connection, uuid, misp) for uuid, misp in names}

@@ -25,6 +25,7 @@ from sqlalchemy import Connection, select
 
 from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.bulk import rows_by
+from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.keys import uuid_bytes
 from misp_modules_ext.ledger.views import Known, Row, read_headers
 from misp_modules_ext.misp.large import LargeEvent
@@ -46,6 +47,7 @@ class Part:
     """What `take` needs to know of a part of an event, and what came of it.
 
     Attributes:
+        began_ms: milliseconds since 1970 UTC by the database's clock: all parts are taken as of the same moment.
         held: the observables for which the ledger held evidence, by attribute; of others it looks at nothing.
         counting: for `maxPerEvent`.
         adds_only: what takes anything away waits.
@@ -54,6 +56,7 @@ class Part:
         added: evidence (attribute, observable) of these that is new.
     """
 
+    began_ms: int
     held: Mapping[bytes, Collection[int]]
     counting: Counting
     adds_only: bool = False
@@ -95,6 +98,7 @@ class Parts:
         self._most = most
         self._spool = event.spool
         self._counting = Counting(event.spool)
+        self._began_ms = 0
         for statement in _TABLES:
             self._spool.run(statement)
 
@@ -105,6 +109,7 @@ class Parts:
         wanted = select(table.c.attribute, table.c.observable_id, table.c.vouches).where(
             table.c.event_id == here.scalar_subquery()
         )
+        self._began_ms = now_ms(connection)
         self._spool.run("DELETE FROM evidence")
         with connection.execute(wanted.execution_options(yield_per=_KEYS)) as found:
             for page in found.partitions():
@@ -112,16 +117,17 @@ class Parts:
 
     def each(self) -> Iterator[tuple[Event, Part]]:
         """The views to take, and what there is to know of each."""
+        began, counting = self._began_ms, self._counting
         for view in self._event.slices(self._most):
-            part = Part(self._held(view), self._counting, adds_only=True)
+            part = Part(began, self._held(view), counting, adds_only=True)
             yield view, part
             self._event.repeat(part.waiting)
             self._note((attribute, number, 1) for attribute, number in part.added)
         for view in self._event.slices(self._most, again=True):
-            yield view, Part(self._held(view), self._counting)
+            yield view, Part(began, self._held(view), counting)
         for held in self._absent():
-            yield self._event.header, Part(held, self._counting)
-        yield self._event.header, Part({}, self._counting, last=True)
+            yield self._event.header, Part(began, held, counting)
+        yield self._event.header, Part(began, {}, counting, last=True)
 
     def _note(self, rows: Iterable[tuple[bytes, int, int]]) -> None:
         self._spool.run_all("INSERT OR IGNORE INTO evidence VALUES (?, ?, ?)", rows)
@@ -137,7 +143,7 @@ class Parts:
         """What was held of attributes that no slice has shown."""
         query = (
             "SELECT attribute, observable FROM evidence WHERE (attribute, observable) > (?, ?) AND vouches"
-            " AND attribute NOT IN (SELECT uuid FROM attribute WHERE NOT left_out)"
+            " AND NOT EXISTS (SELECT 1 FROM attribute AS shown WHERE shown.uuid = evidence.attribute AND NOT left_out)"
             " ORDER BY attribute, observable LIMIT ?"
         )
         last: tuple[bytes, int] = (b"", 0)

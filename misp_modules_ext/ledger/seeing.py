@@ -11,7 +11,7 @@ from misp_modules_ext.ledger.views import Known, Origin
 from misp_modules_ext.model.misp import Event
 
 #: The event was read: all of it, or as much as there is.
-_READ = {"read_message": None, "read_attempts": 0, "missing_since_ms": None}
+_READ = {"read_message": None, "read_attempts": 0}
 
 
 def seen_now(event: Event, known: Known, *, fresh: bool) -> dict[str, object]:
@@ -33,10 +33,12 @@ def read_now(event: Event, known: Known, clock: int, *, fresh: bool, last: bool)
         known: what the ledger holds of it.
         clock: milliseconds since 1970 UTC.
         fresh: the ledger has seen no later state.
-        last: there is no part of it still to come. Before the last, what is older changes nothing from now on, but the
-            event is not read yet.
+        last: there is no part of it still to come. Before the last, MISP shows the event, and what is older changes
+            nothing from now on; but it is not read yet.
     """
-    values: dict[str, object] = {"read_ms": clock, **_READ} if last else {}
+    values: dict[str, object] = {"missing_since_ms": None}
+    if last:
+        values |= {"read_ms": clock, **_READ}
     if fresh:
         since = None if event.counts_as_published else known.unpublished_since_ms or clock
         values |= {"own_timestamp": _said(event.timestamp, known.own_timestamp), "unpublished_since_ms": since}

@@ -98,7 +98,7 @@ class MispClient:
     Args:
         settings: with `key`.
         timeout: seconds that each answer may take.
-        page: attributes, or objects, in one answer.
+        page: attributes, or objects, in one answer; `None` for `PAGE`.
         events_page: events in one answer of the list.
 
     Attributes:
@@ -109,13 +109,13 @@ class MispClient:
     """
 
     def __init__(
-        self, settings: MispSettings, timeout: float = 60, page: int = PAGE, events_page: int = EVENTS_PAGE
+        self, settings: MispSettings, timeout: float = 60, page: int | None = None, events_page: int = EVENTS_PAGE
     ) -> None:
         if settings.key is None or not settings.has_key:
             raise UsageError(f"[{settings.name}] has no key, so nothing can be read from MISP.{TO_DO}add `key` to it.")
         #: The section of MISP.
         self.settings = settings
-        self._page = page
+        self._page = PAGE if page is None else page
         self._events_page = events_page
         self.before_each: Callable[[], object] = lambda: None
         self._adapter = Adapter(settings, settings.key, timeout)
@@ -373,7 +373,11 @@ class MispClient:
             answer = self._ask(lambda misp: misp.get_sharing_group(number), may_be_missing=True)
         except (MispRefused, EventNotFound):
             return None
-        return mapping(answer).get("SharingGroup")
+        group = mapping(answer).get("SharingGroup")
+        if uuid_or_none(mapping(group).get("uuid")) is None:
+            # Nobody refused: by an answer that is none no gate is closed.
+            raise self._no_misp()
+        return group
 
     def _no_misp(self) -> MispError:
         return no_misp(self.settings.url, self.settings.name)

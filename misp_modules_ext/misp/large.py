@@ -26,9 +26,9 @@ from misp_modules_ext.model.misp import Attribute, Event, ObjectContext, Tag
 _TOGETHER = 2000
 #: `object.rank` is the position of its first attribute, 0 before it has any: objects come in the order of `Pages`.
 _TABLES = (
-    "CREATE TABLE object (id TEXT PRIMARY KEY, rank INTEGER NOT NULL, header TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE object (id BLOB PRIMARY KEY, rank INTEGER NOT NULL, header TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE attribute (position INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, rank INTEGER NOT NULL,"
-    " object TEXT NOT NULL, row TEXT NOT NULL, left_out INTEGER NOT NULL DEFAULT 0)",
+    " object BLOB NOT NULL, row TEXT NOT NULL, left_out INTEGER NOT NULL DEFAULT 0)",
     "CREATE INDEX attribute_in_order ON attribute (rank, position)",
     "CREATE TABLE again (uuid BLOB PRIMARY KEY) WITHOUT ROWID",
 )
@@ -68,7 +68,7 @@ class LargePages(Pages):
         self._look_up_objects(text(mapping(row).get("id")) for row in page)
         known = set(self._objects)
         new = super().add_objects(page)
-        made = [(id_, 0, json.dumps(header)) for id_, header in self._objects.items() if id_ not in known]
+        made = [(_packed(id_), 0, json.dumps(header)) for id_, header in self._objects.items() if id_ not in known]
         self._spool.run_all("INSERT INTO object VALUES (?, ?, ?)", made)
         return new
 
@@ -97,22 +97,24 @@ class LargePages(Pages):
         return LargeEvent(self.judged(last_header), tuple(self._carried.values()), self._spool)
 
     def _look_up_objects(self, ids: Iterable[str]) -> None:
-        found = self._spool.rows_by("SELECT id, header FROM object WHERE id IN", set(ids) - NO_OBJECT)
-        self._objects = {id_: json.loads(header) for id_, header in found}
+        wanted = map(_packed, set(ids) - NO_OBJECT)
+        found = self._spool.rows_by("SELECT id, header FROM object WHERE id IN", wanted)
+        self._objects = {_unpacked(key): json.loads(header) for key, header in found}
 
     def _parse(self, plain: list[object], inside: Mapping[str, list[object]]) -> None:
         rows = [self._row(row, 0, "") for row in plain]
-        ranks = dict(self._spool.rows_by("SELECT id, rank FROM object WHERE id IN", inside))
+        ranks = dict(self._spool.rows_by("SELECT id, rank FROM object WHERE id IN", map(_packed, inside)))
         first = {}
         for holder, those in inside.items():
-            if not ranks[holder]:
-                ranks[holder] = first[holder] = self._position + 1
-            rows += [self._row(row, ranks[holder], holder) for row in those]
+            key = _packed(holder)
+            if not ranks[key]:
+                ranks[key] = first[key] = self._position + 1
+            rows += [self._row(row, ranks[key], holder) for row in those]
         insert = "INSERT INTO attribute (position, uuid, rank, object, row) VALUES (?, ?, ?, ?, ?)"
         self._spool.run_all(insert, rows)
-        self._spool.run_all("UPDATE object SET rank = ? WHERE id = ?", [(rank, id_) for id_, rank in first.items()])
+        self._spool.run_all("UPDATE object SET rank = ? WHERE id = ?", [(rank, key) for key, rank in first.items()])
 
-    def _row(self, row: object, rank: int, holder: str) -> tuple[int, bytes, int, str, str]:
+    def _row(self, row: object, rank: int, holder: str) -> tuple[int, bytes, int, bytes, str]:
         source = mapping(row)
         deleted = flag(source.get("deleted")) is True
         self._any_deleted = self._any_deleted or deleted
@@ -120,7 +122,7 @@ class LargePages(Pages):
             self._carried |= {tag.name: tag for tag in read_tags((source, ATTRIBUTE_TAGS))[0]}
             self._counted += flag(self._objects.get(holder, {}).get("deleted")) is not True
         self._position += 1
-        return self._position, _key(uuid_or_none(source.get("uuid")) or ""), rank, holder, json.dumps(row)
+        return self._position, _key(uuid_or_none(source.get("uuid")) or ""), rank, _packed(holder), json.dumps(row)
 
 
 class LargeEvent:
@@ -138,6 +140,7 @@ class LargeEvent:
 
     def __init__(self, header: Event, carried: Sequence[Tag], spool: Spool) -> None:
         self.spool = spool
+        self._last_context: tuple[int, ObjectContext | None] = (0, None)
         self._narrow: Callable[[Event], Event] = lambda event: event
         # `picks` asks all attributes of an event: this one answers for those that are not in a slice.
         stand_in = Attribute("", "", "", tags=tuple(carried))
@@ -219,7 +222,12 @@ class LargeEvent:
         return {rank: self.spool.run(one, (rank,))[0][0] for rank in ranks}
 
     def _context(self, rank: int) -> ObjectContext | None:
-        """What all attributes of an object together tell of it."""
+        """What all attributes of an object together tell of it: found once, however many slices they are in."""
+        if self._last_context[0] != rank:
+            self._last_context = (rank, self._found_context(rank))
+        return self._last_context[1]
+
+    def _found_context(self, rank: int) -> ObjectContext | None:
         query = (
             "SELECT attribute.rank, position, attribute.uuid, row, header FROM attribute"
             " JOIN object ON object.id = attribute.object"
@@ -242,6 +250,15 @@ class LargeEvent:
 def _holder(rows: Sequence[_Row]) -> dict[str, Any]:
     """An object with these of its attributes, as MISP shows it in an event."""
     return {**json.loads(rows[0].header or "{}"), "Attribute": [json.loads(row.row) for row in rows]}
+
+
+def _packed(id_: str) -> bytes:
+    """MISP's number of an object; a server may send any text, also one that is no Unicode."""
+    return id_.encode("utf-8", "surrogatepass")
+
+
+def _unpacked(key: bytes) -> str:
+    return key.decode("utf-8", "surrogatepass")
 
 
 def _key(uuid: str) -> bytes:

@@ -1,14 +1,16 @@
 """A temporary database on disk for what is too large for memory.
 
 SQLite makes the file itself: readable by its owner alone, and without a name from the moment it is open, so that
-nothing of it stays, whatever ends the process. It lies in the folder that TMPDIR names, else in /var/tmp.
+nothing of it stays, whatever ends the process. It lies in the folder that TMPDIR names, else in /var/tmp; see `folder`.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +20,9 @@ from misp_modules_ext.errors import MispError
 _CACHE = 8000
 #: Keys in one query, which SQLite limits.
 _KEYS = 500
+#: Where SQLite makes its temporary files: in the first of these that it may write to (sqlite.org, "Temporary Files").
+_VARIABLES = ("SQLITE_TMPDIR", "TMPDIR")
+_FOLDERS = ("/var/tmp", "/usr/tmp", "/tmp", ".")  # noqa: S108 - SQLite's own list
 
 Value = int | str | bytes | None
 
@@ -34,9 +39,13 @@ class Spool:
             self._database = sqlite3.connect("", isolation_level=None)
         except sqlite3.Error as error:
             raise _failed(error) from error
-        # Nothing of it outlives an error.
-        for setting in ("journal_mode=OFF", "synchronous=OFF", "temp_store=FILE", f"cache_size=-{_CACHE}"):
-            self.run(f"PRAGMA {setting}")
+        try:
+            # Nothing of it outlives an error.
+            for setting in ("journal_mode=OFF", "synchronous=OFF", "temp_store=FILE", f"cache_size=-{_CACHE}"):
+                self.run(f"PRAGMA {setting}")
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Spool:
         return self
@@ -75,8 +84,15 @@ class Spool:
         return found
 
 
+def folder() -> str:
+    """Where the file lies."""
+    named = filter(None, map(os.environ.get, _VARIABLES))
+    usable = (place for place in (*named, *_FOLDERS) if Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK))
+    return next(usable, _FOLDERS[0])
+
+
 def _failed(error: sqlite3.Error) -> MispError:
     return MispError(
-        f"A large event needs a temporary file, which cannot be written: {error}. What to do: free space in /var/tmp, "
-        "some 2 kB for each attribute, or name another folder with the environment variable TMPDIR."
+        f"A large event needs a temporary file in {folder()}, which cannot be written: {error}. What to do: free space "
+        "there, some 2 kB for each attribute, or name another folder with the environment variable TMPDIR."
     )

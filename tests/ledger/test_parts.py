@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import ActionRules, Selection
-from misp_modules_ext.ledger import Ledger, Origin, Parts, Store, schema, take
-from misp_modules_ext.ledger.documents import read_header
+from misp_modules_ext.errors import MispError
+from misp_modules_ext.ledger import Ledger, Origin, Parts, Store, take
 from misp_modules_ext.misp.large import LargeEvent, LargePages
 from misp_modules_ext.misp.pages import Pages
 from misp_modules_ext.misp.spool import Spool
@@ -26,6 +26,7 @@ from tests.ledger.house import NARROW, WIDE, House
 from tests.support import misp_views as views
 from tests.support.build import destination
 from tests.support.databases import KINDS, database
+from tests.support.held import held
 from tests.support.keys import misp_key
 from tests.support.misp_world import Attribute, World
 
@@ -201,7 +202,7 @@ class Story:
     def compare(self) -> None:
         """See that both ledgers hold the same."""
         of = f"%-{self.number}.evil.example"
-        parts, whole = _dump(self.twins.parts, self.event, of), _dump(self.twins.whole, self.event, of)
+        parts, whole = (held(house.ledger, self.event, of) for house in (self.twins.parts, self.twins.whole))
         # A value that several attributes lose in different parts is withdrawn without saying more than the value.
         assert parts.pop("farewells").items() <= whole.pop("farewells").items()
         for what, found in whole.items():
@@ -219,47 +220,6 @@ def _take(house: House, event: Event, part: Any = None) -> None:
         take(connection, [event], Origin.OWN_READING, stores, URL, asked=asked, part=part)
 
     house.ledger.write(work)
-
-
-def _dump(house: House, uuid: str, of: str) -> dict[str, Any]:
-    """What a ledger holds of an event, and of everything at the destinations; without times and its own numbers."""
-
-    def look(connection: Connection) -> dict[str, Any]:
-        header, evidence, event, holding = schema.header, schema.evidence, schema.event, schema.holding
-        row = connection.execute(select(event).where(event.c.uuid == uuid)).one()
-        documents = {
-            h: read_header(uuid, bytes(d), "")
-            for h, d in connection.execute(
-                select(header.c.header_id, header.c.document).where(header.c.event_id == row.event_id)
-            )
-        }
-        found = connection.execute(select(evidence).where(evidence.c.event_id == row.event_id))
-        said = {
-            (e.observable_id, bytes(e.attribute)): (
-                documents[e.header_id],
-                e.timestamp,
-                e.origins,
-                e.vouches,
-                bytes(e.document),
-            )
-            for e in found
-        }
-        mine = select(schema.observable.c.observable_id).where(schema.observable.c.value.like(of))
-        holdings = select(holding).where(holding.c.observable_id.in_(mine))
-        columns = ("state", "due_hash", "sent_hash", "flight_hash", "generation", "valid_until", "grade", "reason")
-        held = {
-            (h.destination_id, h.observable_id): tuple(getattr(h, name) for name in columns)
-            for h in connection.execute(holdings)
-        }
-        farewells = connection.execute(select(schema.farewell).where(schema.farewell.c.observable_id.in_(mine))).all()
-        return {
-            "event": (row.timestamp, row.own_timestamp, row.unpublished_since_ms is None, row.read_message),
-            "evidence": said,
-            "holdings": held,
-            "farewells": {(f.destination_id, f.observable_id): bytes(f.document) for f in farewells},
-        }
-
-    return house.ledger.write(look)
 
 
 EDITS = ("add", "add object", "flag", "delete", "value", "comment", "end", "delete object", "tag", "tag event")
@@ -324,3 +284,50 @@ def test_max_per_event_is_counted_over_all_parts(twins: Twins, steps: list[tuple
     assert few.parts.holds(1) == few.whole.holds(1)
     first = {value for value in few.parts.holds(1) if f"-{story.number}." in value}
     assert {story.value(0), story.value(1), story.value(2)} <= first or steps
+
+
+def _leaving(house: House, story: Story) -> set[Any]:
+    """What is there and due to go."""
+    rows = held(house.ledger, story.event, f"%-{story.number}.evil.example")["holdings"]
+    return {key for key, (_, due, sent, *_) in rows.items() if due is None and sent is not None}
+
+
+def _take_with_room(story: Story, pages: int) -> tuple[int, bool]:
+    """Take it in parts, with so many pages left on the disk when it has been read; how many parts, and whether all."""
+    taken = 0
+    with Spool() as spool, suppress(MispError):
+        spool.run("PRAGMA page_size = 512")
+        large = story.large(spool)
+        ((used,),) = spool.run("PRAGMA page_count")
+        spool.run(f"PRAGMA max_page_count = {used + pages}")
+        parts = Parts(large, MOST)
+        story.twins.parts.ledger.read(parts.begin)
+        for view, part in parts.each():
+            _take(story.twins.parts, view, part)
+            taken += 1
+        return taken, True
+    return taken, False
+
+
+def test_a_disk_that_is_full_while_parts_are_taken(twins: Twins) -> None:
+    """Whichever statement finds it full: nothing goes that stays in the end, and the next reading does all of it."""
+    few = Twins(*(House(house.ledger, (WIDE, FEW)) for house in (twins.whole, twins.parts)), twins.numbers)
+    story = Story(few)
+    for number in range(30):
+        story.edit("add", number, number)
+    for what in ("publish", "read", "send"):
+        story.do(what, 0, 0)
+    room, enough = 0, False
+    stages = set()
+    while not enough:
+        for what, choice in (("add", 0), ("add", 1), ("delete", 3), ("value", 5), ("flag", 7)):
+            story.edit(what, choice + 2 * room, 30 + room)
+        story.do("publish", 0, 0)
+        _take(few.whole, story.whole(story.event))
+        taken, enough = _take_with_room(story, room)
+        stages.add(taken)
+        assert _leaving(few.parts, story) <= _leaving(few.whole, story)
+        story.do("read", 0, 0)
+        story.do("send", 0, 0)
+        room += 1
+    assert len(stages) > 3
