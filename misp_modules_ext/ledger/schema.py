@@ -156,6 +156,17 @@ audience = Table(
     **_TABLE,
 )
 
+#: Where `part` is 1: the attributes that somebody asked for.
+asked_attribute = Table(
+    "asked_attribute",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("attribute", Uuid16, primary_key=True),
+    comment="which attributes somebody asked to have sent to which destinations, without the rest of their events",
+    **_TABLE,
+)
+
 #: `state` of a holding.
 DUE, SETTLED, REJECTED, SKIPPED, EXPIRED, ON_HOLD = range(6)
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, delete, select
 
 from misp_modules_ext.ledger import bulk, schema
+from misp_modules_ext.ledger.asked import NOBODY, audiences
 from misp_modules_ext.ledger.content import by_observable
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.stores import Store
@@ -86,12 +87,12 @@ def witness(connection: Connection, store: Store, base_url: str, event_id: int) 
     Returns:
         The id of the observable, `None` when there is none.
     """
-    events = frozenset({event_id})
+    audience = audiences(connection, [event_id]).get(store.destination_id, NOBODY)
     found = _there(connection, store, event_id, schema.evidence.c.vouches == 1)
     for start in range(0, len(found), _FEW):
         for number, those in by_observable(connection, found[start : start + _FEW]).items():
             mine = (one for one in those if one.event_id == event_id)
-            if any(closed(one, store, base_url, events) is None for one in mine):
+            if any(closed(one, store, base_url, audience) is None for one in mine):
                 return number
     return None
 
