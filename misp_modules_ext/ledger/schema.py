@@ -334,8 +334,7 @@ sighting = Table(
 #: `destination_id` of the tag that an event has when anything of it is at any destination.
 ANYWHERE = 0
 
-#: Which tags of ours an event has in MISP, as far as its answers say. A row is written after MISP has answered: before
-#: that the tag may be there already, and putting it there again changes nothing.
+#: Which tags of ours an event has in MISP, as far as its answers say. A row is there before MISP is asked.
 written_back = Table(
     "written_back",
     metadata,
@@ -346,6 +345,9 @@ written_back = Table(
     # The event's timestamp when MISP did not show it: it is left alone until it changes.
     Column("hidden_at", BigInteger),
     Column("moment_ms", BigInteger, nullable=False),
+    # NULL: MISP has the tag. Else it may have it or not, since it was asked and the answer is not known; until this
+    # moment somebody is at it, and nobody else asks.
+    Column("asking_until_ms", BigInteger),
     comment="tags that were put on events in MISP; destination 0 is the one for any of them",
     **_TABLE,
 )

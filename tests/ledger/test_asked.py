@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from misp_modules_ext.ledger import Origin, Taken, holds, schema
+from misp_modules_ext.ledger import Origin, Taken, holds, schema, written_back
 from misp_modules_ext.ledger import take as take_views
 from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.ledger.keys import observable_id
@@ -209,3 +209,23 @@ def test_withdrawing_the_event_takes_back_what_was_asked_for(house: House) -> No
     assert part == holds.Vouched(frozenset({one}), frozenset())
     assert whole == holds.Vouched(frozenset({one, three}), frozenset({two}))
     assert others == holds.Vouched(frozenset({two}), frozenset())
+
+
+def test_an_event_has_nothing_there_that_was_not_asked_for(house: House) -> None:
+    """Not by a value that another event has brought: it gets no tag for that."""
+    _push(house, 0, stores=[0])
+    _elsewhere(house)
+    other = replace(event(attribute("domain", TWO.value, uuid=C_EVENT), tags=["tlp:green"]), uuid=C_EVENT)
+    house.take(other)
+    house.send(0, only=lambda row: row.observable_id == observable_id(TWO))
+
+    def look(connection: Connection) -> dict[str, int | None]:
+        store = house.stores(connection)[0]
+        found = written_back.page(connection, {""}, -1)
+        return {
+            one.uuid: written_back.witness(connection, store, "https://misp.example", one.event_id) for one in found
+        }
+
+    assert house.ledger.write(look) == {WHOLE.uuid: None, C_EVENT: observable_id(TWO)}
+    house.send(0)
+    assert house.ledger.write(look)[WHOLE.uuid] == observable_id(ONE)
