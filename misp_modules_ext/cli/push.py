@@ -98,7 +98,8 @@ def push(
     ours = asked is not None or bool(named.references)
     found = _read(settings, named, asked, _section(settings, misp, ours=ours or not named.files))
     if ours:
-        order = replace(order, origin=Origin.OWN_READING)
+        only = asked is not None and asked.level == "attribute"
+        order = replace(order, origin=Origin.OWN_READING, only=only)
         if not dry_run:
             _note_missing(settings, found)
     for problem in found.unread:
