@@ -1,8 +1,8 @@
 """Which destinations were asked for an event, and for which of them only some of its attributes count.
 
-Somebody who pushes one attribute, or what a search or a narrow run of `sync` found, has not asked for the event: when it
-is read again, for a grace that is over or because it was pushed elsewhere, what else is in it does not go there. As soon
-as somebody pushes the event, it does.
+Somebody who pushes one attribute, or what a search or a narrow run of `sync` found, has not asked for the event: when
+it is read again, for a grace that is over or because it was pushed elsewhere, what else is in it does not go there. As
+soon as somebody pushes the event, it does.
 """
 
 from __future__ import annotations
