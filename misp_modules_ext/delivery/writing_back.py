@@ -54,6 +54,8 @@ class WriteBack:
         #: How often each MISP has failed in a row, and until when it is left alone.
         self._failures: dict[str, int] = {}
         self._until: dict[str, float] = {}
+        #: By MISP, the event at which it failed: when it is asked again, those behind it come first.
+        self._failed_at: dict[str, int] = {}
         #: For event and destination: what was said then, the value that was there, and `time.monotonic()` until which
         #: that is believed without anything that tells of a change.
         self._known: dict[tuple[int, int], tuple[object, int, float]] = {}
@@ -93,11 +95,19 @@ class WriteBack:
                     return False
                 # Also when it fails: the next one is not to wait for it.
                 self._after = candidate.event_id
-                if candidate.misp in self._willing(misps):
+                if self._has_its_turn(candidate, misps):
                     left -= self._one(ledger, settings, stores, candidate, misps[candidate.misp])
             if len(found) < written_back.PAGE:
                 break
+        # Where nothing has just failed, all events have had their turn.
+        now = time.monotonic()
+        self._failed_at = {name: at for name, at in self._failed_at.items() if self._until.get(name, 0.0) > now}
         return True
+
+    def _has_its_turn(self, candidate: Candidate, misps: Mapping[str, MispSettings]) -> bool:
+        """Whether its MISP may be asked, and was not asked about it before it failed."""
+        misp = self._willing(misps).get(candidate.misp)
+        return misp is not None and candidate.event_id > self._failed_at.get(misp.name, -1)
 
     def _pause(self) -> float:
         """Seconds until all events are gone through again: until a MISP may be asked again, if that is sooner."""
@@ -132,6 +142,7 @@ class WriteBack:
         except (MispError, UsageError) as error:
             ledger.write(lambda connection: written_back.leave(connection, number, until))
             self._failed(misp.name, error)
+            self._failed_at[misp.name] = number
             return 1
         ledger.write(lambda connection: written_back.note(connection, number, until, wanted, ours))
         self._worked(misp.name)

@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from misp_modules_ext.cli import main
+from misp_modules_ext.config import load
+from misp_modules_ext.delivery.rounds import Rounds
 from misp_modules_ext.demo.service import Service
 from misp_modules_ext.ledger import open_ledger, schema
 from tests.support.misp_server import Fault, MispServer
@@ -220,6 +222,31 @@ def test_a_misp_that_fails_is_tried_later(scene: Scene, run: Run, fault: Fault) 
     assert scene.calls().count("attachTagToObject") == 1
     _work(run)
     assert scene.tags() == {SENT: True}
+
+
+def test_an_event_that_fails_each_time_keeps_no_other_waiting(
+    scene: Scene, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MISP is left alone for a while then; after that the others come first, and it has its turn again at the end."""
+    second = scene.misp.add_event(scene.misp.orgs[0], "Another")
+    scene.misp.add_attribute(second, "domain", "two.evil.example")
+    scene.misp.publish(second)
+    assert run("push", scene.event) == 0
+    assert run("push", second) == 0
+    monkeypatch.setattr("misp_modules_ext.delivery.writing_back.FIRST_WAIT", 0.05)
+    monkeypatch.setattr("misp_modules_ext.delivery.writing_back.PERIOD", 0.0)
+    rounds, settings = Rounds("one process", "worker"), load(scene.world.config)
+    scene.server.faults.append(Fault("/tags/", status=500))
+    rounds.go(settings, wait=True)
+    assert (scene.calls(), scene.misp.events[second].tags) == (["attachTagToObject"], {})
+    time.sleep(0.2)
+    # The first one would fail again.
+    scene.server.faults.append(Fault("/tags/", status=500, after=1))
+    rounds.go(settings, wait=True)
+    assert (scene.calls(), scene.misp.events[second].tags) == (["attachTagToObject"], {SENT: True})
+    scene.server.faults.clear()
+    rounds.go(settings, wait=True)
+    assert (scene.calls(), scene.tags()) == (["attachTagToObject"], {SENT: True})
 
 
 def test_an_answer_that_was_lost_is_asked_again(scene: Scene, run: Run) -> None:
