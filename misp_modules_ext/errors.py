@@ -49,6 +49,9 @@ __all__ = [
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+#: Between what happened and its remedy.
+TO_DO = " What to do: "
+
 
 class MispMicrosoftError(Exception):
     """Base of all errors of this package."""

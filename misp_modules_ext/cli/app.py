@@ -45,6 +45,7 @@ from misp_modules_ext.errors import (
     WarninglistError,
 )
 from misp_modules_ext.logs import What, fields, is_json, logger
+from misp_modules_ext.report.text import prose
 
 app = typer.Typer(
     name="misp-microsoft",
@@ -117,5 +118,5 @@ def main() -> None:
         if is_json():
             logger().error("%s", error, extra=fields(What.FAILED, code=code))
         else:
-            error_console().print(str(error))
+            error_console().print(prose(str(error)))
         sys.exit(code)

@@ -29,6 +29,7 @@ from misp_modules_ext.misp.filters import Query, query
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.report import exit_code, first_code, json_pieces, log_account
+from misp_modules_ext.report.text import one_line
 
 #: What shells give for a process that SIGINT ended.
 INTERRUPTED = 130
@@ -97,11 +98,12 @@ def push(
     ours = asked is not None or bool(named.references)
     found = _read(settings, named, asked, _section(settings, misp, ours=ours or not named.files))
     if ours:
-        order = replace(order, origin=Origin.OWN_READING)
+        only = asked is not None and asked.level == "attribute"
+        order = replace(order, origin=Origin.OWN_READING, only=only)
         if not dry_run:
             _note_missing(settings, found)
     for problem in found.unread:
-        error_console().print(problem)
+        error_console().print(one_line(problem))
     if not found.events:
         raise typer.Exit(_nothing(order, found, began, as_json=as_json))
     account = _submit(found.events, settings, order)
@@ -132,7 +134,7 @@ def _named(sources: Sequence[str], lists: Sequence[str]) -> Named:
     except KeyboardInterrupt:
         raise _interrupted() from None
     for note in named.notes:
-        error_console().print(note)
+        error_console().print(one_line(note))
     return named
 
 

@@ -13,6 +13,7 @@ from misp_modules_ext.cli.looking import Place, reason_of
 from misp_modules_ext.cli.tables import line, table, when
 from misp_modules_ext.config.settings import IndicatorRules
 from misp_modules_ext.ledger import Ledger, Origin, schema
+from misp_modules_ext.ledger.asked import NOBODY
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.ledger.story import Closed, Said, Story, action_refused, closed
@@ -177,9 +178,9 @@ def _why_not(told: Told, place: Place) -> Iterator[tuple[str, Closed]]:
     store = place.store
     if store is None:
         return
-    events = told.story.audience.get(store.destination_id, frozenset())
+    audience = told.story.audience.get(store.destination_id, NOBODY)
     for said in told.story.said:
-        why = closed(said.witness, store, told.base_url, events)
+        why = closed(said.witness, store, told.base_url, audience)
         if why is not None:
             yield said.witness.attribute.uuid, why
 

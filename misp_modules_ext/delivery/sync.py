@@ -350,7 +350,9 @@ class _Run:
     def _submit(self, event: Event, part: Part | None = None) -> bool:
         """Take an event, or a part of one; whether anything of it is to be sent."""
         wish = self._wish
-        order = Order("sync", wish.destinations, wish.preview, origin=Origin.OWN_READING, send_later=True)
+        order = Order(
+            "sync", wish.destinations, wish.preview, origin=Origin.OWN_READING, send_later=True, only=wish.narrow
+        )
         account = submit([event], self._settings, order, part=part)
         moves = _moves(account)
         if moves:

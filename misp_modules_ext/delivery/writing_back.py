@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from misp_modules_ext.config.settings import MispSettings, Settings
@@ -34,6 +34,8 @@ TIMEOUT = 10.0
 #: Seconds that a MISP is left alone after a failure, doubled with each further one.
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 900.0
+#: Seconds.
+FOR_A_WHILE = 600.0
 
 
 class WriteBack:
@@ -52,8 +54,11 @@ class WriteBack:
         #: How often each MISP has failed in a row, and until when it is left alone.
         self._failures: dict[str, int] = {}
         self._until: dict[str, float] = {}
-        #: For event and destination: what was said then, and the value that was there.
-        self._known: dict[tuple[int, int], tuple[object, int]] = {}
+        #: By MISP, the event at which it failed: when it is asked again, those behind it come first.
+        self._failed_at: dict[str, int] = {}
+        #: For event and destination: what was said then, the value that was there, and `time.monotonic()` until which
+        #: that is believed without anything that tells of a change.
+        self._known: dict[tuple[int, int], tuple[object, int, float]] = {}
 
     def wake(self) -> None:
         """Something may have changed: go through all events soon."""
@@ -90,11 +95,19 @@ class WriteBack:
                     return False
                 # Also when it fails: the next one is not to wait for it.
                 self._after = candidate.event_id
-                if candidate.misp in self._willing(misps):
+                if self._has_its_turn(candidate, misps):
                     left -= self._one(ledger, settings, stores, candidate, misps[candidate.misp])
             if len(found) < written_back.PAGE:
                 break
+        # Where nothing has just failed, all events have had their turn.
+        now = time.monotonic()
+        self._failed_at = {name: at for name, at in self._failed_at.items() if self._until.get(name, 0.0) > now}
         return True
+
+    def _has_its_turn(self, candidate: Candidate, misps: Mapping[str, MispSettings]) -> bool:
+        """Whether its MISP may be asked, and was not asked about it before it failed."""
+        misp = self._willing(misps).get(candidate.misp)
+        return misp is not None and candidate.event_id > self._failed_at.get(misp.name, -1)
 
     def _pause(self) -> float:
         """Seconds until all events are gone through again: until a MISP may be asked again, if that is sooner."""
@@ -110,30 +123,46 @@ class WriteBack:
         self, ledger: Ledger, settings: Settings, stores: Sequence[Store], candidate: Candidate, misp: MispSettings
     ) -> int:
         """Bring the tags of one event in line; how often MISP was to be asked for that: 0 or 1."""
-        if candidate.hidden or not (candidate.said or candidate.noted):
+        if candidate.hidden or not (candidate.said or candidate.noted or candidate.doubtful):
             return 0
+        ours = {schema.ANYWHERE, *(store.destination_id for store in stores)}
         wanted = self._wanted(ledger, settings, stores, candidate)
-        if wanted == candidate.noted:
+        if wanted == candidate.noted and ours.isdisjoint(candidate.doubtful):
             return 0
-        before, after = set(candidate.noted.values()) - {""}, set(wanted.values()) - {""}
+        until = ledger.write(lambda connection: written_back.claim(connection, candidate, wanted, ours))
+        if until is None:
+            # Another worker is at it. Whatever comes of that, this event has its turn again.
+            return 0
+        number = candidate.event_id
         try:
-            client = TaggingClient(misp, timeout=TIMEOUT)
-            for tag in sorted(after - before):
-                client.put(candidate.uuid, tag)
-            for tag in sorted(before - after):
-                client.take_away(candidate.uuid, tag)
+            asked = self._ask(candidate, wanted, ours, misp)
         except EventNotFound:
-            ledger.write(lambda connection: written_back.hide(connection, candidate.event_id, candidate.timestamp))
+            ledger.write(lambda connection: written_back.hide(connection, number, until, candidate.timestamp))
             return 1
         except (MispError, UsageError) as error:
+            ledger.write(lambda connection: written_back.leave(connection, number, until))
             self._failed(misp.name, error)
+            self._failed_at[misp.name] = number
             return 1
-        ledger.write(lambda connection: written_back.note(connection, candidate.event_id, wanted))
+        ledger.write(lambda connection: written_back.note(connection, number, until, wanted, ours))
         self._worked(misp.name)
-        if before != after:
-            what = fields(What.TAGGED, event=candidate.uuid, misp=misp.name, count=len(after))
-            log.info("The event %s has %d tags of ours in MISP now.", candidate.uuid, len(after), extra=what)
-        return int(before != after)
+        if asked:
+            count = len(set(wanted.values()) - {""})
+            what = fields(What.TAGGED, event=candidate.uuid, misp=misp.name, count=count)
+            log.info("The event %s has %d tags of ours in MISP now.", candidate.uuid, count, extra=what)
+        return int(asked)
+
+    def _ask(self, candidate: Candidate, wanted: Mapping[int, str], ours: Collection[int], misp: MispSettings) -> bool:
+        """Have MISP put and take away tags; whether there was anything to ask for."""
+        sure, after = set(candidate.noted.values()), set(wanted.values()) - {""}
+        doubtful = {tag for number, tag in candidate.doubtful.items() if number in ours}
+        putting, taking = sorted(after - sure), sorted((sure | doubtful) - after - {""})
+        client = TaggingClient(misp, timeout=TIMEOUT)
+        for tag in putting:
+            client.put(candidate.uuid, tag)
+        for tag in taking:
+            client.take_away(candidate.uuid, tag)
+        return bool(putting or taking)
 
     def _wanted(
         self, ledger: Ledger, settings: Settings, stores: Sequence[Store], candidate: Candidate
@@ -144,22 +173,32 @@ class WriteBack:
         for store in stores:
             if self._is_there(ledger, store, base_url_of(settings), candidate):
                 name = sent_to(store.settings.name) if settings.write_back.detail else ""
-                wanted[store.destination_id] = name
+                before = {**candidate.doubtful, **candidate.noted}.get(store.destination_id, "")
+                # Of a destination one tag is known: that of its earlier name goes before another one comes.
+                wanted[store.destination_id] = name if before in ("", name) else ""
         return wanted | ({schema.ANYWHERE: SENT} if wanted else {})
 
     def _is_there(self, ledger: Ledger, store: Store, base_url: str, candidate: Candidate) -> bool:
         number, key = store.destination_id, (candidate.event_id, store.destination_id)
-        noted = number in candidate.noted
+        noted = number in candidate.noted or number in candidate.doubtful
         if number not in candidate.said:
             return noted and ledger.read(lambda c: written_back.is_leaving(c, store, candidate.event_id))
         said = (candidate.said[number], configuration_of(store.settings))
         known = self._known.get(key)
-        if known and known[0] == said and ledger.read(lambda c: written_back.still_there(c, store, [known[1]])):
+        # Without a digest nothing tells that what is said has changed: then what was found holds for a while only.
+        lasting = candidate.said[number] != (None, None)
+        fresh = known is not None and (lasting or time.monotonic() < known[2])
+        if (
+            known
+            and fresh
+            and known[0] == said
+            and ledger.read(lambda c: written_back.still_there(c, store, [known[1]]))
+        ):
             return True
         self._known.pop(key, None)
         found = ledger.read(lambda c: written_back.witness(c, store, base_url, candidate.event_id))
         if found is not None:
-            self._known[key] = (said, found)
+            self._known[key] = (said, found, time.monotonic() + FOR_A_WHILE)
             return True
         return noted and ledger.read(lambda c: written_back.is_leaving(c, store, candidate.event_id))
 

@@ -116,7 +116,7 @@ def _part(event: Event, named: Named) -> Event:
     if not part:
         what = "object" if named.is_object else "attribute"
         raise UsageError(
-            f"MISP shows the key of [misp] no {what} {named.uuid} in event {event.uuid}: it was deleted, or it is not "
+            f"MISP shows the key of [misp] no {what} {named.uuid} in event {named.event}: it was deleted, or it is not "
             f"shared with the key's user. What to do: look for it in MISP; if it is there, share it with the "
             "organisation of the key's user."
         )

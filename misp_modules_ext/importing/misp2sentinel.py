@@ -86,15 +86,6 @@ def read(module: Module, draft: Draft) -> None:
 
 
 def _destinations(old: Old) -> None:
-    for helper in (
-        "tenant_id",
-        "client_id",
-        "client_secret",
-        "workspace_id",
-        "retrieved_mispkey",
-        "retrieved_clientsecret",
-    ):
-        old.left.pop(helper, None)
     name, value = old.take("ms_auth", "graph_auth")
     several = value.data if value is not None and isinstance(value.data, tuple) else (value,)
     product_name, product = old.take("ms_target_product", "targetProduct")

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from misp_modules_ext.ledger import schema
-from misp_modules_ext.ledger.bulk import chunks, rows_by
+from misp_modules_ext.ledger import asked, schema
+from misp_modules_ext.ledger.asked import NOBODY, Audience
+from misp_modules_ext.ledger.bulk import chunks
 from misp_modules_ext.ledger.documents import read_attribute, read_header
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.keys import uuid_text
@@ -97,7 +98,7 @@ def by_observable(connection: Connection, observable_ids: Iterable[int]) -> dict
 
 
 def content(
-    said: Mapping[int, Iterable[Witness]], rules: RuleSet, base_url: str, events: Collection[int], now: int
+    said: Mapping[int, Iterable[Witness]], rules: RuleSet, base_url: str, audience: Audience, now: int
 ) -> dict[int, Merged]:
     """What a destination with these rules should hold; observables without passing evidence are left out.
 
@@ -105,26 +106,21 @@ def content(
         said: witnesses by observable.
         rules: the gates.
         base_url: address of MISP for links.
-        events: ids of the events that count there.
+        audience: what counts there.
         now: seconds since 1970 UTC.
     """
     found = {}
     for number, those in said.items():
-        counting = (w for w in those if w.vouches and w.event_id in events)
+        counting = (w for w in those if w.vouches and audience.counts(w.event_id, w.attribute.uuid))
         passing = [piece for witness in counting if (piece := witness.passes(rules, base_url)) is not None]
         if passing:
             found[number] = merge(passing, now)[0]
     return found
 
 
-def audiences(connection: Connection, said: Mapping[int, Iterable[Witness]]) -> dict[int, frozenset[int]]:
-    """The ids of the events among the witnesses that count, by destination id."""
-    events = sorted({witness.event_id for those in said.values() for witness in those})
-    found: dict[int, set[int]] = {}
-    table = schema.audience
-    for event_id, destination_id in rows_by(connection, table.c.event_id, events, table.c.destination_id):
-        found.setdefault(destination_id, set()).add(event_id)
-    return {destination_id: frozenset(ids) for destination_id, ids in found.items()}
+def audiences(connection: Connection, said: Mapping[int, Iterable[Witness]]) -> dict[int, Audience]:
+    """What of the witnesses' events counts, by destination id."""
+    return asked.audiences(connection, {witness.event_id for those in said.values() for witness in those})
 
 
 class Stored:
@@ -135,14 +131,14 @@ class Stored:
         self._audiences = audiences(connection, self._said) if self._said else {}
         self._base_url = base_url
         self._now = now_ms(connection) // 1000 if self._said else 0
-        self._found: dict[tuple[RuleSet, frozenset[int]], dict[int, Merged]] = {}
+        self._found: dict[tuple[RuleSet, Audience], dict[int, Merged]] = {}
 
     def content(self, store: Store) -> dict[int, Merged]:
         """What a destination should hold of them."""
-        events = self._audiences.get(store.destination_id, frozenset())
-        if (store.rules, events) not in self._found:
-            self._found[store.rules, events] = content(self._said, store.rules, self._base_url, events, self._now)
-        return self._found[store.rules, events]
+        audience = self._audiences.get(store.destination_id, NOBODY)
+        if (store.rules, audience) not in self._found:
+            self._found[store.rules, audience] = content(self._said, store.rules, self._base_url, audience, self._now)
+        return self._found[store.rules, audience]
 
     def named(self) -> dict[int, Observable]:
         """Those for which anything ever vouched."""

@@ -26,7 +26,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from misp_modules_ext.errors import LedgerBusy, LedgerError
+from misp_modules_ext.errors import TO_DO, LedgerBusy, LedgerError
 
 _T = TypeVar("_T")
 
@@ -75,20 +75,22 @@ def address(written: str) -> URL:
     try:
         url = make_url(written)
     except (ArgumentError, ValueError) as error:
-        raise LedgerError("[ledger] url is no database address. " + _EXAMPLES) from error
+        raise LedgerError("[ledger] url is no database address." + _EXAMPLES) from error
     if "@" in (url.host or ""):
         # The host would begin with the end of the password, and stand in every error.
-        raise LedgerError("[ledger] url has an @ too many: in user and password write it as %40.")
+        raise LedgerError(f"[ledger] url has an @ too many.{TO_DO}Write it as %40 in user and password.")
     name = url.drivername.split("+")[0]
     if name not in _DRIVERS:
-        raise LedgerError(f"[ledger] url names {name}, which is not supported. {_EXAMPLES}")
+        raise LedgerError(f"[ledger] url names {name}, which is not supported.{_EXAMPLES}")
     url = url.set(drivername=_DRIVERS[name])
     if name in ("mysql", "mariadb"):
         url = url.update_query_dict({"charset": "utf8mb4"})
     return url
 
 
-_EXAMPLES = "Write for example sqlite:////var/lib/misp-modules-ext/ledger.db or postgresql://user@host/database."
+_EXAMPLES = (
+    f"{TO_DO}Write for example sqlite:////var/lib/misp-modules-ext/ledger.db or postgresql://user@host/database."
+)
 
 
 def connect(written: str) -> Engine:
@@ -110,7 +112,7 @@ def connect(written: str) -> Engine:
 
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
-        raise LedgerError("[ledger] url names no file: a ledger in memory would keep nothing. " + _EXAMPLES)
+        raise LedgerError("[ledger] url names no file: a ledger in memory would keep nothing." + _EXAMPLES)
     _make_private(Path(url.database))
     engine = create_engine(url, connect_args={"timeout": BUSY})
     event.listen(engine, "connect", _prepare_sqlite)
@@ -174,8 +176,8 @@ def _make_private(path: Path) -> None:
             _make(path)
     except OSError as error:
         raise LedgerError(
-            f"The ledger {path} cannot be created or written: {error.strerror}. Give the service's user a folder of "
-            "its own, or name another file with [ledger] url."
+            f"The ledger {path} cannot be created or written: {error.strerror}.{TO_DO}Give the service's user a folder "
+            "of its own, or name another file with [ledger] url."
         ) from error
 
 
@@ -294,7 +296,9 @@ _AWAY = (
 def _explain(engine: Engine, error: SQLAlchemyError) -> str:
     """A sentence without the statement and its values, which may be anything that MISP holds."""
     cause = str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else type(error).__name__
-    return f"The ledger {where(engine)} refused: {' '.join(cause.split())[:200]}. Nothing was kept. {_remedy(cause)}"
+    return (
+        f"The ledger {where(engine)} refused: {' '.join(cause.split())[:200]}. Nothing was kept.{TO_DO}{_remedy(cause)}"
+    )
 
 
 def _remedy(cause: str) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from misp_modules_ext.ledger import bulk, schema
+from misp_modules_ext.ledger.asked import NOBODY
 from misp_modules_ext.ledger.content import audiences, by_observable, content
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.ledger.flight import CAP_LIFTED
@@ -93,11 +94,14 @@ def of_event(connection: Connection, uuid: str, store: Store, base_url: str) -> 
     vouching = select(table.c.observable_id).where(table.c.event_id.in_(event_ids), table.c.vouches == 1).distinct()
     numbers = set(connection.execute(vouching).scalars())
     said = by_observable(connection, numbers)
-    audience = audiences(connection, said).get(store.destination_id, frozenset())
-    if not event_ids & audience:
-        return Vouched(frozenset(), frozenset())
-    shared = content(said, store.rules, base_url, audience - event_ids, now_ms(connection) // 1000).keys()
-    return Vouched(frozenset(numbers - shared), frozenset(shared))
+    audience = audiences(connection, said).get(store.destination_id, NOBODY)
+    meant = audience.of(event_ids)
+    counting = {
+        n for n in numbers if any(w.vouches and meant.counts(w.event_id, w.attribute.uuid) for w in said.get(n, ()))
+    }
+    others = audience.without(event_ids)
+    shared = content({n: said[n] for n in counting}, store.rules, base_url, others, now_ms(connection) // 1000).keys()
+    return Vouched(frozenset(counting - shared), frozenset(shared))
 
 
 def kept_at(connection: Connection, store: Store) -> set[int]:

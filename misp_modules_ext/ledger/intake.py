@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, FromClause
 
 from misp_modules_ext.ledger import bulk, farewells, repeats, schema
-from misp_modules_ext.ledger.asked import asked_for, in_part, narrowed, note_asked, only_there
+from misp_modules_ext.ledger.asked import asked_for, in_part, narrowed, note_asked, note_attributes
 from misp_modules_ext.ledger.comparison import COLUMNS, KEY, Changes, Comparison, Frame, Headers
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import alone, now_ms
@@ -124,6 +124,7 @@ def take(
     taking.compare()
     taking.remember()
     taking.write(stores)
+    taking.note_attributes(stores)
     taking.note_views(read_later=read_later)
     taking.settle(stores)
     taking.leave_out_what_waits()
@@ -336,6 +337,22 @@ class _Taking:
                 values |= {"read_due_ms": self._clock, "read_attempts": 0}
             note(self._connection, stored, values)
 
+    def note_attributes(self, stores: Sequence[Store]) -> None:
+        """Note what somebody asks for where the rest of its event is not meant; not what may not go as it is now."""
+        if not self._partly.asked:
+            return
+        passing = {
+            rules: [
+                (self._known[planned.event.uuid].event_id, planned.attribute.uuid)
+                for planned in plan.attributes
+                if any(part.reason is None for part in planned.parts)
+            ]
+            for rules, plan in self.result.plans.items()
+        }
+        for store in stores:
+            if store.destination_id in self._partly.places & self._partly.asking:
+                note_attributes(self._connection, store.destination_id, passing[store.rules])
+
     def settle(self, stores: Sequence[Store]) -> None:
         """Find the content of all observables concerned, and bring the rows of each destination in line with it."""
         result, connection = self.result, self._connection
@@ -350,14 +367,14 @@ class _Taking:
             # A request may have named fewer destinations than the event goes to: our own reading brings all in line.
             concerned = odd if self._origin is Origin.OWN_READING else odd & merged.keys()
             doubtful = concerned | lost | others
+            if any(store.rules == rules and store.destination_id in self._partly.places for store in stores):
+                # What counts there is not what the view says.
+                doubtful |= merged.keys()
             sure = Wanted.of(rules, {number: entry for number, entry in merged.items() if number not in doubtful})
             stored = Stored(connection, doubtful, self._base_url)
             for store in stores:
                 if store.rules == rules:
                     wanted = sure.and_also(stored.content(store))
-                    if store.destination_id in self._partly.places:
-                        shown = merged if store.destination_id in self._partly.asking else ()
-                        wanted = only_there(connection, store, wanted, shown)
                     order = dict.fromkeys([*(number for number in merged if number in wanted.merged), *wanted.merged])
                     counting = self._part.counting if self._part is not None else None
                     before = self._before.content(store)

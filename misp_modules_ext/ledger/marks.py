@@ -14,7 +14,7 @@ import orjson
 
 from misp_modules_ext.config import places
 from misp_modules_ext.config.settings import DestinationSettings, Settings
-from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.errors import TO_DO, LedgerError
 from misp_modules_ext.ledger.ledger import Ledger
 from misp_modules_ext.ledger.stores import key_of
 
@@ -45,9 +45,9 @@ def mark(
         return
     if found and not adopt:
         raise LedgerError(
-            f"The store of [{destination.name}] belongs to another ledger ({found.get('where')}). Two ledgers would "
-            "undo each other's work: name that one with [ledger] url, or take the store over with "
-            f"`misp-microsoft reconcile --adopt --destination '{destination.name}'`. Nothing was taken."
+            f"The store of [{destination.name}] belongs to another ledger ({found.get('where')}), and two would undo "
+            f"each other's work. Nothing was taken.{TO_DO}Name that one with [ledger] url, or take the store over with "
+            f"`misp-microsoft reconcile --adopt --destination '{destination.name}'`."
         )
     if keep:
         _write(file, {"ledger": ledger.identity, "where": ledger.where, "destination": destination.name})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
-from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.errors import TO_DO, LedgerError
 from misp_modules_ext.ledger.engine import run, where
 from misp_modules_ext.ledger.schema import REVISION, meta, metadata
 
@@ -56,7 +56,7 @@ def _upgrade(engine: Engine, connection: Connection) -> str:
     if current is not None and current not in known:
         raise LedgerError(
             f"The ledger {where(engine)} was made by a newer version of misp-modules-ext (its tables are at "
-            f"{current}). Update this one; nothing was changed."
+            f"{current}). Nothing was changed.{TO_DO}Update this one."
         )
     if current is None:
         _clear_away(connection)
@@ -75,8 +75,8 @@ def _clear_away(connection: Connection) -> None:
     for table in there:
         if connection.execute(select(table).limit(1)).first() is not None:
             raise LedgerError(
-                f"The database holds a table {table.name} that is not empty, and no version of a ledger. Name an empty "
-                "database with [ledger] url, or restore the ledger from a backup."
+                f"The database holds a table {table.name} that is not empty, and no version of a ledger.{TO_DO}Name an "
+                "empty database with [ledger] url, or restore the ledger from a backup."
             )
     for table in there:
         table.drop(connection)
@@ -95,7 +95,9 @@ def _alone(engine: Engine, migrate: Callable[[], str]) -> str:
     def locked(connection: Connection) -> str:
         got = connection.execute(text("SELECT GET_LOCK(:name, :wait)"), {"name": _LOCK_NAME, "wait": _PATIENCE})
         if got.scalar_one() != 1:
-            raise LedgerError("Another process migrates the ledger and does not finish. Look for one that hangs.")
+            raise LedgerError(
+                f"Another process migrates the ledger and does not finish.{TO_DO}Look for one that hangs."
+            )
         try:
             return migrate()
         finally:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import BINARY, LONGBLOB, LONGTEXT
 
 #: The last of `migrations/versions`, which makes of any earlier ledger one with these tables.
-REVISION = "0008"
+REVISION = "0010"
 
 #: Constraints get the same names on every database, so that migrations can name them.
 metadata = MetaData(
@@ -156,6 +156,17 @@ audience = Table(
     # 1: not the event, but some of its attributes. See `asked`.
     Column("part", SmallInteger, nullable=False, server_default="0"),
     comment="which events somebody asked to have sent to which destinations: elsewhere they do not count",
+    **_TABLE,
+)
+
+#: Where `part` is 1: the attributes that somebody asked for.
+asked_attribute = Table(
+    "asked_attribute",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("attribute", Uuid16, primary_key=True),
+    comment="which attributes somebody asked to have sent to which destinations, without the rest of their events",
     **_TABLE,
 )
 
@@ -327,8 +338,7 @@ sighting = Table(
 #: `destination_id` of the tag that an event has when anything of it is at any destination.
 ANYWHERE = 0
 
-#: Which tags of ours an event has in MISP, as far as its answers say. A row is written after MISP has answered: before
-#: that the tag may be there already, and putting it there again changes nothing.
+#: Which tags of ours an event has in MISP, as far as its answers say. A row is there before MISP is asked.
 written_back = Table(
     "written_back",
     metadata,
@@ -339,6 +349,9 @@ written_back = Table(
     # The event's timestamp when MISP did not show it: it is left alone until it changes.
     Column("hidden_at", BigInteger),
     Column("moment_ms", BigInteger, nullable=False),
+    # NULL: MISP has the tag. Else it may have it or not, since it was asked and the answer is not known; until this
+    # moment somebody is at it, and nobody else asks.
+    Column("asking_until_ms", BigInteger),
     comment="tags that were put on events in MISP; destination 0 is the one for any of them",
     **_TABLE,
 )

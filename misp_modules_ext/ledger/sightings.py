@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select, update
 
 from misp_modules_ext.ledger import bulk, schema
+from misp_modules_ext.ledger.asked import NOBODY
 from misp_modules_ext.ledger.content import audiences, by_observable
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.keys import observable_id, uuid_bytes, uuid_text
@@ -109,12 +110,12 @@ def concerned(connection: Connection, store: Store, base_url: str, seen: Seen, k
         kind: MISP's number of the kind of sighting.
     """
     said = by_observable(connection, map(observable_id, seen))
-    events = audiences(connection, said).get(store.destination_id, frozenset())
+    audience = audiences(connection, said).get(store.destination_id, NOBODY)
     return [
         Hit(Told(witness.event.misp, witness.attribute.uuid, kind, witness.event.uuid, moment), times)
         for witnesses in said.values()
         for witness in witnesses
-        if closed(witness, store, base_url, events) is None
+        if closed(witness, store, base_url, audience) is None
         for moment, times in seen[witness.observable].items()
     ]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
 from misp_modules_ext.ledger import bulk, holds, schema
+from misp_modules_ext.ledger.asked import NOBODY, Audience
 from misp_modules_ext.ledger.content import Witness, audiences, by_observable, content
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.holdings import Holding
@@ -43,7 +44,7 @@ class Story(NamedTuple):
         said: those that vouch come first, then the earliest.
         rows: by destination id.
         holds: by destination id, `schema.EVERYWHERE` for one of all destinations.
-        audience: ids of the events that count, by destination id.
+        audience: what counts, by destination id.
         now: when it was told, seconds since 1970 UTC.
     """
 
@@ -51,15 +52,15 @@ class Story(NamedTuple):
     said: tuple[Said, ...]
     rows: Mapping[int, Holding]
     holds: Mapping[int, Hold]
-    audience: Mapping[int, frozenset[int]]
+    audience: Mapping[int, Audience]
     now: int
 
     def content(self, store: Store, base_url: str) -> Merged | None:
         """What a destination should hold of it by today's rules; `None` for nothing."""
         number = observable_id(self.observable)
         witnesses = [said.witness for said in self.said]
-        events = self.audience.get(store.destination_id, frozenset())
-        return content({number: witnesses}, store.rules, base_url, events, self.now).get(number)
+        audience = self.audience.get(store.destination_id, NOBODY)
+        return content({number: witnesses}, store.rules, base_url, audience, self.now).get(number)
 
 
 class Closed(NamedTuple):
@@ -118,12 +119,13 @@ def _rows(connection: Connection, number: int) -> dict[int, Holding]:
     return found
 
 
-def closed(witness: Witness, store: Store, base_url: str, events: Collection[int]) -> Closed | None:
+def closed(witness: Witness, store: Store, base_url: str, audience: Audience) -> Closed | None:
     """Why an attribute does not count at a destination by today's rules; `None` when it does."""
     if not witness.vouches:
         return Closed(None, "MISP no longer says so.")
-    if witness.event_id not in events:
-        return Closed(None, "Nobody has asked for this event at this destination.")
+    if not audience.counts(witness.event_id, witness.attribute.uuid):
+        some = any(event_id == witness.event_id for event_id, _ in audience.parts)
+        return Closed(None, f"Nobody has asked for this {'attribute' if some else 'event'} at this destination.")
     return _gate(witness, store.rules, base_url)
 
 
@@ -196,17 +198,17 @@ def against_rules(
     ordered = select(row.c.observable_id).where(here, kept).order_by(row.c.observable_id).limit(PAGE)
     numbers = list(connection.execute(ordered).scalars())
     said = by_observable(connection, numbers)
-    events = audiences(connection, said).get(store.destination_id, frozenset())
-    passing = content(said, store.rules, base_url, events, now_ms(connection) // 1000)
+    audience = audiences(connection, said).get(store.destination_id, NOBODY)
+    passing = content(said, store.rules, base_url, audience, now_ms(connection) // 1000)
     found = {
-        witnesses[0].observable: _first(witnesses, store, base_url, events)
+        witnesses[0].observable: _first(witnesses, store, base_url, audience)
         for number, witnesses in said.items()
         if number not in passing
     }
     return (numbers[-1] if len(numbers) == PAGE else None), found
 
 
-def _first(witnesses: Sequence[Witness], store: Store, base_url: str, events: Collection[int]) -> Closed:
+def _first(witnesses: Sequence[Witness], store: Store, base_url: str, audience: Audience) -> Closed:
     """The reason of an attribute that counts, if there is one."""
-    reasons = [found for witness in witnesses if (found := closed(witness, store, base_url, events)) is not None]
+    reasons = [found for witness in witnesses if (found := closed(witness, store, base_url, audience)) is not None]
     return next((found for found in reasons if found.reason is not None), reasons[0])

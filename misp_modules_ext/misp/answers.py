@@ -154,7 +154,7 @@ def _words(content: bytes) -> str:
 
 def _place(location: str) -> str:
     host = host_of(location)
-    return "another page" if host == "MISP" else host
+    return "another page" if host == "MISP" else _clean(host)
 
 
 def _clean(said: str) -> str:

@@ -131,11 +131,6 @@ def tlsh(text: str) -> tuple[Observable, Notes]:
     return Observable(Kind.FILE_TLSH, written), () if written == text else ("written as TLSH 4 does",)
 
 
-def file_name(text: str) -> tuple[Observable, Notes]:
-    """Read a file name; what MISP holds is kept, a path included."""
-    return Observable(Kind.FILE_NAME, text), ()
-
-
 def file_name_or_path(text: str) -> tuple[Observable, Notes]:
     """Read a file name; one with folders is a path, which no sensor compares with a name.
 

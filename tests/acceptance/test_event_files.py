@@ -49,3 +49,19 @@ def test_the_account_adds_up(
         assert len(sent) == sum(o["outcome"] == "accepted" for i in destination["items"] for o in i["observables"])
         if destination["api"] == "sentinel":
             assert sent == set(world.emulator.state()["sentinel"].get("33333333-3333-4333-8333-333333333333", {}))
+
+
+@pytest.mark.parametrize("arguments", [("\x1bc.json",), ("\x1bc.json", "\x9b2J"), ("--from", "\x1bc")])
+def test_no_name_reaches_the_terminal_as_a_command(
+    arguments: tuple[str, ...], world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A file from anywhere may be called anything."""
+    config = str(world.configure())
+    monkeypatch.setattr(sys, "argv", ["misp-microsoft", "push", *arguments, "--config", config])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    out, err = capfd.readouterr()
+    assert "x1bc" in err
+    assert "\x1b" not in out + err
+    assert "\x9b" not in out + err

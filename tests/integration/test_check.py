@@ -294,6 +294,7 @@ def test_a_misp_or_ledger_that_hangs_is_no_fault_of_microsofts(
     late = _of(where(found), "P03")
     assert (code, late["exitCode"]) == (exit_code, exit_code)
     assert "within 4 seconds" in late["answer"]
+    assert ("[ledger] url" in late["remedy"]) is (hangs == "ledger")
     assert found["destinations"][0]["summary"]["state"] == "ok"
 
 

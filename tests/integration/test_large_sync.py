@@ -22,12 +22,13 @@ from sqlalchemy import select
 from misp_modules_ext.cli import main
 from misp_modules_ext.ledger import open_ledger, schema
 from tests.support.held import held
+from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
 from tests.support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 VETTED = "rhisac: vetted"
 ONLY = ("microsoft", "microsoft defender")
 

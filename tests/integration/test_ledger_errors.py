@@ -219,7 +219,7 @@ def test_a_ledger_of_a_newer_version(doors: Doors, tmp_path: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '9999_from_the_future'")
     before = _dump(place)
     doors.file(place)
-    doors.refuse("newer version of misp-modules-ext", "9999_from_the_future", "Update this one", "nothing was changed")
+    doors.refuse("newer version of misp-modules-ext", "9999_from_the_future", "Update this one", "Nothing was changed")
     assert _dump(place) == before
     with closing(sqlite3.connect(place)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (ours,))

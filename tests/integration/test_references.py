@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from misp_modules_ext.cli import main
+from misp_modules_ext.ledger import open_ledger, schema
 from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
@@ -237,6 +239,30 @@ def test_a_search_of_attributes_takes_those_alone(scene: Scene, push: Push) -> N
     assert scene.there() == ["one", "stays"]
     push(one)
     assert scene.there() == ["one"]
+
+
+def test_the_rest_of_the_event_does_not_follow(scene: Scene, push: Push, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the event is read again, for whatever reason; what was found is changed by that, and nothing added."""
+    event = scene.event("one", "two")
+    push("--search", "value=one.evil.example")
+
+    def read_again() -> None:
+        soon = update(schema.event).values(read_due_ms=1)
+        open_ledger(scene.world.ledger).write(lambda connection: connection.execute(soon))
+        monkeypatch.setattr(sys, "argv", ["misp-microsoft", "worker", "--once", "--config", str(scene.world.config)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+
+    read_again()
+    assert scene.there() == ["one"]
+    found = next(a for a in scene.misp.events[event].attributes if a.value.startswith("one"))
+    scene.misp.set_to_ids(found.uuid, on=False)
+    scene.misp.publish(event)
+    read_again()
+    assert scene.there() == []
+    push(event)
+    assert scene.there() == ["two"]
 
 
 def test_a_search_by_attributes_may_mean_their_events(scene: Scene, push: Push) -> None:

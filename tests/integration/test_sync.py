@@ -550,6 +550,29 @@ def test_a_narrow_run_takes_part_of_each_event_and_says_nothing_of_the_rest(
     assert scene.there() == ["198.51.100.7", "stays"]
 
 
+@pytest.mark.usefixtures("size")
+def test_the_rest_does_not_follow_a_narrow_run(scene: Scene, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the drain reads the event again, for whatever reason; an ordinary run brings it."""
+    event = scene.event("one", "two")
+    for value in ("198.51.100.7", "198.51.100.8"):
+        scene.misp.tag(scene.misp.add_attribute(event, "ip-dst", value), VETTED)
+    scene.publish(event)
+    assert run("--type", "ip-dst")[0] == 0
+    assert scene.there() == ["198.51.100.7", "198.51.100.8"]
+    address = next(a for a in scene.misp.events[event].attributes if a.value == "198.51.100.8")
+    scene.misp.set_to_ids(address.uuid, on=False)
+    scene.publish(event)
+    soon = update(schema.event).values(read_due_ms=1)
+    open_ledger(scene.world.ledger).write(lambda connection: connection.execute(soon))
+    monkeypatch.setattr(sys, "argv", ["misp-microsoft", "worker", "--once", "--config", str(scene.world.config)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert scene.there() == ["198.51.100.7"]
+    run()
+    assert scene.there() == ["198.51.100.7", "one", "two"]
+
+
 @pytest.mark.parametrize("option", [("--type", "url"), ("--tag", "mine")])
 def test_a_narrow_run_leaves_what_waits_and_the_destinations_as_they_are(
     scene: Scene, run: Run, option: tuple[str, str]

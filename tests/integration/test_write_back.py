@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from misp_modules_ext.cli import main
+from misp_modules_ext.config import load
+from misp_modules_ext.delivery.rounds import Rounds
 from misp_modules_ext.demo.service import Service
 from misp_modules_ext.ledger import open_ledger, schema
 from tests.support.keys import misp_key
@@ -222,6 +225,31 @@ def test_a_misp_that_fails_is_tried_later(scene: Scene, run: Run, fault: Fault) 
     assert scene.tags() == {SENT: True}
 
 
+def test_an_event_that_fails_each_time_keeps_no_other_waiting(
+    scene: Scene, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MISP is left alone for a while then; after that the others come first, and it has its turn again at the end."""
+    second = scene.misp.add_event(scene.misp.orgs[0], "Another")
+    scene.misp.add_attribute(second, "domain", "two.evil.example")
+    scene.misp.publish(second)
+    assert run("push", scene.event) == 0
+    assert run("push", second) == 0
+    monkeypatch.setattr("misp_modules_ext.delivery.writing_back.FIRST_WAIT", 0.05)
+    monkeypatch.setattr("misp_modules_ext.delivery.writing_back.PERIOD", 0.0)
+    rounds, settings = Rounds("one process", "worker"), load(scene.world.config)
+    scene.server.faults.append(Fault("/tags/", status=500))
+    rounds.go(settings, wait=True)
+    assert (scene.calls(), scene.misp.events[second].tags) == (["attachTagToObject"], {})
+    time.sleep(0.2)
+    # The first one would fail again.
+    scene.server.faults.append(Fault("/tags/", status=500, after=1))
+    rounds.go(settings, wait=True)
+    assert (scene.calls(), scene.misp.events[second].tags) == (["attachTagToObject"], {SENT: True})
+    scene.server.faults.clear()
+    rounds.go(settings, wait=True)
+    assert (scene.calls(), scene.tags()) == (["attachTagToObject"], {SENT: True})
+
+
 def test_an_answer_that_was_lost_is_asked_again(scene: Scene, run: Run) -> None:
     """As after a crash between MISP's answer and the ledger's note: the same again changes nothing."""
     scene.server.faults.append(Fault("/tags/", truncate=True))
@@ -232,6 +260,65 @@ def test_an_answer_that_was_lost_is_asked_again(scene: Scene, run: Run) -> None:
     assert scene.calls() == ["attachTagToObject"] * 2
     _work(run)
     assert (scene.tags(), scene.calls()) == ({SENT: True}, [])
+
+
+def test_a_tag_that_may_be_there_goes_with_what_it_tells_of(scene: Scene, run: Run) -> None:
+    """The answer was lost, as when the worker dies. What was sent is withdrawn before MISP is asked again."""
+    scene.server.faults.append(Fault("/tags/", truncate=True))
+    assert run("push", scene.event) == 0
+    _work(run)
+    assert scene.tags() == {SENT: True}
+    assert run("withdraw", "one.evil.example", "--yes") == 0
+    _work(run)
+    assert scene.tags() == {}
+    scene.calls()
+    _work(run)
+    assert scene.calls() == []
+
+
+def test_tags_of_an_event_that_comes_back_go(scene: Scene, run: Run) -> None:
+    """It had a tag, MISP did not show it for a while, and meanwhile all of it was withdrawn."""
+    assert run("push", scene.event) == 0
+    _work(run)
+    assert run("withdraw", "one.evil.example", "--yes") == 0
+    hidden = scene.misp.events.pop(scene.event)
+    _work(run)
+    assert hidden.tags == {SENT: True}
+    scene.misp.events[scene.event] = hidden
+    scene.misp.edit(scene.event, info="Campaign, again")
+    scene.misp.events[scene.event].timestamp += 5
+    scene.misp.publish(scene.event)
+    run("push", scene.event)
+    _work(run)
+    assert scene.tags() == {}
+
+
+def test_two_workers_do_not_ask_for_the_same(scene: Scene, run: Run) -> None:
+    """While one waits for MISP's answer the other leaves the event alone, and nothing is undone."""
+    assert run("push", scene.event) == 0
+    scene.server.faults.append(Fault("/tags/", delay=4))
+    first = subprocess.Popen(
+        [sys.executable, "-m", "misp_modules_ext", "worker", "--once", "--config", str(scene.world.config)]
+    )
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not any(path.startswith("/tags/") for _, path, _ in scene.server.requests):
+        time.sleep(0.05)
+    _work(run)
+    assert scene.calls() == ["attachTagToObject"]
+    assert first.wait(30) == 0
+    assert (scene.tags(), scene.calls()) == ({SENT: True}, [])
+
+
+def test_a_destination_with_another_name_gets_another_tag(scene: Scene, run: Run) -> None:
+    """The one with its earlier name goes first."""
+    scene.configure(tags="yes", detail="yes")
+    assert run("push", scene.event) == 0
+    _work(run)
+    text = scene.world.config.read_text()
+    scene.world.config.write_text(text.replace("[microsoft]", "[microsoft emea]"))
+    _work(run)
+    _work(run)
+    assert scene.tags().keys() == {SENT, f'{SENT}="microsoft emea"', f'{SENT}="microsoft defender"'}
 
 
 def test_an_event_that_misp_does_not_show_waits_for_a_change(scene: Scene, run: Run) -> None:

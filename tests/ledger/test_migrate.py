@@ -179,14 +179,44 @@ def test_what_is_there_survives_later_migrations(engine: Engine, *, interrupted:
         run(engine, lambda c: c.execute(text("DROP TABLE sync_tried")))
         run(engine, lambda c: c.execute(text("ALTER TABLE audience DROP COLUMN part")))
         run(engine, lambda c: c.execute(text("DROP TABLE sighting")))
+        run(engine, lambda c: c.execute(text("DROP TABLE written_back")))
+        run(engine, lambda c: c.execute(text("DROP TABLE asked_attribute")))
     upgrade(engine)
     wanted = text("SELECT destination_id, observable_id, state, due_ms, shown_hash FROM holding")
     assert [tuple(row) for row in run(engine, lambda c: c.execute(wanted).all())] == [(1, 2, 1, 3, None)]
     version = text("SELECT version_num FROM alembic_version")
-    assert run(engine, lambda c: c.execute(version).scalar_one()) == "0008"
+    assert run(engine, lambda c: c.execute(version).scalar_one()) == REVISION
     # What was asked for before is the whole event.
     assert run(engine, lambda c: c.execute(text("SELECT part FROM audience")).scalar_one()) == 0
     assert set(_ddl(engine)) == set(metadata.tables)
+
+
+def test_attributes_that_were_asked_for_go_on_counting(engine: Engine) -> None:
+    """Those of which the destination knows a value, and only where the event was not asked for as a whole."""
+    upgrade(engine)
+    evidence = (
+        "INSERT INTO evidence (observable_id, event_id, attribute, header_id, taken, timestamp, origins, vouches, "
+        "document) VALUES (:value, 1, :attribute, 1, 1, 1, 1, 1, :attribute)"
+    )
+    attributes = [bytes([number]) * 16 for number in range(3)]
+
+    def fill(connection: Any) -> None:
+        connection.execute(text("INSERT INTO audience (event_id, destination_id, part) VALUES (1, 1, 1), (1, 2, 0)"))
+        for number, attribute in enumerate(attributes):
+            connection.execute(text(evidence), {"value": number, "attribute": attribute})
+            there = text(
+                "INSERT INTO holding (destination_id, observable_id, state, due_ms) VALUES (:where, :value, 1, 3)"
+            )
+            for where in (1, 2) if number < 2 else (2,):
+                connection.execute(there, {"where": where, "value": number})
+        connection.execute(text("DROP TABLE asked_attribute"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0007'"))
+
+    run(engine, fill)
+    upgrade(engine)
+    wanted = text("SELECT event_id, destination_id, attribute FROM asked_attribute ORDER BY attribute")
+    found = [(event, place, bytes(key)) for event, place, key in run(engine, lambda c: c.execute(wanted).all())]
+    assert found == [(1, 1, attributes[0]), (1, 1, attributes[1])]
 
 
 def test_tables_of_somebody_else_are_left_alone(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from misp_modules_ext.config.settings import Selection
 from misp_modules_ext.ledger import Origin, holds, schema, story, take
+from misp_modules_ext.ledger.asked import NOBODY
 from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.model.indicator import Observable
@@ -74,11 +75,11 @@ def test_how_it_stands_and_what_the_rules_say(house: House) -> None:
     assert narrow.destination_id not in amber.rows
     assert amber.content(wide, BASE) is not None
     assert amber.content(narrow, BASE) is None
-    events = amber.audience[narrow.destination_id]
-    why = story.closed(amber.said[0].witness, narrow, BASE, events)
+    audience = amber.audience[narrow.destination_id]
+    why = story.closed(amber.said[0].witness, narrow, BASE, audience)
     assert why is not None
     assert why.reason is Reason.TLP
-    assert story.closed(amber.said[0].witness, wide, BASE, events) is None
+    assert story.closed(amber.said[0].witness, wide, BASE, audience) is None
     house.take(SECOND)
     green = _story(house, ONE).content(narrow, BASE)
     assert green is not None
@@ -91,7 +92,7 @@ def test_an_event_counts_only_where_it_was_asked_for(house: House) -> None:
     alone.take(SECOND)
     narrow = house.ledger.write(house.stores)[1]
     found = _story(house, ONE)
-    why = story.closed(found.said[0].witness, narrow, BASE, found.audience.get(narrow.destination_id, ()))
+    why = story.closed(found.said[0].witness, narrow, BASE, found.audience.get(narrow.destination_id, NOBODY))
     assert why is not None
     assert "asked" in why.message
 

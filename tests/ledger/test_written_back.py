@@ -39,6 +39,14 @@ def _still(house: House) -> set[int]:
     return house.ledger.write(lambda c: written_back.still_there(c, house.stores(c)[0], numbers))
 
 
+def _claim(house: House, found: Candidate, tags: dict[int, str]) -> int | None:
+    return house.ledger.write(lambda c: written_back.claim(c, found, tags, {0, 1, 2}))
+
+
+def _note(house: House, found: Candidate, until: int, tags: dict[int, str]) -> bool:
+    return house.ledger.write(lambda c: written_back.note(c, found.event_id, until, tags, {0, 1, 2}))
+
+
 def test_something_is_there_once_it_was_accepted(house: House) -> None:
     """Not while it is due; at the destination that took it, and not at one whose gates are closed."""
     house.take(event(attribute("domain", ONE)))
@@ -78,19 +86,61 @@ def test_tags_are_noted_as_a_whole(house: House) -> None:
     house.take(event(attribute("domain", ONE)))
     (found,) = _candidates(house)
     for tags in ({0: "a", 1: "", 2: 'a="é😀"'}, {0: "a", 2: "x" * 255}, {}):
-        house.ledger.write(lambda c, tags=tags: written_back.note(c, found.event_id, tags))
-        assert _candidates(house)[0].noted == tags
+        (found,) = _candidates(house)
+        until = _claim(house, found, tags)
+        assert until is not None
+        assert _note(house, found, until, tags)
+        assert (_candidates(house)[0].noted, _candidates(house)[0].doubtful) == (tags, {})
+
+
+def test_one_at_a_time_asks_misp(house: House) -> None:
+    """Until it has noted what came of it, or has gone on for so long that it must have died; then it notes nothing."""
+    house.take(event(attribute("domain", ONE)))
+    (found,) = _candidates(house)
+    first = _claim(house, found, {0: "a", 1: ""})
+    assert first is not None
+    (seen,) = _candidates(house)
+    assert (seen.noted, seen.doubtful) == ({}, {0: "a", 1: ""})
+    assert _claim(house, found, {0: "a"}) is None
+    assert _claim(house, seen, {}) is None
+    table = schema.written_back
+    earlier = table.update().values(asking_until_ms=table.c.asking_until_ms - 600_000)
+    house.ledger.write(lambda c: c.execute(earlier))
+    second = _claim(house, seen, {})
+    assert second is not None
+    assert not _note(house, found, first, {0: "a", 1: ""})
+    assert _note(house, seen, second, {})
+    assert (_candidates(house)[0].noted, _candidates(house)[0].doubtful) == ({}, {})
+
+
+def test_who_has_seen_something_else_does_not_ask(house: House) -> None:
+    """What another worker has noted meanwhile was not known to it; nor does it note for destinations of others."""
+    house.take(event(attribute("domain", ONE)))
+    (found,) = _candidates(house)
+    until = _claim(house, found, {0: "a", 1: "b"})
+    assert until is not None
+    assert _note(house, found, until, {0: "a", 1: "b"})
+    assert _claim(house, found, {0: "a", 2: "c"}) is None
+    (seen,) = _candidates(house)
+    ours = {schema.ANYWHERE, 2}
+    again = house.ledger.write(lambda c: written_back.claim(c, seen, {0: "a", 1: "b", 2: "c"}, ours))
+    assert again is not None
+    assert _candidates(house)[0].noted == {1: "b"}
+    assert house.ledger.write(lambda c: written_back.note(c, seen.event_id, again, {0: "a", 2: "c"}, ours))
+    assert _candidates(house)[0].noted == {0: "a", 1: "b", 2: "c"}
 
 
 def test_what_misp_does_not_show_is_hidden_until_it_changes(house: House) -> None:
     """Whatever was noted of it before."""
     house.take(event(attribute("domain", ONE)))
     (found,) = _candidates(house)
-    house.ledger.write(lambda c: written_back.note(c, found.event_id, {schema.ANYWHERE: "a"}))
-    house.ledger.write(lambda c: written_back.hide(c, found.event_id, found.timestamp))
-    assert [(one.hidden, one.noted) for one in _candidates(house)] == [(True, {})]
+    until = _claim(house, found, {schema.ANYWHERE: "a"})
+    assert until is not None
+    house.ledger.write(lambda c: written_back.hide(c, found.event_id, until, found.timestamp))
+    may = {schema.ANYWHERE: "a"}
+    assert [(one.hidden, one.noted, one.doubtful) for one in _candidates(house)] == [(True, {}, may)]
     house.take(event(attribute("domain", ONE), timestamp=found.timestamp + 1))
-    assert [(one.hidden, one.noted) for one in _candidates(house)] == [(False, {})]
+    assert [(one.hidden, one.noted, one.doubtful) for one in _candidates(house)] == [(False, {}, may)]
 
 
 def test_events_come_in_pages(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,8 @@ def test_a_server_error_at_any_request(connect: Connect, server: MispServer, eve
         (Fault(body=b'{"errors": ["no"]}'), "does not answer as MISP does"),
         (Fault(status=302, headers=(("Location", "https://elsewhere.example/login"),)), "on to elsewhere.example"),
         (Fault(status=301, headers=(("Location", "/users/login"),)), "on to another page"),
+        # What a terminal would obey.
+        (Fault(status=302, headers=(("Location", "https://\x1bc\x9bx.example/"),)), "on to c x.example;"),
     ],
     ids=lambda value: "" if isinstance(value, str) else repr(value)[:60],
 )

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from misp_modules_ext.emulator import Emulator
 from misp_modules_ext.ledger import Ledger
+from tests.support.keys import misp_key
 from tests.support.world import World
 
-KEY = "a-test-key-of-this-server-" + "0" * 14
+KEY = misp_key()
 BOTH = ("microsoft", "microsoft defender")
 
 

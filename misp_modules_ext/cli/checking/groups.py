@@ -16,6 +16,7 @@ log = logger()
 _ORDER = {code: place for place, code in enumerate(Code)}
 #: So many groups are worked on at once.
 AT_ONCE = 64
+_LOOK = "see what its host says to the first finding."
 
 
 class Way(NamedTuple):
@@ -42,13 +43,21 @@ class Group:
         work: tries everything, and adds to the group what it finds.
         ways: hosts that are known beforehand.
         unfinished: the exit code of `check` when it does not come to an end: that of what it asks not answering.
+        look: what to do when it does not even on repeating.
     """
 
     def __init__(
-        self, name: str, work: Callable[[Group], None], ways: Iterable[Way] = (), *, unfinished: int = 3
+        self,
+        name: str,
+        work: Callable[[Group], None],
+        ways: Iterable[Way] = (),
+        *,
+        unfinished: int = 3,
+        look: str = _LOOK,
     ) -> None:
         self.name = name
         self._unfinished = unfinished
+        self._look = look
         self._work = work
         self._lock = threading.Lock()
         self._findings: list[Finding] = []
@@ -98,7 +107,7 @@ class Group:
     def close(self, limit: float) -> None:
         """End it; what is still under way is told as unfinished."""
         if not self.done.is_set():
-            self.add(_late(limit, self._unfinished))
+            self.add(_late(limit, self._unfinished, self._look))
         with self._lock:
             self._closed = True
 
@@ -137,12 +146,12 @@ def run_all(groups: list[Group], limit: float) -> None:
         group.close(limit)
 
 
-def _late(limit: float, exit_code: int) -> Finding:
+def _late(limit: float, exit_code: int, look: str) -> Finding:
     return Finding(
         Code.UNFINISHED,
         "the end",
         f"What is missing here did not come to an end within {limit:g} seconds.",
-        "repeat later, or give it longer with --timeout; if it stays, see what its host says to the first finding.",
+        f"repeat later, or give it longer with --timeout; if it stays, {look}",
         State.UNREACHABLE,
         exit_code,
     )

@@ -11,7 +11,7 @@ from misp_modules_ext.cli.tables import when
 from misp_modules_ext.config import Settings
 from misp_modules_ext.config.findings import closest
 from misp_modules_ext.config.settings import DestinationSettings
-from misp_modules_ext.errors import LedgerError, WarninglistError
+from misp_modules_ext.errors import TO_DO, LedgerError, WarninglistError
 from misp_modules_ext.ledger import Ledger, open_ledger, queries
 from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.ledger.stores import key_of
@@ -30,6 +30,7 @@ _NO_INDEX = (
     f"Run `{INSTALL}` and then `misp-microsoft warninglists`. Until then `warninglists` holds back only what MISP "
     "itself reports."
 )
+_LOOK = "see whether the database of [ledger] url runs, and whether a firewall lets connections to it through."
 _STALE = "Run `misp-microsoft warninglists`."
 
 
@@ -49,7 +50,7 @@ def group_of(settings: Settings, chosen: Sequence[DestinationSettings], stores: 
         group.add(*warninglists(settings, chosen))
         group.add(*ledger(settings, chosen, stores))
 
-    return Group(HERE, _work, ways_of_servers(settings), unfinished=2)
+    return Group(HERE, _work, ways_of_servers(settings), unfinished=2, look=_LOOK)
 
 
 def ledger(settings: Settings, chosen: Sequence[DestinationSettings], stores: dict[bytes, Group]) -> Iterator[Finding]:
@@ -65,8 +66,9 @@ def ledger(settings: Settings, chosen: Sequence[DestinationSettings], stores: di
             )
         )
     except LedgerError as error:
-        remedy = "Nothing is taken or sent until it can be used."
-        yield Finding(Code.LEDGER, "ledger", str(error), remedy, State.MISCONFIGURED)
+        happened, _, remedy = str(error).partition(TO_DO)
+        answer = f"{happened} Nothing is taken or sent until it can be used."
+        yield Finding(Code.LEDGER, "ledger", answer, remedy or _LOOK, State.MISCONFIGURED)
         return
     where = f"{opened_ledger.where}, identity {opened_ledger.identity}, tables {revision}."
     yield Finding(Code.LEDGER, "ledger", where)
@@ -90,8 +92,8 @@ def _marked(settings: Settings, destination: DestinationSettings, opened_ledger:
     try:
         mark(settings, destination, opened_ledger, keep=False)
     except LedgerError as error:
-        happened, _, remedy = str(error).partition(": ")
-        return Finding(Code.STORE, "store", f"{happened}.", remedy or "see the answer.", State.MISCONFIGURED)
+        happened, _, remedy = str(error).partition(TO_DO)
+        return Finding(Code.STORE, "store", happened, remedy or _LOOK, State.MISCONFIGURED)
     return None
 
 

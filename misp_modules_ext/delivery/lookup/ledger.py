@@ -15,6 +15,7 @@ from misp_modules_ext.config.settings import DestinationSettings, Settings
 from misp_modules_ext.delivery.places import base_url_of
 from misp_modules_ext.destinations import create
 from misp_modules_ext.ledger import Ledger, Store, evictions, queries, schema
+from misp_modules_ext.ledger.asked import NOBODY
 from misp_modules_ext.ledger.holdings import Holding
 from misp_modules_ext.ledger.stores import key_of
 from misp_modules_ext.ledger.story import Story, story
@@ -94,8 +95,9 @@ def standing(
 
 def _at(told: Story, store: Store, base_url: str) -> AtLedger:
     row = told.rows.get(store.destination_id)
-    events = told.audience.get(store.destination_id, frozenset())
-    vouching = [said.witness.event for said in told.said if said.witness.vouches and said.witness.event_id in events]
+    audience = told.audience.get(store.destination_id, NOBODY)
+    those = [said.witness for said in told.said if said.witness.vouches]
+    vouching = [one.event for one in those if audience.counts(one.event_id, one.attribute.uuid)]
     links = dict.fromkeys(event_link(event.misp or base_url, event.uuid) or event.uuid for event in vouching)
     found = NEVER._replace(events=len(links), links=tuple(links)[:MOST_LINKS])
     if row is None:

@@ -261,8 +261,21 @@ def test_a_store_of_another_ledger_is_a_failure(ledger_at: Callable[[], tuple[Se
     found = list(here.ledger(settings, settings.destinations, {}))
     assert [f.exit_code for f in found] == [0, 2, 0]
     assert "belongs to another ledger" in found[1].answer
+    assert found[1].remedy.startswith("Name that one with [ledger] url, or")
     with pytest.raises(LedgerError):
         mark(settings, destination(), open_ledger(url))
+
+
+def test_a_ledger_that_cannot_be_used_has_a_remedy(
+    ledger_at: Callable[[], tuple[Settings, str]], tmp_path: Path
+) -> None:
+    """What to do, where a person looks for it; what it means for the rest belongs to what happened."""
+    settings, _ = ledger_at()
+    (tmp_path / "ledger.db").write_bytes(b"something else than a database" * 1000)
+    (found,) = here.ledger(settings, settings.destinations, {})
+    assert (found.code, found.exit_code) == (Code.LEDGER, 2)
+    assert found.answer.endswith("Nothing is taken or sent until it can be used.")
+    assert found.remedy == "The file is damaged or is something else: restore it, or name another with [ledger] url."
 
 
 def test_that_no_misp_is_read_is_said(ledger_at: Callable[[], tuple[Settings, str]]) -> None:

@@ -57,6 +57,17 @@ def test_misp2sentinel(tmp_path: Path) -> None:
     assert row(told, "sourcesystem").how is How.DIFFERS
 
 
+def test_a_name_that_goes_nowhere_is_told(tmp_path: Path) -> None:
+    """Also one that such files usually put into a table: beside the table it would be lost without a word."""
+    told = take(tmp_path, SENTINEL + f"workspace_id = '{WORKSPACE}'\nunused = 1\n")
+    for name in ("workspace_id", "unused"):
+        assert row(told, name).how is How.NOT_UNDERSTOOD
+    used = SENTINEL.replace(f"'{WORKSPACE}'", "workspace_id")
+    assert not [
+        r for r in take(tmp_path, f"workspace_id = '{WORKSPACE}'\n{used}").draft.rows if r.old == "workspace_id"
+    ]
+
+
 def test_several_workspaces(tmp_path: Path) -> None:
     """A list of applications becomes as many destinations."""
     other = "44444444-4444-4444-8444-444444444444"
