@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -522,3 +525,34 @@ def _by_key(connection: Connection, *lists: list[Row]) -> list[tuple[Any, ...]]:
     found = list(bulk.rows_by(connection, evidence.c.observable_id, keys, *columns))
     assert len(found) == connection.execute(select(func.count()).select_from(evidence)).scalar_one()
     return found
+
+
+_ASKS = """
+import sys
+from misp_modules_ext.ledger import bulk, open_ledger, schema
+
+table = schema.observable
+ledger = open_ledger(sys.argv[1])
+
+def resident():
+    with open("/proc/self/status") as status:
+        return int(next(line for line in status if line.startswith("VmRSS:")).split()[1])
+
+def ask(start):
+    numbers = range(start * 10**12, start * 10**12 + 20_000)
+    assert list(ledger.read(lambda c: list(bulk.rows_by(c, table.c.observable_id, numbers, table.c.kind)))) == []
+
+for number in range(1, 11):
+    ask(number)
+before = resident()
+for number in range(11, 51):
+    ask(number)
+print(resident() - before)
+"""
+
+
+def test_questions_about_many_leave_nothing_in_memory(tmp_path: Path) -> None:
+    """A prepared statement that names 20,000 observables takes half a megabyte, and Python would keep 128 of them."""
+    command = [sys.executable, "-c", _ASKS, f"sqlite:///{tmp_path / 'ledger.db'}"]
+    grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert int(grown) < 8 * 1024, "kilobytes"
