@@ -69,7 +69,7 @@ wheel: $(BIN)/pytest
 	rm -rf dist build/wheel-venv
 	$(BIN)/python -m build --quiet --wheel --outdir dist .
 	$(PYTHON) -m venv build/wheel-venv
-	build/wheel-venv/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	build/wheel-venv/bin/python -m pip install --no-compile --quiet --disable-pip-version-check dist/*.whl
 	cd build && wheel-venv/bin/misp-microsoft --version
 	cd build && wheel-venv/bin/misp-microsoft demo --report wheel-demo.html
 
@@ -80,7 +80,7 @@ smoke: wheel
 	for python in $(OTHERS); do \
 	  if $$python -c 'import sys' 2>/dev/null; then \
 	    echo "== $$($$python --version)" && rm -rf build/smoke-venv && $$python -m venv build/smoke-venv && \
-	    build/smoke-venv/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl && \
+	    build/smoke-venv/bin/python -m pip install --no-compile --quiet --disable-pip-version-check dist/*.whl && \
 	    (cd build && smoke-venv/bin/misp-microsoft demo --report smoke-demo.html > smoke.log 2>&1 || { cat smoke.log; exit 1; }) && \
 	    echo "   demo: ok" || exit 1; \
 	  else echo "== $$python: not found here, skipped"; fi; \

@@ -42,6 +42,7 @@ from tests.support.side import KEY, Side, side
 MOST, PAGE = 3, 4
 DAY = 86_400
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+pytestmark = pytest.mark.property
 
 
 @dataclass
@@ -207,10 +208,10 @@ def _each_gap(
 ) -> Iterator[bool]:
     """Edit and push the event, and have something done between two transactions of its reading, a later one each time.
 
-    Gives each time whether it was done; ends when the reading has fewer transactions. Only some of them are tried with
-    databases that take their time.
+    Gives each time whether it was done; ends when the reading has fewer transactions. All are tried in
+    `make test-long`, else only some, and fewer with databases that take their time.
     """
-    step = every if LONG or scene.ledger.engine.dialect.name == "sqlite" else 4
+    step = every if LONG else 3 if scene.ledger.engine.dialect.name == "sqlite" else 5
     # Two transactions find the stores and take the event up.
     for number in itertools.count(2, step):
         before()

@@ -38,8 +38,9 @@ VETTED = "rhisac: vetted"
 MOST, PAGE = 3, 4
 WHOLE = 20_000
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-#: Which of the moments are tried: with SQLite all of them, before and after each part.
-EVERY = {"sqlite": 1, "postgresql": 1 if LONG else 5, "mariadb": 1 if LONG else 5}
+pytestmark = pytest.mark.property
+#: Which of the moments before and after each part are tried: all of them in `make test-long`.
+EVERY = {"sqlite": 1 if LONG else 4, "postgresql": 1 if LONG else 6, "mariadb": 1 if LONG else 6}
 
 
 class Campaign:

@@ -231,7 +231,7 @@ PUBLISHED = [("publish", 0, 0), ("read", 0, 0), ("send", 0, 0)]
 
 #: Without shrinking: what an example leaves in the ledgers would have to be the same each time.
 @settings(
-    max_examples=max(6, settings.default.max_examples // 12),
+    max_examples=max(3, settings.default.max_examples // 30),
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
