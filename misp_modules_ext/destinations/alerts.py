@@ -13,8 +13,8 @@ from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations.alerts_evidence import named
-from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, unreadable
-from misp_modules_ext.destinations.asking import Asking
+from misp_modules_ext.destinations.answers import TO_DO, Answer, unreadable
+from misp_modules_ext.destinations.graph_security import asking
 from misp_modules_ext.destinations.interface import Limit
 from misp_modules_ext.destinations.looking import FalseAlert
 from misp_modules_ext.destinations.queries import Moment, odata
@@ -33,17 +33,6 @@ FALSE_POSITIVE = "falsePositive"
 _PATH = "/v1.0/security/alerts_v2"
 
 
-def _advice(settings: DestinationSettings) -> Advice:
-    section = f"[{settings.name}]"
-    return Advice(
-        NAME,
-        unauthorized=f"correct `cloud` of {section}, or `endpoint.hunting` if it is set.",
-        forbidden=f"give the application of {section} (`appId`) the application permission SecurityAlert.Read.All of "
-        "Microsoft Graph, and have an administrator consent to it; or set `falsePositives` of [write-back] to no.",
-        not_found=f"correct `endpoint.hunting` or `cloud` of {section}.",
-    )
-
-
 class Alerts:
     """The alerts of one tenant.
 
@@ -53,8 +42,8 @@ class Alerts:
     """
 
     def __init__(self, settings: DestinationSettings, transport: Transport | None = None) -> None:
-        there = settings.model_copy(update={"scope": settings.hunting_scope})
-        self._asking = Asking(there, _advice(settings), {"alerts": RATE}, transport, settings.endpoint_hunting)
+        otherwise = "; or set `falsePositives` of [write-back] to no"
+        self._asking = asking(settings, NAME, "SecurityAlert.Read.All", {"alerts": RATE}, transport, otherwise)
 
     def false(self, since: int, timeout: float) -> list[FalseAlert]:
         """The values of alerts that changed since a moment and are classified as false positives.

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
-from misp_modules_ext.destinations.answers import Advice, unreadable
-from misp_modules_ext.destinations.asking import Asking
+from misp_modules_ext.destinations.answers import unreadable
 from misp_modules_ext.destinations.estate import timespan
+from misp_modules_ext.destinations.graph_security import asking
 from misp_modules_ext.destinations.interface import Limit
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode
@@ -20,17 +20,6 @@ from misp_modules_ext.destinations.wire import encode
 RATE = Limit(45, 60.0)
 NAME = "Advanced hunting"
 _PATH = "/v1.0/security/runHuntingQuery"
-
-
-def _advice(settings: DestinationSettings) -> Advice:
-    section = f"[{settings.name}]"
-    return Advice(
-        NAME,
-        unauthorized=f"correct `cloud` of {section}, or `endpoint.hunting` if it is set.",
-        forbidden=f"give the application of {section} (`appId`) the application permission ThreatHunting.Read.All of "
-        "Microsoft Graph, and have an administrator consent to it.",
-        not_found=f"correct `endpoint.hunting` or `cloud` of {section}.",
-    )
 
 
 class Hunting:
@@ -42,8 +31,7 @@ class Hunting:
     """
 
     def __init__(self, settings: DestinationSettings, transport: Transport | None = None) -> None:
-        there = settings.model_copy(update={"scope": settings.hunting_scope})
-        self._asking = Asking(there, _advice(settings), {"hunting": RATE}, transport, settings.endpoint_hunting)
+        self._asking = asking(settings, NAME, "ThreatHunting.Read.All", {"hunting": RATE}, transport)
 
     def rows(self, query: str, since: int, deadline: float) -> list[dict[str, Any]]:
         """What a query answers, by names of columns.

@@ -1,4 +1,4 @@
-"""Adding sightings to MISP: through PyMISP and the adapter of `client`, which alone knows the key.
+"""Adding sightings to MISP: through PyMISP and `misp.adapter`, which alone knows the key.
 
 How far it is known (nothing of it seen on a live MISP; **unverified**): `sightings/add/UUID` takes `type`, `source` (of
 which MISP keeps 255 characters) and the moment as `timestamp`; `date_sighting`, as MISP names it when it shows one, is

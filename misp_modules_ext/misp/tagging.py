@@ -1,4 +1,4 @@
-"""Local tags of ours on events in MISP: through PyMISP and the adapter of `client`, which alone knows the key.
+"""Local tags of ours on events in MISP: through PyMISP and `misp.adapter`, which alone knows the key.
 
 What MISP does (a file of 2026 and 2.5.1 read in source; nothing of it seen on a live MISP; **unverified**):
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
+from misp_modules_ext.delivery import lookup
 from misp_modules_ext.delivery.places import base_url_of, readable
 from misp_modules_ext.delivery.sightings.account import Done
 from misp_modules_ext.delivery.sightings.doubts import doubted
@@ -15,8 +16,7 @@ from misp_modules_ext.delivery.sightings.words import detail
 from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.looking import (
     ASKED_ALERTS,
-    ASKED_HUNTING,
-    ASKED_LOGS,
+    ASKED_STATISTICS,
     ClassifiesAlerts,
     LooksUp,
     Probe,
@@ -33,7 +33,7 @@ from misp_modules_ext.planning import RuleSet
 #: Seconds that Microsoft has for an answer.
 PATIENCE = 100.0
 #: The word of `[lookup] sources` for each API that takes many values in one query.
-SOURCES = {ASKED_HUNTING: "hunting", ASKED_LOGS: "logs"}
+SOURCES = {asked: word for asked, word in lookup.SOURCES.items() if asked != ASKED_STATISTICS}
 
 _Said = TypeVar("_Said")
 
