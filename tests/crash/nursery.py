@@ -8,11 +8,14 @@ negative number of a signal) when that process is gone.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import signal
+import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import resources
@@ -23,6 +26,9 @@ import misp_modules.__main__ as server
 
 from misp_modules_ext.cli import main as misp_microsoft
 from misp_modules_ext.cli.modules import root
+
+#: Seconds that a service has for noticing that it is to end.
+NOTICED = 12.0
 
 
 def import_all() -> None:
@@ -65,10 +71,21 @@ def start(task: Callable[[], None], environment: Mapping[str, str], log: str) ->
     sys.exit(0)
 
 
-def end(pid: int, number: int) -> int:
-    """Send a signal and wait until the process is gone; its exit code."""
+def end(pid: int, number: int, port: int | None) -> int:
+    """Send a signal and wait until the process is gone; its exit code.
+
+    A service of misp-modules' whose signal arrives just before it begins to wait notices it with the next connection
+    only: it has none that would come by itself, so after a while one is made.
+    """
     os.kill(pid, number)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    waiting, looked = os.WNOHANG if port else 0, time.monotonic()
+    while not (found := os.waitpid(pid, waiting))[0]:
+        time.sleep(0.01)
+        if port and time.monotonic() > looked + NOTICED:
+            looked = time.monotonic()
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), 1).close()
+    return os.waitstatus_to_exitcode(found[1])
 
 
 def main() -> None:
@@ -79,14 +96,17 @@ def main() -> None:
     import_all()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     print(json.dumps("ready"), file=answers)
+    ports: dict[int, int] = {}
+    answer: object
     for line in sys.stdin:
         match json.loads(line):
             case ["service", environment, log, port]:
-                answer: object = start(partial(serve, port), environment, log)
+                pid = start(partial(serve, port), environment, log)
+                ports[pid], answer = port, pid
             case ["worker", environment, log]:
                 answer = start(work, environment, log)
             case ["end", pid, number]:
-                answer = end(pid, number)
+                answer = end(pid, number, ports.pop(pid, None))
         print(json.dumps(answer), file=answers)
 
 
