@@ -133,10 +133,7 @@ def carried(view: View, known: Known, origin: Origin) -> View:
         return view
     event = view.event
     if origin is Origin.REQUEST:
-        used = {row.header_id for rows in known.rows.values() for row in rows if _is_seen(row)}
-        headers = (read_header(event.uuid, known.headers[number])[0] for number in sorted(used))
-        hidden = {tag for header in headers for tag in header.tags if _is_hidden(tag)}
-        event = replace(event, tags=_with(event.tags, hidden))
+        event = _carried_header(event, known)
     attributes, documents = list(event.attributes), list(view.documents)
     for index, attribute in enumerate(attributes):
         for row in known.rows.get(uuid_bytes(attribute.uuid), ()):
@@ -150,13 +147,29 @@ def carried(view: View, known: Known, origin: Origin) -> View:
 def lacks(view: View, whole: View) -> bool:
     """Whether a view says less than it does with what is carried into it, as far as gates or content go by it."""
     pairs = zip(view.event.attributes, whole.event.attributes, strict=True)
-    changed = ((said, known) for said, known in pairs if said is not known)
-    return view.event.tags != whole.event.tags or any(_without_verdict(s) != _without_verdict(k) for s, k in changed)
+    changed = ((before, after) for before, after in pairs if before is not after)
+    said, known = view.event, whole.event
+    return (
+        said.tags != known.tags
+        or said.publish_timestamp != known.publish_timestamp
+        or any(_without_verdict(s) != _without_verdict(k) for s, k in changed)
+    )
 
 
 def _without_verdict(attribute: Attribute) -> Attribute:
     """No hit of a warninglist and nobody asked are the same, but for blocking."""
     return replace(attribute, warninglists=attribute.warninglists or None)
+
+
+def _carried_header(event: Event, known: Known) -> Event:
+    """A request's event with the tags that it may not have seen, and the latest publication."""
+    rows = [row for rows in known.rows.values() for row in rows if row.vouches]
+    numbers = {row.header_id for row in rows}
+    headers = {number: read_header(event.uuid, known.headers[number])[0] for number in numbers}
+    seen = (headers[number] for number in {row.header_id for row in rows if _is_seen(row)})
+    hidden = {tag for header in seen for tag in header.tags if _is_hidden(tag)}
+    published = max((header.publish_timestamp for header in headers.values()), default=0)
+    return replace(event, tags=_with(event.tags, hidden), publish_timestamp=max(event.publish_timestamp, published))
 
 
 def _carried(attribute: Attribute, stored: Attribute, origin: Origin, row: Row) -> Attribute:

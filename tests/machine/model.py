@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Observable = tuple[str, str]
@@ -224,6 +224,7 @@ class Model:
             self._sent_with(view, places, now)
             return
         event.timestamp = view.timestamp
+        view = replace(view, publish_timestamp=max(view.publish_timestamp, self._published(view.event)))
         for attribute in view.attributes:
             known = self.evidence.setdefault(view.event, {}).setdefault(attribute.uuid, {})
             for observable, stored in known.items():
@@ -231,6 +232,11 @@ class Model:
                     self._add_to(observable, stored, view, attribute)
             self._take_new(known, view, attribute, places, now)
         self._sent_with(view, places, now)
+
+    def _published(self, event: str) -> int:
+        """When an event was last published, as far as what counts goes by it: no request undoes that."""
+        pieces = (stored for known in self.evidence.get(event, {}).values() for stored in known.values())
+        return max((stored.header.publish_timestamp for stored in pieces if stored.vouches), default=0)
 
     def _sent_with(self, view: View, places: list[str], now: int) -> None:
         """What a view says may go is brought in line at once."""
