@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from misp_modules_ext.config.settings import DAY, MispSettings, Settings
 from misp_modules_ext.delivery.narrowing import narrowed
 from misp_modules_ext.delivery.places import base_url_of, holder, readable
-from misp_modules_ext.delivery.reading import read_rest, read_soon
+from misp_modules_ext.delivery.reading import read_rest, read_soon, settle_missing
 from misp_modules_ext.delivery.submit import Order, choose, submit
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispRefused
@@ -25,7 +25,6 @@ from misp_modules_ext.ledger import (
     Origin,
     Part,
     Parts,
-    event_missing,
     open_ledger,
     register,
     schema,
@@ -378,7 +377,9 @@ class _Run:
                 lambda connection: register(connection, [(d, create(d).refuses) for d in settings.destinations])
             )
             base_url = base_url_of(settings)
-            self._ledger.write(lambda connection: event_missing(connection, uuid, misp.address, stores, base_url))
+            settle_missing(
+                self._ledger, uuid, misp.address, stores, base_url, lambda _: True, self._keep_turn_now_and_then
+            )
 
     def _failed(self, error: MispError) -> None:
         self.synced.failures.append(str(error))
