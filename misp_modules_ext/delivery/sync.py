@@ -189,7 +189,11 @@ class _Run:
             return turn.since
         if turn.checkpoint is not None:
             return turn.checkpoint - OVERLAP
-        return turn.began_ms // 1000 - FIRST
+        return self._first()
+
+    def _first(self) -> int:
+        """Where the first run begins to read."""
+        return self._turn.began_ms // 1000 - FIRST
 
     def go(self) -> bool:
         """Do it; whether the next run may begin where this one began."""
@@ -210,10 +214,10 @@ class _Run:
         return synced.whole and self._covers
 
     def _leaves_nothing_out(self) -> bool:
-        """Whether all is read that was published since the last run that ended well, unfinished ones included."""
+        """Whether all is read that is to be: since the last run that ended well, unfinished ones included, or a day."""
         wish, turn = self._wish, self._turn
-        reaches = all(self.synced.since <= moment for moment in (turn.since, turn.checkpoint) if moment is not None)
-        return reaches and not wish.only and not wish.narrow and not wish.destinations
+        begins = [moment for moment in (turn.since, turn.checkpoint) if moment is not None] or [self._first()]
+        return self.synced.since <= min(begins) and not wish.only and not wish.narrow and not wish.destinations
 
     def _keep_turn_now_and_then(self) -> None:
         if time.monotonic() >= self._heard + HEARD_EVERY:
