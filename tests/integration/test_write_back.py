@@ -172,6 +172,16 @@ def test_what_is_withdrawn_loses_its_tag(scene: Scene, run: Run) -> None:
     assert scene.calls() == []
 
 
+def test_a_key_that_may_synchronise_takes_tags_away(scene: Scene, run: Run) -> None:
+    """MISP keeps local tags of events from such a role, unless asked: then none would seem to be there."""
+    scene.user.rights = RIGHTS | {"perm_sync"}
+    assert run("push", scene.event) == 0
+    _work(run)
+    assert run("withdraw", "one.evil.example", "--yes") == 0
+    _work(run)
+    assert scene.tags() == {}
+
+
 def test_a_tag_that_a_person_has_set_globally_stays(scene: Scene, run: Run) -> None:
     """Taking it away would unpublish the event."""
     scene.misp.tag(scene.event, SENT)
