@@ -7,7 +7,7 @@ or missing, when its grace is over.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,9 @@ from sqlalchemy import Connection, select, update
 
 from misp_modules_ext.config.settings import MispSettings
 from misp_modules_ext.errors import EventNotFound, MispError, UsageError
-from misp_modules_ext.ledger import Ledger, Origin, Part, Parts, Store, event_missing, schema, take
+from misp_modules_ext.ledger import Ledger, Origin, Part, Parts, Store, bulk, event_missing, let_go, schema, take
 from misp_modules_ext.ledger.engine import alone, now_ms
+from misp_modules_ext.ledger.refreshing import AT_ONCE
 from misp_modules_ext.logs import Standing, What, fields, logger
 from misp_modules_ext.misp import client as misp_client
 from misp_modules_ext.misp.client import MispClient
@@ -43,6 +44,8 @@ SOONEST_PART_MS = 60_000
 LATEST_PART_MS = 86_400_000
 #: `read_message` of such an event.
 PART = "MISP counts other attributes than it shows. What it shows was taken; what it does not show stays as it was."
+#: `read_message` of one that is not there.
+MISSING = "MISP does not show this event to our key. It stays as it was until missingGrace is over."
 #: Why the warninglists could not be asked, as far as it was logged since they last could.
 _told: set[str] = set()
 #: Which MISPs, and which of their events, could not be read.
@@ -130,7 +133,7 @@ def read_one(
         else:
             _settle(ledger, replace(event, misp=found.misp), kept.claim, stores, base_url, lists)
     except EventNotFound:
-        ledger.write(lambda connection: _settle_missing(connection, kept.claim, stores, base_url))
+        _settle_missing(ledger, kept, stores, base_url)
     except (MispError, UsageError) as error:
         message = str(error)
         _tell_unreadable(found, misps[found.misp].name, message)
@@ -242,16 +245,60 @@ def _is_latest(connection: Connection, found: Claim) -> bool:
     return bool(due == found.marker)
 
 
-def _settle_missing(connection: Connection, found: Claim, stores: list[Store], base_url: str) -> None:
-    alone(connection)
-    if not _is_latest(connection, found):
-        return
-    event_missing(connection, found.uuid, found.misp, stores, base_url)
-    message = "MISP does not show this event to our key. It stays as it was until missingGrace is over."
-    connection.execute(
-        update(schema.event).where(schema.event.c.event_id == found.event_id).values(read_message=message)
-    )
-    _done(connection, found, stores)
+def _settle_missing(ledger: Ledger, kept: _Kept, stores: Sequence[Store], base_url: str) -> None:
+    """Note that MISP does not show an event; nothing of that after something has come meanwhile."""
+
+    def is_latest(connection: Connection) -> bool:
+        return _is_latest(connection, kept.claim)
+
+    def end(connection: Connection) -> None:
+        alone(connection)
+        if is_latest(connection):
+            here = schema.event.c.event_id == kept.claim.event_id
+            connection.execute(update(schema.event).where(here).values(read_message=MISSING))
+            _done(connection, kept.claim, stores)
+
+    settle_missing(ledger, kept.claim.uuid, kept.claim.misp, stores, base_url, is_latest, kept.renew_now_and_then)
+    ledger.write(end)
+
+
+def settle_missing(
+    ledger: Ledger,
+    uuid: str,
+    misp: str,
+    stores: Sequence[Store],
+    base_url: str,
+    may: Callable[[Connection], bool],
+    between: Callable[[], object],
+) -> None:
+    """Settle that our own reading did not find an event: when its grace is over nothing vouches by it any more.
+
+    That goes in transactions of some values each. After an interruption the next reading that does not find it does
+    the rest.
+
+    Args:
+        ledger: the ledger.
+        uuid: the event's.
+        misp: as in `Event.misp`.
+        stores: all destinations.
+        base_url: address of MISP for links.
+        may: whether to go on, asked in each transaction.
+        between: called after each transaction.
+    """
+
+    def begin(connection: Connection) -> Sequence[int] | None:
+        alone(connection)
+        return event_missing(connection, uuid, misp, stores) if may(connection) else None
+
+    def go_on(part: Sequence[int], connection: Connection) -> None:
+        alone(connection)
+        if may(connection):
+            let_go(connection, uuid, misp, stores, base_url, part)
+
+    gone = ledger.write(begin)
+    for part in bulk.chunks(gone or (), AT_ONCE):
+        ledger.write(partial(go_on, part))
+        between()
 
 
 def _repeat_later(connection: Connection, found: Claim, message: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from misp_modules_ext.config.settings import DAY, MispSettings, Settings
 from misp_modules_ext.delivery.narrowing import narrowed
 from misp_modules_ext.delivery.places import base_url_of, holder, readable
-from misp_modules_ext.delivery.reading import read_rest, read_soon
+from misp_modules_ext.delivery.reading import read_rest, read_soon, settle_missing
 from misp_modules_ext.delivery.submit import Order, choose, submit
 from misp_modules_ext.destinations import create
 from misp_modules_ext.errors import EventNotFound, LedgerError, MispError, MispRefused
@@ -25,7 +25,6 @@ from misp_modules_ext.ledger import (
     Origin,
     Part,
     Parts,
-    event_missing,
     open_ledger,
     register,
     schema,
@@ -190,7 +189,11 @@ class _Run:
             return turn.since
         if turn.checkpoint is not None:
             return turn.checkpoint - OVERLAP
-        return turn.began_ms // 1000 - FIRST
+        return self._first()
+
+    def _first(self) -> int:
+        """Where the first run begins to read."""
+        return self._turn.began_ms // 1000 - FIRST
 
     def go(self) -> bool:
         """Do it; whether the next run may begin where this one began."""
@@ -211,10 +214,10 @@ class _Run:
         return synced.whole and self._covers
 
     def _leaves_nothing_out(self) -> bool:
-        """Whether all is read that was published since the last run that ended well, unfinished ones included."""
+        """Whether all is read that is to be: since the last run that ended well, unfinished ones included, or a day."""
         wish, turn = self._wish, self._turn
-        reaches = all(self.synced.since <= moment for moment in (turn.since, turn.checkpoint) if moment is not None)
-        return reaches and not wish.only and not wish.narrow and not wish.destinations
+        begins = [moment for moment in (turn.since, turn.checkpoint) if moment is not None] or [self._first()]
+        return self.synced.since <= min(begins) and not wish.only and not wish.narrow and not wish.destinations
 
     def _keep_turn_now_and_then(self) -> None:
         if time.monotonic() >= self._heard + HEARD_EVERY:
@@ -378,7 +381,9 @@ class _Run:
                 lambda connection: register(connection, [(d, create(d).refuses) for d in settings.destinations])
             )
             base_url = base_url_of(settings)
-            self._ledger.write(lambda connection: event_missing(connection, uuid, misp.address, stores, base_url))
+            settle_missing(
+                self._ledger, uuid, misp.address, stores, base_url, lambda _: True, self._keep_turn_now_and_then
+            )
 
     def _failed(self, error: MispError) -> None:
         self.synced.failures.append(str(error))

@@ -14,6 +14,7 @@ __all__ = [
     "Store",
     "Taken",
     "event_missing",
+    "let_go",
     "open_ledger",
     "refresh",
     "register",
@@ -24,6 +25,6 @@ from misp_modules_ext.ledger.intake import Taken, take
 from misp_modules_ext.ledger.ledger import Ledger, open_ledger
 from misp_modules_ext.ledger.parts import Part, Parts
 from misp_modules_ext.ledger.placing import Settled
-from misp_modules_ext.ledger.refreshing import event_missing, refresh
+from misp_modules_ext.ledger.refreshing import event_missing, let_go, refresh
 from misp_modules_ext.ledger.stores import Store, register
 from misp_modules_ext.ledger.views import Origin

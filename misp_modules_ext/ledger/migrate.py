@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
 from misp_modules_ext.errors import TO_DO, LedgerError
-from misp_modules_ext.ledger.engine import run, where
+from misp_modules_ext.ledger.engine import read, run, where
 from misp_modules_ext.ledger.schema import REVISION, meta, metadata
 
 #: Any number that no other program uses as an advisory lock; and its name for MariaDB.
@@ -28,11 +28,11 @@ def upgrade(engine: Engine) -> str:
     Raises:
         LedgerError: the database refused, or the ledger was made by a newer version.
     """
-    return run(engine, _ready) or _alone(engine, lambda: run(engine, lambda connection: _upgrade(engine, connection)))
+    return read(engine, _ready) or _alone(engine, lambda: run(engine, lambda connection: _upgrade(engine, connection)))
 
 
 def _ready(connection: Connection) -> str | None:
-    """The identity of a ledger that has these tables: without Alembic, which takes long to import."""
+    """The identity of a ledger that has these tables; without Alembic, whose import takes long, and without a turn."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select, update
 
-from misp_modules_ext.ledger import farewells, repeats, schema
+from misp_modules_ext.ledger import bulk, farewells, repeats, schema
 from misp_modules_ext.ledger.asked import asked_for
 from misp_modules_ext.ledger.content import Stored
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.ledger.placing import Placing, Settled, Wanted
 from misp_modules_ext.ledger.stores import Store
-from misp_modules_ext.ledger.views import open_event
+from misp_modules_ext.ledger.views import find_event
+
+#: Values of which one transaction lets go: each takes some 5 kB of memory, and others wait for a second or two.
+AT_ONCE = 5000
 
 
 def refresh(
@@ -49,27 +53,63 @@ def refresh(
     return found
 
 
-def event_missing(connection: Connection, uuid: str, misp: str, stores: Sequence[Store], base_url: str) -> bool:
-    """Our own reading did not find an event: it stays as it was until the grace is over, then nothing vouches for it.
+def event_missing(connection: Connection, uuid: str, misp: str, stores: Sequence[Store]) -> Sequence[int] | None:
+    """Our own reading did not find an event: it stays as it was until the grace is over.
 
     Returns:
-        Whether the grace is over.
+        What it vouches for then, to be let go; `None` as long as the grace runs.
     """
     alone(connection)
     clock = now_ms(connection)
-    known = open_event(connection, uuid, misp)
-    table = schema.event
-    here = table.c.event_id == known.event_id
-    connection.execute(update(table).where(here & table.c.missing_since_ms.is_(None)).values(missing_since_ms=clock))
-    since = connection.execute(select(table.c.missing_since_ms).where(here)).scalar_one()
-    everywhere = asked_for(connection, [known.event_id])
+    known = find_event(connection, uuid, misp)
+    table, said = schema.event, schema.evidence
+    here = (table.c.event_id == known.event_id) & table.c.missing_since_ms.is_(None)
+    connection.execute(update(table).where(here).values(missing_since_ms=clock))
+    if not _is_over(connection, known.event_id, stores, clock):
+        return None
+    vouched = select(said.c.observable_id).where(said.c.event_id == known.event_id, said.c.vouches == 1).distinct()
+    # Of a large event there are a million, and a list of Python's numbers takes several times as much.
+    with connection.execute(vouched.execution_options(yield_per=AT_ONCE)) as found:
+        return array("q", found.scalars())
+
+
+def let_go(
+    connection: Connection,
+    uuid: str,
+    misp: str,
+    stores: Sequence[Store],
+    base_url: str,
+    observable_ids: Collection[int],
+) -> None:
+    """An event that is missing vouches for these values no more, unless it has been seen again meanwhile.
+
+    Args:
+        connection: in a transaction.
+        uuid: the event's.
+        misp: as in `Event.misp`.
+        stores: all destinations.
+        base_url: address of MISP for links.
+        observable_ids: `AT_ONCE` at most of what `event_missing` gave.
+    """
+    alone(connection)
+    event_id, said = find_event(connection, uuid, misp).event_id, schema.evidence
+    if not _is_over(connection, event_id, stores, now_ms(connection)):
+        return
+    everywhere = asked_for(connection, [event_id])
     stores = [store for store in stores if store.destination_id in everywhere]
+    before = Stored(connection, observable_ids, base_url)
+    repeats.forget(connection, [event_id], stores)
+    for chunk in bulk.chunks(sorted(observable_ids)):
+        these = (said.c.event_id == event_id) & said.c.observable_id.in_(chunk)
+        connection.execute(update(said).where(these).values(vouches=0))
+    refresh(connection, observable_ids, stores, base_url, lost=observable_ids, before=before)
+
+
+def _is_over(connection: Connection, event_id: int, stores: Sequence[Store], clock: int) -> bool:
+    """Whether an event has been missing for longer than the longest grace of the destinations it is meant for."""
+    table = schema.event
+    since = connection.execute(select(table.c.missing_since_ms).where(table.c.event_id == event_id)).scalar_one()
+    everywhere = asked_for(connection, [event_id])
+    graces = [store.rules.selection.missing_grace for store in stores if store.destination_id in everywhere]
     # With no destination left there is no grace to go by, and nothing to bring in line.
-    if not stores or clock < since + max(store.rules.selection.missing_grace for store in stores) * 1000:
-        return False
-    concerned = {row.observable_id for rows in known.rows.values() for row in rows if row.vouches}
-    before = Stored(connection, concerned, base_url)
-    repeats.forget(connection, [known.event_id], stores)
-    connection.execute(update(schema.evidence).where(schema.evidence.c.event_id == known.event_id).values(vouches=0))
-    refresh(connection, concerned, stores, base_url, lost=concerned, before=before)
-    return True
+    return since is not None and bool(graces) and clock >= since + max(graces) * 1000

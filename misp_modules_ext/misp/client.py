@@ -6,6 +6,9 @@ What MISP gives, and how far that is known (2.5.1 and a file of 2026 read in sou
 
 * `events/restSearch` with `metadata`: the header with Orgc, sharing group, all tags (`includeAllTags`) and
   `attribute_count`, the same whoever asks (seen in recordings); an empty list for an event that is not for us.
+* Local tags of events are kept from a role with perm_sync that is no site admin's, unless `excludeLocalTags` says
+  otherwise (`Event::fetchEvent` of 2.4, 2.5 and 2026, read in source); those of attributes are shown to all. Gates and
+  picks count them, so they are always asked for.
 * `objects/restSearch` with `metadata`: the objects without attributes, deleted ones included unless `deleted` is given,
   which makes a query that fails.
 * `attributes/restSearch`: the attributes of the event and of its objects, with `object_id`, in pages. Its order is the
@@ -276,7 +279,8 @@ class MispClient:
 
     def _header(self, event: str) -> Raw:
         """The event with this UUID, or number."""
-        query: dict[str, Any] = {"eventid": event, "metadata": True, "includeAllTags": 1, "excludeGalaxy": 1}
+        tags = {"includeAllTags": 1, "excludeLocalTags": 0}
+        query: dict[str, Any] = {"eventid": event, "metadata": True, "excludeGalaxy": 1, **tags}
         try:
             answer = self._ask(lambda misp: misp.search("events", **query), may_be_missing=True)
         except EventNotFound:

@@ -44,8 +44,7 @@ class TaggingClient(MispClient):
             raise
         except MispRefused as error:
             raise MispRefused(f"{error}{_NEEDS}") from None
-        if flag(mapping(answer).get("saved")) is not True:
-            raise self._no_misp()
+        self._must_be_saved(answer)
 
     def take_away(self, event: str, tag: str) -> None:
         """Take a local tag off an event; one that is not there, or not local, is left.
@@ -64,9 +63,14 @@ class TaggingClient(MispClient):
         if not any(flag(one.get("local")) is True for one in there):
             return
         try:
-            self._ask(lambda misp: misp.untag(event, tag), may_be_missing=True)
+            answer = self._ask(lambda misp: misp.untag(event, tag), may_be_missing=True)
         except EventNotFound:
             # Gone in the meantime.
             return
         except MispRefused as error:
             raise MispRefused(f"{error}{_NEEDS}") from None
+        self._must_be_saved(answer)
+
+    def _must_be_saved(self, answer: object) -> None:
+        if flag(mapping(answer).get("saved")) is not True:
+            raise self._no_misp()

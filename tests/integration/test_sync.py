@@ -433,6 +433,27 @@ def test_a_shorter_run_does_not_finish_an_unfinished_one(scene: Scene, run: Run)
     assert scene.there() == ["new", "old"]
 
 
+@pytest.mark.parametrize("option", [("--last", "1 hour"), ("--since", "2126-01-01")])
+def test_a_shorter_run_is_not_the_first_one(scene: Scene, run: Run, option: tuple[str, str]) -> None:
+    """Somebody tries it with an hour before cron does it: what was published earlier that day is still to come."""
+    scene.event("old", ago=7200)
+    assert run(*option)[0] == 0
+    assert scene.there() == []
+    assert run()[0] == 0
+    assert scene.there() == ["old"]
+    scene.event("older", ago=2 * 86_400)
+    run("--last", "7 days")
+    assert scene.there() == ["old", "older"]
+
+
+def test_a_longer_run_is_the_first_one(scene: Scene, run: Run) -> None:
+    """The next one begins where it began."""
+    scene.event("old", ago=2 * 86_400)
+    run("--last", "7 days")
+    assert run()[1]["events"]["listed"] == 0
+    assert scene.there() == ["old"]
+
+
 def test_a_dry_run_leaves_no_trace(scene: Scene, run: Run) -> None:
     """Neither where it began nor what it read, whether it ends well or not; what was unfinished stays so."""
     bad = scene.event("bad", ago=7200)

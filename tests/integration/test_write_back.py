@@ -172,6 +172,31 @@ def test_what_is_withdrawn_loses_its_tag(scene: Scene, run: Run) -> None:
     assert scene.calls() == []
 
 
+def test_a_key_that_may_synchronise_takes_tags_away(scene: Scene, run: Run) -> None:
+    """MISP keeps local tags of events from such a role, unless asked: then none would seem to be there."""
+    scene.user.rights = RIGHTS | {"perm_sync"}
+    assert run("push", scene.event) == 0
+    _work(run)
+    assert run("withdraw", "one.evil.example", "--yes") == 0
+    _work(run)
+    assert scene.tags() == {}
+
+
+@pytest.mark.parametrize("said", [b'{"saved": false, "errors": "Failed"}', b"{}", b"[]"])
+def test_a_tag_is_there_until_misp_says_that_it_is_gone(scene: Scene, run: Run, said: bytes) -> None:
+    """An answer that does not say so is asked for again."""
+    assert run("push", scene.event) == 0
+    _work(run)
+    assert run("withdraw", "one.evil.example", "--yes") == 0
+    scene.server.faults.append(Fault("removeTagFromObject", body=said))
+    _work(run)
+    # The server has done it, and not said so.
+    scene.misp.tag(scene.event, SENT, local=True)
+    scene.calls()
+    _work(run)
+    assert (scene.tags(), scene.calls()) == ({}, ["removeTagFromObject"])
+
+
 def test_a_tag_that_a_person_has_set_globally_stays(scene: Scene, run: Run) -> None:
     """Taking it away would unpublish the event."""
     scene.misp.tag(scene.event, SENT)

@@ -17,6 +17,7 @@ from misp_modules_ext.ledger import (
     flight,
     holdings,
     lease,
+    let_go,
     register,
     schema,
 )
@@ -71,7 +72,13 @@ class House:
 
     def missing(self, uuid: str) -> bool:
         """Our own reading does not find an event."""
-        return self.ledger.write(lambda c: event_missing(c, uuid, "", self.stores(c), "https://misp.example"))
+        gone = self.ledger.write(lambda c: event_missing(c, uuid, "", self.stores(c)))
+        self.let_go(uuid, gone or ())
+        return gone is not None
+
+    def let_go(self, uuid: str, numbers: Sequence[int]) -> None:
+        """It vouches for these no more."""
+        self.ledger.write(lambda c: let_go(c, uuid, "", self.stores(c), "https://misp.example", numbers))
 
     def row(self, observable: Observable, store: int = 0) -> holdings.Holding | None:
         """A row at the first or another destination."""

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, event, inspect, text
+from sqlalchemy import Connection, Engine, event, inspect, text
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import migrate
-from misp_modules_ext.ledger.engine import connect, run
+from misp_modules_ext.ledger.engine import alone, connect, rehearse, run
 from misp_modules_ext.ledger.migrate import upgrade
 from misp_modules_ext.ledger.schema import REVISION, metadata
 from tests.support.databases import database
@@ -96,6 +96,24 @@ def test_one_that_needs_nothing_is_opened_without_alembic(url: str) -> None:
     command = [sys.executable, "-c", _OPENS, url]
     told = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
     assert told == ["True", "False"]
+
+
+def test_one_that_needs_nothing_is_opened_while_another_writes(url: str, engine: Engine) -> None:
+    """SQLite has one writer at a time, and a large event takes it seconds: who only looks need not wait for that."""
+    identity = upgrade(engine)
+
+    def work(connection: Connection) -> tuple[str, float]:
+        alone(connection)
+        connection.execute(text("UPDATE meta SET value = 'written meanwhile' WHERE name = 'ledger'"))
+        other, began = connect(url), time.monotonic()
+        try:
+            return upgrade(other), time.monotonic() - began
+        finally:
+            other.dispose()
+
+    found, took = rehearse(engine, work)
+    assert found == identity
+    assert took < 5
 
 
 def test_the_schema_names_the_last_migration() -> None:

@@ -53,6 +53,13 @@ def test_the_event(connect: Connect, event: str, world: World, ours: Org) -> Non
     assert (read.problem, read.notes, read.kept_out) == ("", (), ())
 
 
+@pytest.mark.parametrize("rights", [set(), {"perm_sync"}, {"perm_sync", "perm_site_admin"}], ids=str)
+def test_local_tags_are_there_whatever_the_role(connect: Connect, event: str, me: User, rights: set[str]) -> None:
+    """MISP keeps those of events from whoever may synchronise, unless asked; a gate may hang on one."""
+    me.rights = frozenset(rights)
+    assert Tag("triage:done", local=True) in connect().read_event(event).tags
+
+
 def test_deleted_attributes_are_there_and_say_so(connect: Connect, event: str) -> None:
     """One that was deleted itself, and one with its object."""
     read = _by_value(connect().read_event(event))

@@ -213,7 +213,8 @@ def _events(world: World, user: User, body: dict[str, Any]) -> Any:
         assert body.get("order") == "Event.id", "a database may order each page in its own way"
         found = _page(found, body)
     if body.get("metadata"):
-        return {"response": [{"Event": views.header(world, e, every)} for e in found]}
+        local = not body.get("excludeLocalTags", views.without_local_tags(user))
+        return {"response": [{"Event": views.header(world, e, every, local=local)} for e in found]}
     deleted = user.deleted_rows == "shown" and "deleted" in body
     whole = [views.core_event(world, e.uuid, user, deleted=deleted, all_tags=every) for e in found]
     return {"response": [{"Event": event} for event in whole]}

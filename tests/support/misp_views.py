@@ -78,10 +78,15 @@ def objects(event: Event, user: User | None) -> list[MispObject]:
     return [o for o in event.objects if _open(o, event, user)]
 
 
-def header(world: World, event: Event, all_tags: bool) -> Json:
-    """An event without its attributes and objects."""
+def without_local_tags(user: User) -> bool:
+    """Whether MISP keeps local tags of events from a user who says nothing about them (`Event::fetchEvent`)."""
+    return "perm_sync" in user.rights and "perm_site_admin" not in user.rights
+
+
+def header(world: World, event: Event, all_tags: bool, *, local: bool = True) -> Json:
+    """An event without its attributes and objects; `local` for all its tags, not only those that leave MISP."""
     org = {"id": str(event.orgc.id), "name": event.orgc.name, "uuid": event.orgc.uuid, "local": True}
-    tags = {"Tag": _tags(world, event, all_tags)}
+    tags = {"Tag": [tag for tag in _tags(world, event, all_tags) if local or not tag["local"]]}
     return (
         _EVENT
         | _common(event)
