@@ -47,8 +47,9 @@ def run(settings: Settings, wish: Wish) -> Done:
         look.go()
         reaches = turn.checkpoint is None or done.since <= turn.checkpoint or done.since <= now - settings.lookup.window
         whole = reaches and not wish.destinations and not done.problems
-        Telling(ledger, settings.write_back.detail, done).go(readable(settings), wish.most, turn)
-        done.waiting = ledger.read(sightings.count_waiting)
+        misps = readable(settings)
+        Telling(ledger, settings.write_back.detail, done, turn).go(misps, wish.most)
+        done.waiting = ledger.read(lambda connection: sightings.count_waiting(connection, misps))
     finally:
         ledger.write(lambda connection: syncs.end(connection, turn, whole=whole))
     return done
