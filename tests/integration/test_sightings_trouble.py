@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from misp_modules_ext.delivery.sightings import adding
 from misp_modules_ext.ledger import open_ledger, schema
+from misp_modules_ext.report.text import iso
 from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
@@ -104,3 +105,47 @@ def test_a_run_is_heard_of_while_misp_takes_its_time(scene: Scene, run: Run, mon
     assert run()[0] == 0
     assert len(left) == 2
     assert min(left) > 1
+
+
+def test_a_refused_query_hides_none_about_other_values(scene: Scene, run: Run) -> None:
+    """A tenant may lack the tables of one kind of value alone; what was refused is said once, and asked again."""
+    scene.misp.add_attribute(scene.event, "ip-dst", "203.0.113.77")
+    scene.misp.publish(scene.event)
+    assert run("push", scene.event)[0] == 0
+    scene.seen("one")
+    scene.order({"value": "203.0.113.77", "table": "DeviceNetworkEvents", "count": 1})
+    scene.world.emulator.fault(api="hunting", status=400, times=1)
+    code, said = run()
+    assert (code, said["told"], len(said["problems"]), scene.asked("hunting")) == (3, 1, 1, 2), said
+    code, said = run()
+    assert (code, said["told"], len(scene.told())) == (0, 1, 2), said
+
+
+@pytest.mark.parametrize(("only", "sources"), [("microsoft", "hunting"), ("microsoft defender", "logs")])
+def test_a_run_that_would_ask_nobody_says_so(scene: Scene, run: Run, only: str, sources: str) -> None:
+    """Instead of telling, run after run, that nothing was seen."""
+    configure(scene, only=(only,), sources=sources)
+    code, said = run()
+    assert code == 2
+    assert "Nothing would be asked of these destinations" in said["words"]
+
+
+def test_only_values_that_are_asked_about_count_as_such(scene: Scene, run: Run) -> None:
+    """Sentinel holds them as well, but its workspace is no source here."""
+    configure(scene, only=("microsoft defender", "microsoft"))
+    assert run("push", scene.event)[0] in (0, 3)
+    assert run()[1]["asked"] == 2
+
+
+def test_a_preview_looks_as_far_back_as_a_run_and_shows_what_waits(scene: Scene, run: Run) -> None:
+    """What was noted earlier would be told, too."""
+    scene.seen("one", "two")
+    assert run("sightings", "--limit", "1")[1]["waiting"] == 1
+    (told,) = scene.told()
+    (waits,) = run("sightings", "--dry-run")[1]["new"]
+    assert scene.attribute(told[0]).uuid != waits["attribute"]
+    ledger, old = open_ledger(scene.world.ledger), int(time.time()) - 3 * 86_400
+    ledger.write(lambda c: c.execute(update(schema.sync).values(checkpoint=old)))
+    previewed = run("sightings", "--dry-run")[1]["since"]
+    assert ledger.read(lambda c: c.execute(select(schema.sync.c.checkpoint)).scalar_one()) == old
+    assert (run()[1]["since"], previewed) == (iso(old - 3600), iso(old - 3600))
