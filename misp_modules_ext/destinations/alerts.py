@@ -55,12 +55,14 @@ class Alerts:
         Raises:
             DestinationError: not all of the list came.
         """
-        alerts: dict[str, dict[str, Any]] = {}
+        # By alert, since one may come twice; without the rest of it, which is large.
+        found: dict[str, list[FalseAlert]] = {}
         for page in self._pages(since, time.monotonic() + timeout):
-            alerts |= {str(alert["id"]): alert for alert in page}
-        # A filter that is not heeded would make false positives of all alerts.
-        false = [alert for alert in alerts.values() if alert.get("classification") == FALSE_POSITIVE]
-        return [one for alert in false for one in _values(alert)]
+            for alert in page:
+                # A filter that is not heeded would make false positives of all alerts.
+                is_false = alert.get("classification") == FALSE_POSITIVE
+                found[str(alert["id"])] = list(_values(alert)) if is_false else []
+        return [one for values in found.values() for one in values]
 
     def _pages(self, since: int, deadline: float) -> Iterator[list[dict[str, Any]]]:
         """The list to its end.

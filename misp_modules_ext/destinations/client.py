@@ -8,6 +8,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import orjson
+from urllib3.util import parse_url
 
 from misp_modules_ext.config.settings import Auth, DestinationSettings
 from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, error_for
@@ -80,11 +81,17 @@ class Client:
         return answer
 
     def is_ours(self, address: str) -> bool:
-        """Whether an address that an answer names has the origin that the token is for."""
+        """Whether an address that an answer names has the origin that the token is for.
+
+        Read as what connects reads it: for `urlsplit`, a host may stand behind one that ends with a backslash.
+        """
         try:
-            return _origin(address) == _origin(self._base)
+            found = parse_url(address)
         except ValueError:
             return False
+        host = (found.host or "").strip("[]")
+        named = f"{found.scheme}://{f'[{host}]' if ':' in host else host}:{found.port or 443}"
+        return address.startswith("https://") and found.auth is None and named == _origin(self._base)
 
     def hosts(self) -> list[str]:
         """Login and API, each with its port. A managed identity signs in at its own machine."""

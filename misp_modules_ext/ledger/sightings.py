@@ -146,20 +146,21 @@ def noted(connection: Connection, sightings: Collection[Told]) -> set[Key]:
     return found & {one.key for one in sightings}
 
 
-def waiting(connection: Connection, misps: Collection[str], most: int) -> list[Told]:
-    """Those that MISP may not know yet, what was tried longest ago first."""
+def waiting(connection: Connection, misp: str, most: int) -> list[Told]:
+    """Those that a MISP may not know yet, what was tried longest ago first."""
     table = schema.sighting
-    here = (table.c.state == schema.WAITS) & table.c.misp.in_(sorted(misps))
-    ordered = (table.c.tried_ms, table.c.misp, table.c.event, table.c.attribute, table.c.kind, table.c.day)
+    here = (table.c.state == schema.WAITS) & (table.c.misp == misp)
+    ordered = (table.c.tried_ms, table.c.event, table.c.attribute, table.c.kind, table.c.day)
     columns = (table.c.misp, table.c.attribute, table.c.kind, table.c.event, table.c.seen, table.c.detail)
     found = connection.execute(select(*columns).where(here).order_by(*ordered).limit(most))
     return [Told(misp, uuid_text(key), *rest) for misp, key, *rest in found]
 
 
-def count_waiting(connection: Connection) -> int:
-    """How many MISP may not know yet."""
+def count_waiting(connection: Connection, misps: Collection[str]) -> int:
+    """How many of these MISPs' sightings they may not know yet."""
     table = schema.sighting
-    return int(connection.execute(select(func.count()).where(table.c.state == schema.WAITS)).scalar_one())
+    here = (table.c.state == schema.WAITS) & table.c.misp.in_(sorted(misps))
+    return int(connection.execute(select(func.count()).where(here)).scalar_one())
 
 
 def note(connection: Connection, one: Told, state: int) -> None:

@@ -88,6 +88,12 @@ def begin(connection: Connection, misp: str, holder: str) -> Turn | Busy:
     return Turn(misp, holder, found.since, found.began_ms or clock, found.checkpoint)
 
 
+def checkpoint(connection: Connection, misp: str) -> int | None:
+    """As `Turn.checkpoint`, without taking the turn."""
+    table = schema.sync
+    return connection.execute(select(table.c.checkpoint).where(table.c.misp == misp)).scalar_one_or_none()
+
+
 def goes_on(connection: Connection, turn: Turn, since: int | None) -> bool:
     """Note that the run is at it; whether it still has its turn.
 

@@ -92,7 +92,7 @@ class Look(NamedTuple):
 
 
 class _TooMany(Exception):
-    """More attributes or objects than `MOST_AT_ONCE`, deleted ones included, which MISP does not count."""
+    """More attributes or objects than are wanted, deleted ones included, which MISP does not count."""
 
 
 class MispClient:
@@ -127,7 +127,7 @@ class MispClient:
         #: Whether the last reading failed at what it asked of attributes: less may be answered.
         self._asked_too_much = False
 
-    def read_event(self, uuid: str, *, failed: int = 0) -> Event:
+    def read_event(self, uuid: str, *, failed: int = 0, most: int | None = None) -> Event:
         """Read everything of one event that the key may see, soft-deleted attributes included.
 
         Its `complete` says that all attributes MISP counts were seen, and that the event stood still meanwhile.
@@ -135,16 +135,25 @@ class MispClient:
         Args:
             uuid: the event's.
             failed: how often this has failed before. Every second and third time less is asked of attributes.
+            most: attributes, or objects, that it may have; `None` for any number.
 
         Raises:
-            UsageError: that is no UUID.
+            UsageError: that is no UUID, or there are more than `most`.
             EventNotFound: MISP shows this key no such event.
             MispRefused: MISP does not take the key.
             MispError: MISP cannot be read.
         """
         wanted = self._begin(uuid, failed)
         seen = Pages(self._header(wanted))
-        return seen.finish(self._read(wanted, seen))
+        try:
+            if most is not None and (seen.event.attribute_count or 0) > most:
+                raise _TooMany
+            return seen.finish(self._read(wanted, seen, most))
+        except _TooMany:
+            raise UsageError(
+                f"Event {wanted} has more than {most} attributes or objects, which is too much to read for a part of "
+                f"it.{TO_DO}push all of it: `misp-microsoft push {wanted}`."
+            ) from None
 
     def read_of_any_size(self, uuid: str, *, failed: int = 0) -> Event | LargeEvent:
         """As `read_event`; one of more than `MOST_AT_ONCE` attributes or objects is kept on disk.
@@ -239,9 +248,9 @@ class MispClient:
             raise self._no_misp()
         return [mapping(row) for row in answer]
 
-    def read_event_at_once(self, uuid: str) -> Event:
+    def read_event_at_once(self, uuid: str, most: int | None = None) -> Event:
         """As `read_event`, for those who do not come back: where less may be answered, less is asked at once."""
-        return self._at_once(lambda failed: self.read_event(uuid, failed=failed))
+        return self._at_once(lambda failed: self.read_event(uuid, failed=failed, most=most))
 
     def read_of_any_size_at_once(self, uuid: str) -> Event | LargeEvent:
         """As `read_of_any_size`, likewise."""

@@ -21,8 +21,11 @@ from misp_modules_ext.model.misp import Event
 
 #: Seconds that a reading is good for.
 KEEP = 60.0
-#: So many readings are kept.
+#: So many readings are kept; and so many may be under way at once: anyone who reaches the service can name events.
 MOST = 4
+MOST_UNDER_WAY = 8
+#: Attributes of the largest event that is read, some 2 kB each.
+MOST_ATTRIBUTES = 50_000
 #: Seconds that MISP may take for each answer of a reading, which goes on when nobody waits any more.
 ANSWER = 60.0
 #: The same for the question which state the event is in, when there is as much time.
@@ -67,10 +70,11 @@ class Recent:
             seconds: to wait at most.
 
         Raises:
-            UsageError: that is no event's number, or there is no key.
+            UsageError: that is no event's number, or there is no key, or the event is too large.
             EventNotFound: MISP shows this key no such event.
             MispRefused: MISP does not take the key.
             MispError: MISP cannot be read, or not in that time; then the reading goes on, and is there for the next.
+                Or too many others are under way.
         """
         end = self._clock() + seconds
         reading = self._reading((misp, self._look(misp, number, seconds)))
@@ -101,6 +105,8 @@ class Recent:
             found = self._readings.get(key)
             if found is not None:
                 return found
+            if sum(reading.ended is None for reading in self._readings.values()) >= MOST_UNDER_WAY:
+                raise MispError("Too many events are being read from MISP. What to do: repeat in a minute.")
             made = self._readings[key] = _Reading()
             threading.Thread(target=self._read, args=(key, made), name="misp-reading", daemon=True).start()
             return made
@@ -108,7 +114,7 @@ class Recent:
     def _read(self, key: _Key, reading: _Reading) -> None:
         misp, look = key
         try:
-            event = MispClient(misp, timeout=ANSWER).read_event_at_once(look.uuid)
+            event = MispClient(misp, timeout=ANSWER).read_event_at_once(look.uuid, MOST_ATTRIBUTES)
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait are to be told
             self._drop(key)
             reading.event.set_exception(error)

@@ -49,8 +49,8 @@ def sentences(found: Found, *, frank: bool) -> Iterator[str]:
 
     Args:
         found: what is known.
-        frank: for those who run this installation: problems in full. Others are told the kind of problem alone, since
-            Microsoft's words name tenants and applications.
+        frank: for those who run this installation: problems in full, and events of other MISPs. Others are told the
+            kind of problem alone, since Microsoft's words name tenants and applications.
     """
     if found.ledger is not None:
         yield f"Ledger: {_held(found.ledger)}."
@@ -61,9 +61,11 @@ def sentences(found: Found, *, frank: bool) -> Iterator[str]:
         yield f"{answer.asked}: {_present(answer, frank=frank)}."
     for answer in found.estate:
         yield f"Seen, by {answer.asked}: {_seen(answer, frank=frank)}."
+    # Last, and without a full stop, which would become part of the address where MISP makes a link of it.
     if found.ledger is not None and found.ledger.events:
-        # Last, and without a full stop, which would become part of the address where MISP makes a link of it.
         yield f"By {plural(found.ledger.events, 'event')} of MISP: {' '.join(found.ledger.links)}"
+    if frank and found.ledger is not None and found.ledger.elsewhere:
+        yield f"By {plural(found.ledger.elsewhere, 'event')} of other MISPs: {' '.join(found.ledger.links_elsewhere)}"
 
 
 def _held(held: AtLedger) -> str:

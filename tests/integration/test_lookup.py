@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 import uuid
 from collections import Counter
@@ -11,8 +12,11 @@ from typing import Any
 import pytest
 import requests
 from pymisp import MISPAttribute
+from sqlalchemy import update
 
+from misp_modules_ext.cli import main
 from misp_modules_ext.demo.service import Service
+from misp_modules_ext.ledger import open_ledger, schema
 from tests.support.recordings import recording
 from tests.support.world import SECRET, TENANT, WORKSPACE, World
 
@@ -80,6 +84,26 @@ def test_what_was_pushed_is_there(served: Served, body: dict[str, Any]) -> None:
     title = recording("action_event_publish")["data"]["Event"]["info"]
     for secret in (SECRET, TENANT, WORKSPACE, title):
         assert secret not in everything
+
+
+def test_events_of_another_misp_are_for_those_who_run_this_alone(
+    served: Served, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Their address says with whom this installation shares, and this MISP could not keep their UUIDs from anybody."""
+    event = _pushed(served)
+    world = served[1]
+    elsewhere = update(schema.event).values(misp="https://sharing.example")
+    open_ledger(world.ledger).write(lambda connection: connection.execute(elsewhere))
+    for body in (_hover(), _enrich()):
+        said = _ask(served, body)
+        assert ": there, ours. Ledger: there; since " in said["microsoft"]
+        assert "sharing.example" not in json.dumps(said)
+        assert event not in json.dumps(said)
+    monkeypatch.setattr(sys, "argv", ["misp-microsoft", "lookup", "203.0.113.77", "--config", str(world.config)])
+    with pytest.raises(SystemExit):
+        main()
+    words = " ".join(capfd.readouterr().out.split())
+    assert f"By 1 event of other MISPs: https://sharing.example/events/view/{event}" in words
 
 
 def test_what_was_never_pushed_is_not_there(served: Served) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from misp_modules_ext.errors import EventNotFound, MispError, UsageError
-from misp_modules_ext.misp import recent
+from misp_modules_ext.misp import client, recent
 from misp_modules_ext.misp.recent import Recent
 from tests.misp.conftest import Clock, settings
 from tests.support.keys import misp_key
@@ -107,3 +107,31 @@ def test_few_are_kept(world: World, server: MispServer) -> None:
     for event in events[1:]:
         readings.event(misp, event, PATIENCE)
     assert readings.event(misp, events[0], PATIENCE) is not first
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_is_too_large_is_not_read(
+    world: World, server: MispServer, event: str, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """By MISP's count at once, else as soon as there are more: the service's memory is for others, too."""
+    monkeypatch.setattr(recent, "MOST_ATTRIBUTES", 3)
+    monkeypatch.setattr(client, "PAGE", 2)
+    if not told:
+        monkeypatch.setattr(type(world.events[event]), "attribute_count", 0)
+    with pytest.raises(UsageError, match=rf"more than 3 attributes .* `misp-microsoft push {event}`"):
+        Recent().event(settings(server.url), _number(world, event), PATIENCE)
+    assert (_readings(server) == 0) is told
+
+
+def test_only_so_many_are_read_at_once(world: World, server: MispServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever names more is told so at once, and finds them read a little later."""
+    monkeypatch.setattr(recent, "MOST_UNDER_WAY", 1)
+    org, misp, readings = world.orgs[0], settings(server.url), Recent()
+    slow, other = (world.add_event(org, distribution=1) for _ in range(2))
+    server.faults += [Fault("objects/restSearch", delay=1.5)]
+    with pytest.raises(MispError, match="within 1 seconds"):
+        readings.event(misp, slow, 1)
+    with pytest.raises(MispError, match="Too many events"):
+        readings.event(misp, other, PATIENCE)
+    assert readings.event(misp, slow, PATIENCE).uuid == slow
+    assert readings.event(misp, other, PATIENCE).uuid == other

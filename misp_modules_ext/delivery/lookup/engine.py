@@ -25,6 +25,8 @@ log = logger()
 
 #: The word of `[lookup] sources` for each API that knows the estate.
 SOURCES = {ASKED_STATISTICS: "statistics", ASKED_HUNTING: "hunting", ASKED_LOGS: "logs"}
+#: Where the ledger is asked: beside all APIs, so that its word comes whatever hangs.
+_LEDGER = "ledger"
 _memory = Memory()
 
 
@@ -123,19 +125,15 @@ def _ask(settings: Settings, destination: DestinationSettings, probes: Iterable[
     """Have all probes asked, as far as their answers are not known; `window` is 0 for whether values are there."""
     asked: dict[Observable, list[tuple[str, Future[Answered]]]] = defaultdict(list)
     for probe in probes:
-        keys = {one: _key(destination, probe.asked, one, window) for one in probe.about}
-        for observable, future in _memory.ask(keys, probe, settings.lookup.cache).items():
+        place = (*destination.store, destination.endpoint_api, destination.app_id, probe.asked, window)
+        keys = {one: (*place, *one) for one in probe.about}
+        for observable, future in _memory.ask(keys, probe, settings.lookup.cache, place).items():
             asked[observable].append((probe.asked, future))
     return asked
 
 
 def _heard(asked: _Asked, observable: Observable, deadline: float) -> tuple[Answered, ...]:
     return tuple(awaited(future, api, deadline) for api, future in asked.get(observable, ()))
-
-
-def _key(destination: DestinationSettings, asked: str, observable: Observable, window: int) -> tuple[object, ...]:
-    """What tells one question from another; 0 for whether it is there."""
-    return (*destination.store, destination.endpoint_api, destination.app_id, asked, *observable, window)
 
 
 def _in_background(
@@ -151,7 +149,7 @@ def _in_background(
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             told.set_exception(error)
 
-    if not _memory.in_background(work):
+    if not _memory.in_background(work, _LEDGER):
         told.set_exception(LedgerError("Too much is being asked at this moment. What to do: repeat in a minute."))
     return told
 

@@ -1,12 +1,12 @@
 """What the ledger says of a value at each destination, without the titles and names that it knows as well.
 
-Whoever points at a value in MISP may see less than the ledger holds: events go by their links alone, which MISP opens
-for those who may see them.
+Whoever points at a value in MISP may see less than the ledger holds: events of that MISP go by their links alone, which
+it opens for those who may see them, and those of other MISPs are kept apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -39,8 +39,10 @@ class AtLedger(NamedTuple):
         since: when it came there, seconds since 1970 UTC.
         valid_until: seconds since 1970 UTC.
         severity: as its indicator has it today; likewise `confidence` (0 to 100) and `action`.
-        events: how many events vouch for it.
+        events: how many events of the MISP that the modules serve vouch for it.
         links: to the first of them.
+        elsewhere: how many events of other MISPs do; only for those who run this installation, as are
+            `links_elsewhere`: even their addresses say with whom it shares.
     """
 
     state: str
@@ -53,6 +55,8 @@ class AtLedger(NamedTuple):
     action: str = ""
     events: int = 0
     links: tuple[str, ...] = ()
+    elsewhere: int = 0
+    links_elsewhere: tuple[str, ...] = ()
 
 
 NEVER = AtLedger("never there")
@@ -87,19 +91,26 @@ def standing(
                     found[destination.name, observable] = NEVER
                     continue
                 store = Store(row.destination_id, destination, RuleSet.of(destination), create(destination).refuses)
-                found[destination.name, observable] = _at(told, store, base_url_of(settings))
+                found[destination.name, observable] = _at(told, store, settings)
         return found
 
     return ledger.read(read)
 
 
-def _at(told: Story, store: Store, base_url: str) -> AtLedger:
+def _at(told: Story, store: Store, settings: Settings) -> AtLedger:
     row = told.rows.get(store.destination_id)
     audience = told.audience.get(store.destination_id, NOBODY)
     those = [said.witness for said in told.said if said.witness.vouches]
     vouching = [one.event for one in those if audience.counts(one.event_id, one.attribute.uuid)]
-    links = dict.fromkeys(event_link(event.misp or base_url, event.uuid) or event.uuid for event in vouching)
-    found = NEVER._replace(events=len(links), links=tuple(links)[:MOST_LINKS])
+    base_url, served = base_url_of(settings), {"", settings.misp.address if settings.misp else ""}
+    here = _links(event_link(base_url, event.uuid) or event.uuid for event in vouching if event.misp in served)
+    others = _links(event_link(event.misp, event.uuid) for event in vouching if event.misp not in served)
+    found = NEVER._replace(
+        events=len(here),
+        links=here[:MOST_LINKS],
+        elsewhere=len(others),
+        links_elsewhere=others[:MOST_LINKS],
+    )
     if row is None:
         return found
     reason = Reason.CAPACITY if row.reason == evictions.MARK else Reason.of(row.reason)
@@ -112,6 +123,11 @@ def _at(told: Story, store: Store, base_url: str) -> AtLedger:
         return found
     said = merged.indicator
     return found._replace(severity=said.severity.label, confidence=said.confidence, action=str(said.action))
+
+
+def _links(found: Iterable[str]) -> tuple[str, ...]:
+    """Each once: several attributes of an event may say the same."""
+    return tuple(dict.fromkeys(found))
 
 
 def _state(row: Holding) -> str:

@@ -27,8 +27,9 @@ log = logger()
 LONGEST = 30.0
 #: Seconds that a failure is used again: pointing at many values asks a destination that refuses only now and then.
 FAILED = 15.0
-#: So many answers are kept; so many questions are asked at once, and so many more may wait for their turn.
-MOST_KEPT, MOST_ASKED, MOST_WAITING = 10_000, 64, 2_000
+#: So many answers are kept; so many questions are asked at once in one place, as many as a host has connections, and so
+#: many more may wait there for their turn.
+MOST_KEPT, MOST_ASKED, MOST_WAITING = 10_000, 24, 2_000
 
 
 class Problem(NamedTuple):
@@ -66,10 +67,11 @@ class Memory:
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._lock = threading.Lock()
-        self._pool = Pool(MOST_ASKED, MOST_WAITING)
+        #: By place: questions that hang in one keep none waiting in another.
+        self._pools: dict[Hashable, Pool] = {}
 
     def ask(
-        self, keys: Mapping[Observable, Hashable], probe: Probe[Any], lasting: float
+        self, keys: Mapping[Observable, Hashable], probe: Probe[Any], lasting: float, place: Hashable
     ) -> dict[Observable, Future[Answered]]:
         """The answer about each value. Those that were not asked about lately are asked about together.
 
@@ -77,11 +79,12 @@ class Memory:
             keys: what tells the question about a value from others.
             probe: the question.
             lasting: seconds that an answer is used again.
+            place: where it is asked.
         """
         with self._lock:
             claimed = {one: self._claim(key, lasting) for one, key in keys.items()}
         fresh = {one: future for one, (future, is_new) in claimed.items() if is_new}
-        if fresh and not self._pool.do(lambda: _answer(probe, fresh)):
+        if fresh and not self.in_background(lambda: _answer(probe, fresh), place):
             busy = "Too much is being asked at this moment. What to do: repeat in a minute."
             _settle(probe, fresh, problem=Problem(Reason.NOT_IN_TIME, busy))
         return {one: future for one, (future, _) in claimed.items()}
@@ -98,9 +101,11 @@ class Memory:
         self._kept.move_to_end(key)
         return kept.future, is_new
 
-    def in_background(self, task: Callable[[], object]) -> bool:
-        """Run another task, which raises nothing, among the questions; `False` when too many wait."""
-        return self._pool.do(task)
+    def in_background(self, task: Callable[[], object], place: Hashable) -> bool:
+        """Run a task, which raises nothing, beside those of other places; `False` when too many wait in this one."""
+        with self._lock:
+            pool = self._pools.setdefault(place, Pool(MOST_ASKED, MOST_WAITING))
+        return pool.do(task)
 
     def forget(self) -> None:
         """Ask everything anew."""

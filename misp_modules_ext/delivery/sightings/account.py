@@ -43,7 +43,7 @@ class Done:
         gone: sightings of attributes that MISP does not show.
         waiting: sightings that MISP has still to be told.
         problems: a sentence for each API of a destination that did not answer.
-        failures: a sentence for each MISP that could not be told.
+        failures: a sentence for each reason why a MISP could not be told.
         refused: whether Microsoft or MISP refused us.
         unreachable: whether a MISP could not be asked.
     """
@@ -64,3 +64,8 @@ class Done:
     failures: list[str] = field(default_factory=list)
     refused: bool = False
     unreachable: bool = False
+
+    @property
+    def settled(self) -> int:
+        """Sightings that wait no more."""
+        return self.told + self.known + self.gone

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -22,18 +22,21 @@ from misp_modules_ext.destinations.looking import (
     Probe,
     Sighting,
 )
-from misp_modules_ext.errors import CredentialsRefused, DestinationError, LedgerError, PermissionRefused
+from misp_modules_ext.errors import BatchRefused, CredentialsRefused, DestinationError, LedgerError, PermissionRefused
 from misp_modules_ext.ledger import Ledger, Store, queries, sightings, syncs
 from misp_modules_ext.ledger.sightings import Hit, Key, Seen, Told
 from misp_modules_ext.ledger.stores import key_of
 from misp_modules_ext.misp.sightings import FALSE_POSITIVE, SEEN
-from misp_modules_ext.model.indicator import Observable
+from misp_modules_ext.model.indicator import Kind, Observable
 from misp_modules_ext.planning import RuleSet
 
 #: Seconds that Microsoft has for an answer.
 PATIENCE = 100.0
 #: The word of `[lookup] sources` for each API that takes many values in one query.
 SOURCES = {asked: word for asked, word in lookup.SOURCES.items() if asked != ASKED_STATISTICS}
+
+#: A value that each of them can be asked about.
+_SAMPLE = Observable(Kind.DOMAIN_NAME, "example.com")
 
 _Said = TypeVar("_Said")
 
@@ -77,25 +80,31 @@ class Look:
     def _destination(self, store: Store) -> None:
         """What was seen of all that a destination holds."""
         there = create(store.settings)
-        silent: set[str] = set()
-        if not (isinstance(there, LooksUp) and self.settings.lookup.sources.intersection(SOURCES.values())):
+        if not (isinstance(there, LooksUp) and asks_of(there, self.settings.lookup.sources)):
             return
+        silent: set[object] = set()
         for page in _pages(self.ledger, store.destination_id):
-            self.done.asked += len(page)
             for probe in there.estate(page, self.done.since):
-                if probe.asked not in silent and SOURCES.get(probe.asked) in self.settings.lookup.sources:
-                    self._probe(store, probe, silent)
-                    goes_on(self.ledger, self.turn)
+                question = (probe.asked, probe.about[0].kind)
+                if SOURCES.get(probe.asked) not in self.settings.lookup.sources or silent & {probe.asked, question}:
+                    continue
+                failure = self._probe(store, probe)
+                if failure is not None:
+                    # An API that does not answer is asked no more in this run. One that refuses a query, for example
+                    # because none of its tables is there, may answer those about other kinds of values.
+                    silent.add(question if isinstance(failure, BatchRefused) else probe.asked)
+                goes_on(self.ledger, self.turn)
 
-    def _probe(self, store: Store, probe: Probe[Sighting], silent: set[str]) -> None:
-        """Ask once; an API that does not answer is asked no more in this run."""
+    def _probe(self, store: Store, probe: Probe[Sighting]) -> DestinationError | None:
+        """Ask once; why there is no answer."""
+        self.done.asked += len(probe.about)
         found = self._answer(store, probe.asked, lambda: probe.ask(PATIENCE))
-        if found is None:
-            silent.add(probe.asked)
-            return
+        if isinstance(found, DestinationError):
+            return found
         self.done.hits += len(found)
         self.done.undated += sum(one.last is None for one in found)
         self._note(store, _by_value((one.observable, one.last, one.times) for one in found), SEEN)
+        return None
 
     def _tenant(self, group: Sequence[Store]) -> None:
         """Which alerts of a tenant were false: one question, whatever many destinations there are in it."""
@@ -104,7 +113,7 @@ class Look:
             return
         found = self._answer(group[0], ASKED_ALERTS, lambda: there.false_alerts(self.done.since, PATIENCE))
         goes_on(self.ledger, self.turn)
-        if found is None:
+        if isinstance(found, DestinationError):
             return
         self.done.false_alerts += len({one.alert for one in found})
         self.done.undated += len({one.alert for one in found if one.moment is None})
@@ -115,14 +124,16 @@ class Look:
             held = self.ledger.read(lambda connection, place=place: sightings.held_of(connection, place, seen))  # type: ignore[misc] # mypy cannot infer it
             self._note(store, {value: seen[value] for value in held}, FALSE_POSITIVE)
 
-    def _answer(self, store: Store, asked: str, ask: Callable[[], Sequence[_Said]]) -> Sequence[_Said] | None:
-        """What an API says; `None` for nothing, which is then among the problems."""
+    def _answer(
+        self, store: Store, asked: str, ask: Callable[[], Sequence[_Said]]
+    ) -> Sequence[_Said] | DestinationError:
+        """What an API says, or why it says nothing, which is then among the problems."""
         try:
             return ask()
         except DestinationError as error:
             self.done.refused |= isinstance(error, (CredentialsRefused, PermissionRefused))
             self.done.problems.append(f"{store.settings.name}, {asked}: {error}")
-            return None
+            return error
 
     def _note(self, store: Store, seen: Seen, kind: int) -> None:
         if not seen:
@@ -147,6 +158,11 @@ class Look:
             counted[store.settings.name] = counted.get(store.settings.name, 0) + hit.times
         latest = {hit.told.key: hit.told for hit in sorted(hits, key=lambda hit: hit.told.seen)}
         return {key: one._replace(detail=detail(self._times[key])) for key, one in latest.items()}
+
+
+def asks_of(there: LooksUp, sources: Collection[str]) -> bool:
+    """Whether a destination has an API that takes many values and that `[lookup] sources` names."""
+    return any(SOURCES.get(probe.asked) in sources for probe in there.estate([_SAMPLE], 0))
 
 
 def _by_value(found: Iterable[tuple[Observable, int | None, int]]) -> Seen:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from functools import partial
 
 from misp_modules_ext.config.settings import DAY, DestinationSettings, Settings
 from misp_modules_ext.delivery.places import holder, readable
 from misp_modules_ext.delivery.sightings.account import Done, Wish
 from misp_modules_ext.delivery.sightings.adding import Telling
-from misp_modules_ext.delivery.sightings.asking import SOURCES, Look
+from misp_modules_ext.delivery.sightings.asking import SOURCES, Look, asks_of
 from misp_modules_ext.delivery.submit import choose
 from misp_modules_ext.destinations import create
 from misp_modules_ext.destinations.looking import ClassifiesAlerts, LooksUp
 from misp_modules_ext.errors import UsageError
-from misp_modules_ext.ledger import open_ledger, sightings, syncs
+from misp_modules_ext.ledger import Ledger, open_ledger, sightings, syncs
 
 #: Seconds that the first run looks back.
 FIRST = DAY
@@ -34,30 +36,39 @@ def run(settings: Settings, wish: Wish) -> Done:
     ledger = open_ledger(settings.ledger.url.get_secret_value())
     now = int(time.time())
     if wish.preview:
-        look = Look(settings, ledger, chosen, Done(since=now - min(wish.last or FIRST, settings.lookup.window)), None)
-        look.go()
-        return look.done
+        return _preview(settings, ledger, chosen, wish, now)
     turn = ledger.write(lambda connection: syncs.begin(connection, TURN, holder("sightings")))
     if isinstance(turn, syncs.Busy):
         return Done(busy=turn)
     whole = False
     try:
-        done = Done(since=max(_since(turn, wish, now), now - settings.lookup.window))
+        done = Done(since=_since(settings, wish, turn.checkpoint, now))
         look = Look(settings, ledger, chosen, done, turn)
         look.go()
         reaches = turn.checkpoint is None or done.since <= turn.checkpoint or done.since <= now - settings.lookup.window
         whole = reaches and not wish.destinations and not done.problems
-        Telling(ledger, settings.write_back.detail, done).go(readable(settings), wish.most, turn)
-        done.waiting = ledger.read(sightings.count_waiting)
+        misps = readable(settings)
+        Telling(ledger, settings.write_back.detail, done, turn).go(misps, wish.most)
+        done.waiting = ledger.read(lambda connection: sightings.count_waiting(connection, misps))
     finally:
         ledger.write(lambda connection: syncs.end(connection, turn, whole=whole))
     return done
 
 
-def _since(turn: syncs.Turn, wish: Wish, now: int) -> int:
-    if wish.last is not None or turn.checkpoint is None:
-        return now - (wish.last or FIRST)
-    return turn.checkpoint - OVERLAP
+def _preview(settings: Settings, ledger: Ledger, chosen: Sequence[DestinationSettings], wish: Wish, now: int) -> Done:
+    """What a run would tell now: what it would see, and what waits already."""
+    checkpoint = ledger.read(lambda connection: syncs.checkpoint(connection, TURN))
+    done = Done(since=_since(settings, wish, checkpoint, now))
+    for name in readable(settings):
+        waiting = ledger.read(partial(sightings.waiting, misp=name, most=wish.most))
+        done.new |= {one.key: one for one in waiting}
+    Look(settings, ledger, chosen, done, None).go()
+    return done
+
+
+def _since(settings: Settings, wish: Wish, checkpoint: int | None, now: int) -> int:
+    begins = now - (wish.last or FIRST) if wish.last is not None or checkpoint is None else checkpoint - OVERLAP
+    return max(begins, now - settings.lookup.window)
 
 
 def _askable(settings: Settings, wish: Wish) -> list[DestinationSettings]:
@@ -84,13 +95,15 @@ def _askable(settings: Settings, wish: Wish) -> list[DestinationSettings]:
     chosen = [one for one in named if isinstance(create(one), LooksUp)]
     if not chosen:
         raise UsageError("None of these destinations can be asked. What to do: name one of Sentinel or Defender.")
-    if not (settings.lookup.sources.intersection(SOURCES.values()) or _asks_about_alerts(chosen)):
+    if not any(_is_asked(settings, one) for one in chosen):
         raise UsageError(
-            "Only alerts would be asked about, and none of these destinations has any. What to do: name one of "
-            "Defender, or add `logs` to `sources` of [lookup]."
+            "Nothing would be asked of these destinations. What to do: add `hunting` (for Defender) or `logs` (for "
+            "Sentinel) to `sources` of [lookup]; where alerts alone are wanted, name one of Defender."
         )
     return chosen
 
 
-def _asks_about_alerts(chosen: list[DestinationSettings]) -> bool:
-    return any(isinstance(create(one), ClassifiesAlerts) for one in chosen)
+def _is_asked(settings: Settings, destination: DestinationSettings) -> bool:
+    there = create(destination)
+    about_alerts = settings.write_back.false_positives and isinstance(there, ClassifiesAlerts)
+    return about_alerts or (isinstance(there, LooksUp) and asks_of(there, settings.lookup.sources))

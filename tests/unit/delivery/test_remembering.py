@@ -51,7 +51,7 @@ def _seen(one: Observable, number: int) -> Sighting:
 
 
 def _future(memory: Memory, api: _Api, key: object = "key", lasting: float = 300) -> Future[Answered]:
-    return memory.ask({VALUE: key}, Probe("API", (VALUE,), api), lasting)[VALUE]
+    return memory.ask({VALUE: key}, Probe("API", (VALUE,), api), lasting, "place")[VALUE]
 
 
 def _ask(memory: Memory, api: _Api, key: object = "key", lasting: float = 300) -> Answered:
@@ -59,7 +59,7 @@ def _ask(memory: Memory, api: _Api, key: object = "key", lasting: float = 300) -
 
 
 def _ask_many(memory: Memory, api: _Api, *values: Observable) -> dict[Observable, Answered]:
-    futures = memory.ask({one: one for one in values}, Probe("API", values, api), 300)
+    futures = memory.ask({one: one for one in values}, Probe("API", values, api), 300, "place")
     return {one: future.result(SOON) for one, future in futures.items()}
 
 
@@ -108,8 +108,8 @@ def test_many_values_are_one_question() -> None:
     assert answers == {one: Answered("API", (_seen(one, 0),)) for one in MANY}
     assert api.about == [(MANY[0],), tuple(MANY[1:])]
     api.go.clear()
-    memory.ask({VALUE: VALUE}, Probe("API", (VALUE,), api), 300)
-    waiting = memory.ask({one: one for one in (VALUE, MANY[0])}, Probe("API", (VALUE, MANY[0]), api), 300)
+    memory.ask({VALUE: VALUE}, Probe("API", (VALUE,), api), 300, "place")
+    waiting = memory.ask({one: one for one in (VALUE, MANY[0])}, Probe("API", (VALUE, MANY[0]), api), 300, "place")
     api.go.set()
     assert waiting[VALUE].result(SOON).found == (_seen(VALUE, 0),)
     assert api.asked == 3
@@ -149,6 +149,21 @@ def test_only_so_much_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     slow.go.set()
     assert len(answering.result(SOON).found) == 1
     assert len(waiting.result(SOON).found) == 2
+
+
+def test_what_hangs_in_one_place_keeps_nothing_waiting_in_another() -> None:
+    """However many questions hang there: neither another API nor the ledger."""
+    memory, slow, other = Memory(), _Api(), _Api()
+    slow.go.clear()
+    for number in range(3 * remembering.MOST_ASKED):
+        memory.ask({VALUE: number}, Probe("API", (VALUE,), slow), 300, "slow")
+    answers = memory.ask({VALUE: "other"}, Probe("API", (VALUE,), other), 300, "other")
+    assert answers[VALUE].result(SOON).found == (_seen(VALUE, 0),)
+    done = threading.Event()
+    assert memory.in_background(done.set, "ledger")
+    assert done.wait(SOON)
+    assert len(slow.about) <= remembering.MOST_ASKED
+    slow.go.set()
 
 
 def test_only_so_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

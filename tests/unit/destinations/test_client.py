@@ -49,3 +49,30 @@ def test_an_address_of_the_same_origin_is_used_whole() -> None:
     client.call("GET", "/path?x=1", timeout=5.0)
     client.call("GET", f"{API}/next", timeout=5.0)
     assert [asked.url for asked in transport.of(API)] == [f"{API}/path?x=1", f"{API}/next"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/next",
+        "https://evil.example\\@{host}/next",
+        "https://evil.example\\.{host}/next",
+        "https://{host}@evil.example/next",
+        "https://user@{host}/next",
+        "https://{host}.evil.example/next",
+        "https://{host}:444/next",
+        "http://{host}/next",
+        "//{host}/next",
+        "https:///{host}/next",
+        "https://{host}:port/next",
+        "https://[::1/next",
+        "/next",
+        "",
+    ],
+)
+def test_what_leads_elsewhere_is_not_ours(address: str) -> None:
+    """By the host that would be connected to, however it is written: the token goes along."""
+    client, _ = _client()
+    host = API.removeprefix("https://")
+    assert not client.is_ours(address.format(host=host))
+    assert client.is_ours(f"https://{host.upper()}:443/next?x=1")
