@@ -18,13 +18,32 @@ from misp_modules_ext.report.text import plural
 
 #: What to say when nothing sends in the background.
 NO_DRAIN = (
-    "No drain is alive: run `misp-microsoft serve` or `misp-microsoft worker`, else what waits goes with the next push."
+    "No drain is alive: run `misp-microsoft serve` or `misp-microsoft worker`, else what waits goes with the next push "
+    "or `misp-microsoft sync`."
 )
 NO_KEY = (
     "[misp] has no key, so events are not read from MISP: there are additions and updates only, and nothing is "
     "withdrawn. Add `key` to [misp]."
 )
 READS = "Events are read with the key of [misp]: what MISP no longer says is withdrawn."
+
+
+def reading_words(others: Sequence[str], *, served: bool) -> str:
+    """Of which MISPs events are read, and what that means for withdrawing.
+
+    Args:
+        others: the sections of MISPs that are read, beside `[misp]`.
+        served: `[misp]` is read.
+    """
+    if served or not others:
+        return READS if served else NO_KEY
+    named = ", ".join(f"[{name}]" for name in others)
+    return (
+        f"Events of {named} are read: what is no longer said there is withdrawn. [misp] has no key, so of what is "
+        "pushed from elsewhere (download menu, workflows, files) there are additions and updates only. If that is "
+        "used, add `url` and `key` to [misp]."
+    )
+
 
 _PAUSES = {Reason.CREDENTIALS_REFUSED: 4, Reason.PERMISSION_REFUSED: 4, Reason.NOT_FOUND: 2}
 

@@ -70,6 +70,7 @@ def look(ledger: Ledger, settings: Settings, places: list[Place], *, exact: bool
             [_at(connection, place, exact=exact) for place in places],
             submissions.latest(connection, LATEST),
             queries.orphans(connection, looking.misps(settings)),
+            settings.other_readable,
         )
 
     return ledger.read(work)

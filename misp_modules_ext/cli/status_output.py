@@ -65,8 +65,9 @@ class Status(NamedTuple):
     Attributes:
         at: seconds since 1970 UTC.
         revision: the version of the tables.
-        reads: whether events can be read from MISP.
+        reads: whether events can be read from the MISP of `[misp]`.
         orphans: MISPs that the configuration no longer has.
+        others: the sections of other MISPs from which events can be read.
     """
 
     at: float
@@ -78,6 +79,7 @@ class Status(NamedTuple):
     destinations: list[At]
     latest: list[Submission]
     orphans: tuple[queries.Orphan, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def alive(self) -> list[queries.Drain]:
@@ -106,7 +108,7 @@ def show(found: Status, *, as_json: bool) -> None:
 
 def _head(out: Console, found: Status) -> None:
     line(out, f"Ledger: {found.ledger.where} (identity {found.ledger.identity}, tables {found.revision})")
-    line(out, f"MISP: {looking.READS if found.reads else looking.NO_KEY}")
+    line(out, f"MISP: {looking.reading_words(found.others, served=found.reads)}")
     for orphan in found.orphans:
         line(out, f"MISP: {looking.orphan_words(orphan)} {looking.ADOPT}")
     for drain in found.alive:
@@ -244,7 +246,7 @@ def document(found: Status) -> dict[str, Any]:
         "tables": found.revision,
         "misp": {
             "reads": found.reads,
-            "message": looking.READS if found.reads else looking.NO_KEY,
+            "message": looking.reading_words(found.others, served=found.reads),
             "notConfigured": [orphan._asdict() for orphan in found.orphans],
         },
         "drains": [drain._asdict() | {"alive": looking.is_alive(drain)} for drain in found.drains],

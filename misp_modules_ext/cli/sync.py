@@ -98,15 +98,13 @@ def sync_command(
             "unless it goes on. Nothing was done."
         )
         raise typer.Exit(0)
-    for failure in done.failures:
-        error_console().print(f"Not read: {one_line(failure)}")
     if done.in_parts:
         error_console().print(_judged_in_parts(done.in_parts))
     if not dry_run:
         _send(settings, wish)
     totals = run.totals if dry_run else _totals(settings, done.submissions, run.unmoved)
     with standard_output():
-        _show(source, done, totals, as_json=as_json)
+        _show(source, done, totals, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(first_code(totals.codes | ({4} if done.refused else {5} if done.failures else set())))
 
 
@@ -222,11 +220,11 @@ def _totals(settings: Settings, kept_accounts: Iterable[str], unmoved: Totals) -
     return unmoved
 
 
-def _show(misp: MispSettings, done: Synced, totals: Totals, *, as_json: bool) -> None:
+def _show(misp: MispSettings, done: Synced, totals: Totals, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(_document(misp, done, totals), option=orjson.OPT_INDENT_2) + b"\n")
     else:
-        typer.echo(_line(misp, done, totals))
+        typer.echo(("Dry run, nothing was sent: " if dry_run else "") + _line(misp, done, totals))
 
 
 def _document(misp: MispSettings, done: Synced, totals: Totals) -> dict[str, Any]:
@@ -262,10 +260,12 @@ def _line(misp: MispSettings, done: Synced, totals: Totals) -> str:
             (done.before, "read before"),
             (len(done.missing), "missing"),
             (len(done.incomplete), f"incomplete: {_named(done.incomplete)}"),
-            (len(done.failures), "not read"),
+            (len(done.failures) if done.listed else 0, "not read"),
         )
         if count
     ]
+    if done.failures and not done.listed:
+        extra.append("MISP's list of events could not be read")
     head = f"{events} ({', '.join(extra)})" if extra else events
     return "; ".join([head, *(_clause(name, totals) for name in totals.counts)])
 

@@ -51,7 +51,7 @@ def worker(
     worker.obey_signals()
     log.info("Draining %s.", ledger.where, extra=fields(What.STARTED, where=ledger.where))
     if not settings.reads_misp:
-        log.info("%s", looking.NO_KEY, extra=fields(What.STARTED))
+        log.info("%s", looking.reading_words(settings.other_readable, served=False), extra=fields(What.STARTED))
     if once:
         raise typer.Exit(worker.once(settings))
     worker.run(settings)

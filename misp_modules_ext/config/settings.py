@@ -302,6 +302,11 @@ class Settings(Frozen):
         return self.misp is not None and self.misp.has_key
 
     @property
+    def other_readable(self) -> tuple[str, ...]:
+        """The sections of the other MISPs from which events can be read."""
+        return tuple(misp.name for misp in (self.rh_isac, *self.other_misps) if misp is not None and misp.has_key)
+
+    @property
     def warninglist_index(self) -> Path:
         """Where `misp-microsoft warninglists` puts the index, and where attributes are looked up."""
         return places.warninglists(self.path)

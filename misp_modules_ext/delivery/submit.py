@@ -130,7 +130,7 @@ def submit(
         preview=order.preview,
         events=tuple(_event(event, settings) for event in events),
         destinations=accounts,
-        warnings=tuple(_warnings(settings, chosen, taken, unasked)),
+        warnings=tuple(_warnings(settings, order.origin, chosen, taken, unasked)),
     )
 
 
@@ -307,10 +307,13 @@ def _event(event: Event, settings: Settings) -> EventAccount:
     return EventAccount(event.uuid, event.info, url, event.complete, event.notes)
 
 
-def _warnings(settings: Settings, chosen: Iterable[DestinationSettings], taken: Taken, unasked: str) -> list[str]:
+def _warnings(
+    settings: Settings, origin: Origin, chosen: Iterable[DestinationSettings], taken: Taken, unasked: str
+) -> list[str]:
     """What a reader should know of the submission as a whole; `unasked` is why no warninglists were looked up."""
     warnings = list(settings.warnings)
-    if not settings.reads_misp:
+    # Our own reading, of whichever MISP, withdraws what that does not say any more.
+    if origin is Origin.REQUEST and not settings.reads_misp:
         warnings.append(
             "[misp] has no key, so this tool cannot read events from MISP itself: it adds and updates, and withdraws "
             "nothing."

@@ -14,11 +14,14 @@ from typing import Any
 from rich.console import Console
 
 from misp_modules_ext.config import load
+from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.demo.service import Service
 from misp_modules_ext.emulator import Emulator
+from misp_modules_ext.ledger import open_ledger, submissions
 from misp_modules_ext.misp.requests import read_export
-from misp_modules_ext.report import exit_code, to_terminal
+from misp_modules_ext.model.account import Account
+from misp_modules_ext.report import exit_code, from_json, to_terminal
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 APPLICATION = "22222222-2222-4222-8222-222222222222"
@@ -119,19 +122,30 @@ def _press_the_button(service: Service, emulator: Emulator, config: Path, report
     report.write_bytes(base64.b64decode(answer["data"]))
     arrived = _holdings(emulator)
     out.print(f"   Done in {took:.1f} s. At the emulator now: {_listed(arrived)}.", soft_wrap=True)
+    settings = load(config)
+    account = _account_of_the_last(settings)
+    to_terminal(account, out)
     out.print(
         "4. The same event once more, through the library: nothing has changed, so nothing is sent.", soft_wrap=True
     )
-    account = submit(read_export(json.dumps(body)).events, load(config), Order("cli"))
-    to_terminal(account, out)
+    second = submit(read_export(json.dumps(body)).events, settings, Order("cli"))
+    unchanged = {one.name: one.counts["unchanged"] for one in second.destinations}
     again = _holdings(emulator)
-    out.print(f"At the emulator after the second time: {_listed(again)}.", soft_wrap=True)
+    out.print(f"   Unchanged: {_listed(unchanged)}. At the emulator still: {_listed(again)}.", soft_wrap=True)
     out.print(f"\nReport: {report.resolve()} (open it in a browser; it is what the analyst downloads)", soft_wrap=True)
     out.print(
         "Next: misp-microsoft demo --keep leaves it running; README.md says how to put it into your MISP.",
         soft_wrap=True,
     )
-    return exit_code(account) if arrived == again else 1
+    return exit_code(account) or exit_code(second) or int(arrived != again)
+
+
+def _account_of_the_last(settings: Settings) -> Account:
+    """What the service kept of the submission: that of the page, whose HTML no terminal shows."""
+    ledger = open_ledger(settings.ledger.url.get_secret_value())
+    (last,) = ledger.read(lambda connection: submissions.latest(connection, 1))
+    (kept,) = ledger.read(lambda connection: submissions.find(connection, last.submission_id))
+    return from_json(kept.document)
 
 
 def _holdings(emulator: Emulator) -> dict[str, int]:
@@ -140,7 +154,7 @@ def _holdings(emulator: Emulator) -> dict[str, int]:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} in {api}" for api, count in counts.items())
+    return ", ".join(f"{count} in {place}" for place, count in counts.items())
 
 
 def _stay(service: Service, emulator: Emulator, config: Path, out: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ _LOCK = 7_306_921_577_310_455
 _LOCK_NAME = "misp-modules-ext.migrate"
 #: Seconds to wait for another process's migration.
 _PATIENCE = 120
+#: Alembic knows one connection in a process: with two ledgers at once, one would get the tables of the other.
+_alembic = threading.Lock()
 
 
 def upgrade(engine: Engine) -> str:
@@ -61,7 +64,8 @@ def _upgrade(engine: Engine, connection: Connection) -> str:
     if current is None:
         _clear_away(connection)
     if current != scripts.get_current_head():
-        command.upgrade(config, "head")
+        with _alembic:
+            command.upgrade(config, "head")
     return _identity(connection)
 
 

@@ -4,8 +4,9 @@ What is asked for is the value as MISP holds it, a composite by its parts, and a
 not avoided by writing `dns[.]google`.
 
 Lists name the attribute types for which they are asked, as in MISP. What a destination may block is asked for more
-strictly: in all lists whatever the type, also the host of a URL or mail address, and of a range whatever it meets. Such
-a hit is told with how it came about, so that it is none of the list's name, by which `warninglists` chooses.
+strictly: in all lists whatever the type, but those for telephone numbers alone; also the host of a URL or mail address,
+and of a range whatever it meets. Such a hit is told with how it came about, so that it is none of the list's name, by
+which `warninglists` chooses.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from misp_modules_ext.errors import WarninglistError
 from misp_modules_ext.model.indicator import BLOCKING, Kind
 from misp_modules_ext.model.misp import Attribute, Event, Tag
 from misp_modules_ext.translate import PLAIN, observe
-from misp_modules_ext.warninglists.index import ANY, Index, Question, host_of
+from misp_modules_ext.warninglists.index import BLOCKABLE, Index, Question, host_of
 
 #: Behind the name of a list that is not asked for the type, or of which only the host, or a part, is meant.
 STRICTLY = " (asked because it might be blocked)"
@@ -87,7 +88,7 @@ def _strictly(
     attributes = ((event, attribute) for event in events for attribute in event.attributes)
     for place, (event, attribute) in enumerate(attributes):
         if not attribute.problem and (every or _carries(event.tags, tags) or _carries(attribute.tags, tags)):
-            asked.append((place, Question(ANY, targets(attribute))))
+            asked.append((place, Question(BLOCKABLE, targets(attribute))))
     for (place, _), more in zip(asked, index.hits([question for _, question in asked], meeting=True), strict=True):
         strict = (f"{name}{STRICTLY}" for name in more if name not in found[place])
         found[place] = tuple(sorted({*found[place], *strict}))

@@ -31,6 +31,11 @@ from misp_modules_ext.warninglists.ranges import Range, read_range
 FORMAT = "1"
 #: In place of a type: all lists are asked, whatever types they name.
 ANY = ""
+#: In place of a type: all lists that say anything of what can be blocked, whatever types they name.
+BLOCKABLE = " "
+#: What a list is for that says nothing of an address, name or hash. The patterns of today's fit most hashes and many
+#: addresses: one of them is `…00975707|08|09|10|11`, of which each alternative counts alone.
+_TELEPHONES = frozenset({"phone-number", "whois-registrant-phone"})
 #: Composite types whose parts are not told by their names.
 _PARTS = {"malware-sample": ("filename", "md5"), "domain|ip": ("domain", "ip-dst", "ip-src")}
 
@@ -62,7 +67,7 @@ class Question(NamedTuple):
     """What is asked for one attribute.
 
     Attributes:
-        type: MISP attribute type, since lists name those for which they are asked; or `ANY`.
+        type: MISP attribute type, since lists name those for which they are asked; or `ANY`, or `BLOCKABLE`.
         values: what of its value is looked for.
     """
 
@@ -75,6 +80,13 @@ class _Scope(NamedTuple):
 
     lists: frozenset[int]
     matches: frozenset[str]
+
+
+def _asks(types: frozenset[str], type_: str, parts: Collection[str]) -> bool:
+    """Whether a list that names these types is asked for a type of these parts."""
+    if type_ == BLOCKABLE:
+        return not types <= _TELEPHONES
+    return type_ == ANY or not types.isdisjoint(parts)
 
 
 class Index:
@@ -178,7 +190,7 @@ class Index:
         MISP asks a list that names `ip-dst` but not `ip-dst|port` for the one only; the value is the same.
         """
         parts = {type_, *_PARTS.get(type_, type_.split("|"))}
-        lists = {number for number, types in self._types.items() if type_ == ANY or not types or types & parts}
+        lists = {number for number, types in self._types.items() if not types or _asks(types, type_, parts)}
         made = _Scope(frozenset(lists), frozenset(self._matches[number] for number in lists))
         self._scopes[type_] = made
         return made

@@ -276,6 +276,17 @@ def test_a_full_disk_at_the_very_beginning(doors: Doors, tmp_path: Path) -> None
         doors.work()
 
 
+def test_a_disk_with_room_for_the_file_alone(doors: Doors, tmp_path: Path) -> None:
+    """SQLite then calls it an error of the disk, and has no log in which anybody could read more."""
+    with _disk(tmp_path, "64k") as disk:
+        (disk / "filler").write_bytes(b"\0" * 44_000)
+        doors.file(disk / "ledger.db")
+        doors.refuse("ledger.db", "disk I/O error", "whether the disk of that file is full")
+        (disk / "filler").unlink()
+        _remount(disk, "size=64m")
+        doors.work()
+
+
 def _fill(path: Path) -> None:
     """Use up all space of a disk."""
     try:

@@ -279,6 +279,34 @@ def test_a_dry_run_keeps_and_sends_nothing(scene: Scene, run: Run) -> None:
     assert scene.there() == ["one"]
 
 
+def test_the_line_for_the_mail(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What a dry run would do is no claim that it was done; a failure is told once; a list is no event."""
+
+    def said(*options: str) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["misp-microsoft", "sync", "--config", str(scene.world.config), *options])
+        with pytest.raises(SystemExit):
+            main()
+        return capfd.readouterr()
+
+    scene.event("one")
+    line, _ = said("--dry-run")
+    assert line.startswith("Dry run, nothing was sent: 1 event read of [RH-ISAC MISP] since ")
+    line, _ = said()
+    assert line.startswith("1 event read of [RH-ISAC MISP] since ")
+    assert line.endswith("(1 changed); microsoft: accepted 1; microsoft defender: accepted 1\n")
+    scene.server.faults.append(Fault(status=500, echo="The cellar is flooded"))
+    line, words = said()
+    assert line.startswith("0 events read of [RH-ISAC MISP] since ")
+    assert line.endswith(" (MISP's list of events could not be read)\n")
+    assert words.count("The cellar is flooded") == 1
+    bad = scene.event("two")
+    _fail(scene, bad)
+    line, _ = said()
+    assert "(1 not read)" in line
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

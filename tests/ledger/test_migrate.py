@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,24 @@ def test_the_next_one_waits_for_the_commit(url: str, engine: Engine) -> None:
     assert (len(found), len(set(found))) == (4, 1)
     assert set(_ddl(engine)) == set(metadata.tables)
     assert upgrade(engine) == found[0]
+
+
+def test_two_ledgers_in_one_process(tmp_path: Path) -> None:
+    """As when a service that has just begun finds another address in its configuration: neither gets the other's."""
+    for name in range(4):
+        engines = [connect(f"sqlite:///{tmp_path / f'{name}-{side}.db'}") for side in range(3)]
+        start = threading.Barrier(len(engines))
+
+        def make(engine: Engine, start: threading.Barrier = start) -> str:
+            start.wait()
+            return upgrade(engine)
+
+        with ThreadPoolExecutor(len(engines)) as pool:
+            identities = list(pool.map(make, engines))
+        assert len(set(identities)) == len(engines)
+        for engine in engines:
+            assert upgrade(engine) in identities
+            engine.dispose()
 
 
 def test_a_newer_ledger_is_left_alone(engine: Engine) -> None:

@@ -24,6 +24,13 @@ CLOUD = (
     ADDRESSES,
     ("3.0.0.0/15", "3.1.0.0/16", "2600:1f00::/24"),
 )
+#: As it is in MISP: each alternative of the second pattern counts alone.
+PHONES = (
+    "Unattributed phone number.",
+    "regex",
+    ("phone-number", "whois-registrant-phone"),
+    ("/((?:\\+|00)1)?55501([0-9]{2})/g", "/1(3|8)00975707|08|09|10|11/g"),
+)
 
 One = tuple[str, str, Iterable[str], Iterable[str]]
 

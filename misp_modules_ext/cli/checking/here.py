@@ -46,7 +46,7 @@ def group_of(settings: Settings, chosen: Sequence[DestinationSettings], stores: 
     def _work(group: Group) -> None:
         group.add(*(Finding(Code.NOTE, "configuration", note) for note in settings.warnings))
         if settings.misp is None:
-            group.add(Finding(Code.NO_KEY, "MISP", UNREAD, looking.NO_KEY))
+            group.add(_no_misp(settings))
         group.add(*warninglists(settings, chosen))
         group.add(*ledger(settings, chosen, stores))
 
@@ -95,6 +95,13 @@ def _marked(settings: Settings, destination: DestinationSettings, opened_ledger:
         happened, _, remedy = str(error).partition(TO_DO)
         return Finding(Code.STORE, "store", happened, remedy or _LOOK, State.MISCONFIGURED)
     return None
+
+
+def _no_misp(settings: Settings) -> Finding:
+    """What the absence of `[misp]` means; for who only runs `sync` it means nothing."""
+    others = settings.other_readable
+    answer = f"events are read of {', '.join(f'[{name}]' for name in others)} only." if others else UNREAD
+    return Finding(Code.NO_KEY, "MISP", answer, looking.reading_words(others, served=False))
 
 
 def _drain(alive: list[queries.Drain]) -> Finding:

@@ -27,6 +27,7 @@ from misp_modules_ext.ledger.marks import mark
 from misp_modules_ext.model.finding import Code, Finding, codes_markdown
 from misp_modules_ext.model.outcome import State
 from tests.support.build import NOW, destination
+from tests.support.keys import misp_key
 
 
 def _group(*findings: Finding, name: str = "microsoft", ways: tuple[Way, ...] = ()) -> Group:
@@ -286,6 +287,19 @@ def test_that_no_misp_is_read_is_said(ledger_at: Callable[[], tuple[Settings, st
     (found,) = (finding for finding in group.findings if finding.code is Code.NO_KEY)
     assert found.ok
     assert "nothing is withdrawn" in found.remedy
+
+
+def test_a_configuration_for_sync_alone_reads_rh_isacs_misp(ledger_at: Callable[[], tuple[Settings, str]]) -> None:
+    """Whoever has no MISP of their own lacks nothing, and is not told that nothing is withdrawn."""
+    settings, _ = ledger_at()
+    read = MispSettings(name="RH-ISAC MISP", url="https://misp.example", key=SecretStr(misp_key()))
+    group = here.group_of(settings.model_copy(update={"rh_isac": read}), settings.destinations, {})
+    run_all([group], 30)
+    (found,) = (finding for finding in group.findings if finding.code is Code.NO_KEY)
+    assert found.ok
+    assert found.answer == "events are read of [RH-ISAC MISP] only."
+    assert "nothing is withdrawn" not in found.remedy
+    assert "what is no longer said there is withdrawn" in found.remedy
 
 
 def test_destinations_that_may_do_more_than_alert_are_named(tmp_path: Path) -> None:

@@ -131,6 +131,18 @@ def test_events_and_submissions(ledger: Ledger, capsys: pytest.CaptureFixture[st
     assert told["misp"]["reads"] is False
 
 
+def test_who_only_runs_sync_is_not_told_that_nothing_is_withdrawn(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Events of RH-ISAC's MISP are read with its own key; what `[misp]` would be for is said beside that."""
+    found = _status(ledger, reads=False, others=("RH-ISAC MISP",))
+    show(found, as_json=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Events of [RH-ISAC MISP] are read: what is no longer said there is withdrawn. [misp] has no key" in shown
+    assert "nothing is withdrawn" not in shown
+    assert document(found)["misp"]["message"] in shown
+
+
 def test_the_effect_of_a_changed_rule(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
     """How much would not go today, for which reasons, for example what."""
     against = Against(3, {"tlp": 2, "": 1}, (("domain-name", "c2.evil.example"),))

@@ -101,6 +101,13 @@ def test_without_a_key_it_is_said_that_nothing_is_withdrawn(here: Path) -> None:
         assert any("withdraws nothing" in warning for warning in account.warnings) is told
 
 
+def test_our_own_reading_of_another_misp_is_not_said_to_withdraw_nothing(here: Path) -> None:
+    """`sync` reads RH-ISAC's MISP with its own key, and no `[misp]` is needed for that."""
+    order = Order("sync", preview=True, origin=Origin.OWN_READING)
+    account = submit([event(attribute())], _settings(here), order)
+    assert not any("withdraws nothing" in warning for warning in account.warnings)
+
+
 def _with_key(settings: Settings) -> Settings:
     misp = MispSettings(name="misp", url="https://misp.example", key=SecretStr("not-a-key"))
     return settings.model_copy(update={"misp": misp})

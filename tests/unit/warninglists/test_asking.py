@@ -15,7 +15,7 @@ from misp_modules_ext.model.indicator import Action
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.translate import PARSERS, observe
 from misp_modules_ext.warninglists.asking import STRICTLY, ask, opened, parts
-from misp_modules_ext.warninglists.index import Index, Question
+from misp_modules_ext.warninglists.index import ANY, Index, Question
 from tests.support import lists
 from tests.support.build import attribute, event
 
@@ -90,6 +90,16 @@ def test_what_may_be_blocked_is_asked_for_whatever_its_type(path: Path, type_: s
         assert told.attributes[0].warninglists == ((hit[0] + STRICTLY,) if found else ())
     (told,) = ask([event(plain)], path, [ActionRules(action=Action.BLOCK)]).events
     assert told.attributes[0].warninglists == (hit[0] + STRICTLY,)
+
+
+@pytest.mark.parametrize(("type_", "value"), [("md5", "11" * 16), ("sha256", "09" * 32), ("ip-dst", "3.11.9.10")])
+def test_a_list_for_telephone_numbers_keeps_nothing_from_being_blocked(tmp_path: Path, type_: str, value: str) -> None:
+    """Its patterns fit most hashes; who asks for a telephone number, or in which lists a text is, is told of it."""
+    path = lists.index(tmp_path / "warninglists.db", lists.PHONES, lists.TOP)
+    (told,) = ask([event(attribute(type_, value, tags=("block",)))], path, [BLOCKING]).events
+    assert told.attributes[0].warninglists == ()
+    assert _lists(path, attribute("phone-number", value)) == [(lists.PHONES[0],)]
+    assert Index(path).hits([Question(ANY, (value,))]) == [(lists.PHONES[0],)]
 
 
 def test_a_list_that_is_asked_anyway_is_named_as_it_is(path: Path) -> None:
