@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from misp_modules_ext.emulator import Emulator
+from tests.support import commands
 from tests.support.world import World
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -40,15 +39,7 @@ def run(tmp_path: Path) -> Run:
     home.mkdir()
 
     def _run(*arguments: object, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
-        clean = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL")}
-        return subprocess.run(
-            [sys.executable, "-m", "misp_modules_ext", *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            timeout=120,
-            cwd=tmp_path,
-            env={**clean, "HOME": str(home), "COLUMNS": "160", **environment},
-            check=False,
-        )
+        clean = commands.clean(HOME=str(home), COLUMNS="160")
+        return commands.run(*arguments, stdin=stdin, cwd=tmp_path, env=clean | environment)
 
     return _run

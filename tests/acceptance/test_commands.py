@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.certificates import Made, federated, jwt, public_pem, rsa_key
+from tests.support.commands import Command
 from tests.support.recordings import recording
 from tests.support.world import SECRET, TENANT, World
 
@@ -227,11 +228,7 @@ def azure(tmp_path: Path) -> Iterator[tuple[str, str]]:
     made.write(tmp_path / "token", jwt(rsa_key("issuer"), federated()).encode())
     apps = [f"--app={TENANT}:{APPLICATION}:@{tmp_path / name}" for name in ("registered.crt", "issuer.pub")]
     command = ["emulator", "--port=0", "--identity-port=0", f"--state={tmp_path / 'azure'}", *apps]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "misp_modules_ext", *command],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    process = Command(*command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     try:
         assert process.stdout is not None
         lines = "".join(process.stdout.readline().decode() for _ in range(7))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import ssl
 import stat
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -20,6 +18,7 @@ import requests
 import trustme
 
 from misp_modules_ext.config import load
+from tests.support import commands
 from tests.support.build import NOW
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import World as Misp
@@ -267,12 +266,8 @@ def test_an_rh_isac_conf_is_judged_where_it_is(run: Run, tmp_path: Path) -> None
 def test_two_at_once_write_one_file(tmp_path: Path) -> None:
     """The one that is later says that there is a file."""
     old = _old(tmp_path, MISP2SENTINEL)
-    command = [sys.executable, "-m", "misp_modules_ext", "import-config", str(old), "-o", "new.conf"]
-    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    both = [
-        subprocess.Popen(command, cwd=tmp_path, env=clean, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
+    clean = commands.clean(HOME=str(tmp_path))
+    both = [commands.Command("import-config", old, "-o", "new.conf", cwd=tmp_path, env=clean) for _ in range(2)]
     ends = [(process.communicate(timeout=60), process.returncode) for process in both]
     assert sorted(code for _, code in ends) == [0, 2]
     assert sum(b"is there already" in stderr for (_, stderr), _ in ends) == 1

@@ -8,7 +8,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from misp_modules_ext.delivery.places import LEASE_VARIABLE
+from tests.support.commands import Command
 from tests.support.recordings import recording
 from tests.support.world import World
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
-Start = Callable[..., "subprocess.Popen[bytes]"]
+Start = Callable[..., Command]
 #: A killed process keeps its lease until it is over; a minute is too long for a test.
 SHORT_LEASE = {LEASE_VARIABLE: "6000"}
 
@@ -40,18 +40,12 @@ def event_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Start `misp-microsoft`; what still runs when the test ends is killed."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Command] = []
 
-    def _start(*arguments: object, stdout: object = subprocess.PIPE, **environment: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "misp_modules_ext", *map(str, arguments)]
-        process = subprocess.Popen(
-            command,
-            stdout=stdout,  # type: ignore[call-overload] # a file, a descriptor, or PIPE
-            stderr=subprocess.PIPE,
-            env={**os.environ, **environment},
-        )
+    def _start(*arguments: object, stdout: object = subprocess.PIPE, **environment: str) -> Command:
+        process = Command(*arguments, stdout=stdout, env={**os.environ, **environment})
         started.append(process)
-        return process  # type: ignore[no-any-return]
+        return process
 
     yield _start
     for process in started:
@@ -60,7 +54,7 @@ def start() -> Iterator[Start]:
         process.communicate()
 
 
-def _until_it_sends(world: World, process: subprocess.Popen[bytes]) -> None:
+def _until_it_sends(world: World, process: Command) -> None:
     """Wait until a request has reached Microsoft, whose answer is awaited now."""
     end = time.monotonic() + 60
     while not world.uploads():

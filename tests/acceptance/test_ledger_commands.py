@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,9 @@ from misp_modules_ext.destinations import create
 from misp_modules_ext.ledger import Origin
 from misp_modules_ext.misp.files import read_events
 from misp_modules_ext.model.indicator import Kind, Observable
+from tests.support import commands
 from tests.support.build import NOW, due, event
+from tests.support.commands import Command
 from tests.support.world import WORKSPACE, World
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -78,15 +79,12 @@ def _outcomes(document: Any) -> dict[str, dict[str, int]]:
 
 
 @contextmanager
-def _terminal(world: World, tmp_path: Path, *arguments: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _terminal(world: World, tmp_path: Path, *arguments: object) -> Iterator[tuple[Command, int]]:
     """A command that has a terminal to ask at."""
     master, slave = pty.openpty()
-    clean = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL")}
-    command = [sys.executable, "-m", "misp_modules_ext", *map(str, arguments), "--config", str(world.config)]
-    environment = {**clean, "HOME": str(tmp_path / "home"), "TERM": "dumb"}
-    with subprocess.Popen(
-        command, stdin=slave, stderr=slave, stdout=subprocess.PIPE, cwd=tmp_path, env=environment
-    ) as process:
+    environment = commands.clean(HOME=str(tmp_path / "home"), TERM="dumb")
+    words = (*arguments, "--config", world.config)
+    with Command(*words, stdin=slave, stderr=slave, cwd=tmp_path, env=environment) as process:
         os.close(slave)
         yield process, master
     os.close(master)

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from misp_modules_ext.delivery import queue
 from misp_modules_ext.ledger import Ledger, Origin, open_ledger, register, schema, take
 from misp_modules_ext.ledger.engine import now_ms
 from tests.support.build import attribute, event
+from tests.support.commands import Command
 from tests.support.databases import database
 from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
@@ -28,19 +28,18 @@ from tests.support.queues import queue_url
 from tests.support.world import World
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
-Start = Callable[..., "subprocess.Popen[bytes]"]
+Start = Callable[..., Command]
 KEY = misp_key()
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start `misp-microsoft worker`; what still runs when the test ends is killed."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Command] = []
 
-    def _start(*arguments: object) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "misp_modules_ext", "worker", *map(str, arguments)]
+    def _start(*arguments: object) -> Command:
         environment = {**os.environ, "HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+        process = Command("worker", *arguments, env=environment)
         started.append(process)
         return process
 
@@ -70,7 +69,7 @@ def _due(world: World, ledger: Ledger, *names: str) -> None:
     ledger.write(work)
 
 
-def _ended(process: subprocess.Popen[bytes]) -> str:
+def _ended(process: Command) -> str:
     """Stop it as a service manager does; what it said."""
     process.send_signal(signal.SIGTERM)
     out, errors = process.communicate(timeout=90)

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from sqlalchemy import update
 from misp_modules_ext.demo.run import request
 from misp_modules_ext.ledger import open_ledger, schema
 from misp_modules_ext.logs import FIELDS, What
+from tests.support.commands import Command
 from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import World as Misp
@@ -54,15 +54,14 @@ def _of(lines: list[dict[str, Any]], what: What) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[bytes], Path]]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Command, Path]]]:
     """Start a command that runs until it is stopped; where its log goes."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Command] = []
 
-    def _start(*arguments: object) -> tuple[subprocess.Popen[bytes], Path]:
+    def _start(*arguments: object) -> tuple[Command, Path]:
         log = tmp_path / "command.log"
         with log.open("wb") as file:
-            command = [sys.executable, "-m", "misp_modules_ext", *map(str, arguments)]
-            process = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, "HOME": str(tmp_path)})
+            process = Command(*arguments, stdout=file, stderr=file, env={**os.environ, "HOME": str(tmp_path)})
         started.append(process)
         return process, log
 
@@ -157,7 +156,7 @@ def test_debug_shows_requests_and_no_secret(run: Run, world: World, tmp_path: Pa
 
 @pytest.mark.usefixtures("run")
 def test_a_worker_tells_a_state_once_and_its_end(
-    world: World, start: Callable[..., tuple[subprocess.Popen[bytes], Path]], tmp_path: Path, run: Run
+    world: World, start: Callable[..., tuple[Command, Path]], tmp_path: Path, run: Run
 ) -> None:
     """However many rounds it tries again in."""
     world.configure(only=("microsoft",))
@@ -180,9 +179,7 @@ def test_a_worker_tells_a_state_once_and_its_end(
     assert _of(lines, What.SENT)[0]["count"] == 1
 
 
-def test_the_service_logs_our_lines_beside_its_own(
-    world: World, start: Callable[..., tuple[subprocess.Popen[bytes], Path]]
-) -> None:
+def test_the_service_logs_our_lines_beside_its_own(world: World, start: Callable[..., tuple[Command, Path]]) -> None:
     """`serve` with --log-json and --debug: JSON for what is ours, misp-modules' as it is, and no secret."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -33,6 +33,7 @@ import pytest
 from pydantic import SecretStr
 
 from misp_modules_ext.misp.coerce import uuid_or_none
+from tests.support.commands import Command
 
 #: Names of files that hold secrets by right.
 ALLOWED = (
@@ -252,10 +253,17 @@ def _prints_by_right(arguments: object) -> bool:
 
 
 def _hear_of_output(look: Callable[[str | bytes | None, str], None]) -> None:
-    original = subprocess.Popen.communicate
+    for kind in (subprocess.Popen, Command):
+        _hear_of_output_of(kind, look)
+
+
+def _hear_of_output_of(
+    kind: type[subprocess.Popen[Any] | Command], look: Callable[[str | bytes | None, str], None]
+) -> None:
+    original = kind.communicate
 
     @functools.wraps(original)
-    def communicate(self: subprocess.Popen[Any], *args: Any, **given: Any) -> tuple[Any, Any]:
+    def communicate(self: Any, *args: Any, **given: Any) -> tuple[Any, Any]:
         out, errors = original(self, *args, **given)
         # What we grep with is no test's.
         if not (isinstance(self.args, list) and self.args[0] == "grep"):
@@ -264,4 +272,4 @@ def _hear_of_output(look: Callable[[str | bytes | None, str], None]) -> None:
             look(errors, "standard error of a process")
         return out, errors
 
-    subprocess.Popen.communicate = communicate  # type: ignore[method-assign]
+    kind.communicate = communicate  # type: ignore[method-assign, assignment]

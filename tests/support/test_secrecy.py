@@ -27,6 +27,7 @@ def pytest_configure(config):
 TEST = """
 import base64, json, logging, sqlite3, subprocess, sys, time, zlib
 from pydantic import SecretStr
+from tests.support import commands
 from tests.support.secrecy import register
 
 def test_it(tmp_path):
@@ -82,6 +83,11 @@ def inner() -> Iterator[Inner]:
             'subprocess.run([sys.executable, "-c", "print(input())"], input=secret.encode(), capture_output=True)',
             "a SecretStr in standard output of a process",
         ),
+        ('commands.run("--help", secret)', "a SecretStr in a command line"),
+        (
+            'commands.run("show", "x", env=commands.clean(HOME="/", COLUMNS="160", RH_ISAC_CONF=f"/no/{secret}"))',
+            "a SecretStr in standard error of a process",
+        ),
         (
             'subprocess.Popen(["sh", "-c", "read X; exec sleep 4 $X"], stdin=subprocess.PIPE).stdin.write(b"5"); '
             'c = subprocess.Popen(["sh", "-c", "read X; sh -c \'read Y; exit\' $X"], stdin=subprocess.PIPE); '
@@ -89,7 +95,10 @@ def inner() -> Iterator[Inner]:
             "a SecretStr in the command line of process",
         ),
     ],
-    ids=["file", "escaped", "base64", "jwt", "ledger", "printed", "logged", "argument", "output", "process"],
+    ids=[
+        *("file", "escaped", "base64", "jwt", "ledger", "printed", "logged", "argument", "output"),
+        *("argument of a command", "error of a command", "process"),
+    ],
 )
 def test_what_is_planted_is_found(inner: Inner, plant: str, told: str) -> None:
     """The session fails, says what and where, and does not show it."""
