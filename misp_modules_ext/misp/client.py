@@ -34,6 +34,7 @@ What MISP gives, and how far that is known (2.5.1 and a file of 2026 read in sou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -127,7 +128,7 @@ class MispClient:
         #: Whether the last reading failed at what it asked of attributes: less may be answered.
         self._asked_too_much = False
 
-    def read_event(self, uuid: str, *, failed: int = 0) -> Event:
+    def read_event(self, uuid: str, *, failed: int = 0, most: int | None = None) -> Event:
         """Read everything of one event that the key may see, soft-deleted attributes included.
 
         Its `complete` says that all attributes MISP counts were seen, and that the event stood still meanwhile.
@@ -135,16 +136,25 @@ class MispClient:
         Args:
             uuid: the event's.
             failed: how often this has failed before. Every second and third time less is asked of attributes.
+            most: attributes, or objects, that may be taken into memory; `None` for all.
 
         Raises:
             UsageError: that is no UUID.
             EventNotFound: MISP shows this key no such event.
             MispRefused: MISP does not take the key.
-            MispError: MISP cannot be read.
+            MispError: MISP cannot be read, or the event has more than `most`.
         """
         wanted = self._begin(uuid, failed)
         seen = Pages(self._header(wanted))
-        return seen.finish(self._read(wanted, seen))
+        if most is None:
+            return seen.finish(self._read(wanted, seen))
+        with suppress(_TooMany):
+            if (seen.event.attribute_count or 0) <= most:
+                return seen.finish(self._read(wanted, seen, most))
+        raise MispError(
+            f"The event {wanted} has more than {most} attributes or objects, too many to be read for one of them."
+            f"{TO_DO}push it whole: by an export, a workflow, or `misp-microsoft push {wanted}`."
+        )
 
     def read_of_any_size(self, uuid: str, *, failed: int = 0) -> Event | LargeEvent:
         """As `read_event`; one of more than `MOST_AT_ONCE` attributes or objects is kept on disk.
@@ -239,9 +249,9 @@ class MispClient:
             raise self._no_misp()
         return [mapping(row) for row in answer]
 
-    def read_event_at_once(self, uuid: str) -> Event:
+    def read_event_at_once(self, uuid: str, most: int | None = None) -> Event:
         """As `read_event`, for those who do not come back: where less may be answered, less is asked at once."""
-        return self._at_once(lambda failed: self.read_event(uuid, failed=failed))
+        return self._at_once(lambda failed: self.read_event(uuid, failed=failed, most=most))
 
     def read_of_any_size_at_once(self, uuid: str) -> Event | LargeEvent:
         """As `read_of_any_size`, likewise."""

@@ -23,6 +23,8 @@ from misp_modules_ext.model.misp import Event
 KEEP = 60.0
 #: So many readings are kept.
 MOST = 4
+#: Attributes, or objects, of an event that is read, some 2 kB each: all modules of MISP share the service's memory.
+MOST_ATTRIBUTES = 100_000
 #: Seconds that MISP may take for each answer of a reading, which goes on when nobody waits any more.
 ANSWER = 60.0
 #: The same for the question which state the event is in, when there is as much time.
@@ -108,7 +110,7 @@ class Recent:
     def _read(self, key: _Key, reading: _Reading) -> None:
         misp, look = key
         try:
-            event = MispClient(misp, timeout=ANSWER).read_event_at_once(look.uuid)
+            event = MispClient(misp, timeout=ANSWER).read_event_at_once(look.uuid, MOST_ATTRIBUTES)
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait are to be told
             self._drop(key)
             reading.event.set_exception(error)

@@ -96,6 +96,24 @@ def test_a_slow_reading_goes_on(world: World, server: MispServer, event: str) ->
     assert before == 0
 
 
+def test_a_very_large_event_is_not_read_for_one_attribute(
+    world: World, server: MispServer, event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may enrich could take the memory of all modules. Deleted ones, which MISP does not count, count here."""
+    monkeypatch.setattr("misp_modules_ext.misp.client.PAGE", 1)
+    misp, number, counted = settings(server.url), _number(world, event), world.events[event].attribute_count
+    whole = len(Recent().event(misp, number, PATIENCE).attributes)
+    assert whole > counted + 1
+    for most, begun in ((counted, True), (counted - 1, False)):
+        monkeypatch.setattr(recent, "MOST_ATTRIBUTES", most)
+        server.requests.clear()
+        with pytest.raises(MispError, match="push it whole: by an export"):
+            Recent().event(misp, number, PATIENCE)
+        assert (_readings(server) > 0) is begun
+    monkeypatch.setattr(recent, "MOST_ATTRIBUTES", whole)
+    assert len(Recent().event(misp, number, PATIENCE).attributes) == whole
+
+
 def test_few_are_kept(world: World, server: MispServer) -> None:
     """The oldest goes first."""
     org, misp, readings = world.orgs[0], settings(server.url), Recent()
