@@ -19,10 +19,12 @@ from misp_modules_ext.report import html_pieces
 #: The settings of `Plugin.Export_export_to_microsoft_…`: a flat list, the only form that MISP can run (misp.md 1.5).
 CONFIG = ["destinations", "preview"]
 
-#: What MISP should put into the event: all tags, since a TLP tag that may not be exported still closes a gate, and the
-#: hits of its warninglists; neither proposals nor reports, which never go.
+#: What MISP should put into the event: all tags, since a TLP tag that may not be exported still closes a gate; local
+#: ones too, which pick, and which MISP leaves out for a role with perm_sync unless told; and hits of warninglists.
+#: Neither proposals nor reports, which never go.
 FETCH_OPTIONS = {
     "includeAllTags": True,
+    "excludeLocalTags": False,
     "includeWarninglistHits": True,
     "noShadowAttributes": True,
     "noEventReports": True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -108,7 +109,7 @@ def to_file(imported: Import, target: Path, secrets: Secrets, environ: Mapping[s
         for path, _ in kept:
             _may_stand(path, force=force)
         if kept:
-            folder.mkdir(mode=0o700, exist_ok=True)
+            _make_folder(folder)
         # The configuration comes last: what it names is there before it.
         _put([*kept, (target, text)], force=force)
     except (OSError, UsageError) as error:
@@ -129,6 +130,23 @@ def _may_stand(path: Path, *, force: bool) -> None:
         raise _there(path)
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise UsageError(f"{path} is no regular file, and is not replaced. Name another one with --output.")
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of the secrets, or take the one that is there if nobody else can change what is in it.
+
+    Raises:
+        UsageError: somebody else can: what is read from there later need not be what was written.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        return
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise UsageError(
+            f"The secrets cannot be written: {folder} is there, and is no folder that only you can change. Remove it, "
+            "or name another file with --output."
+        )
 
 
 def _put(files: Sequence[tuple[Path, str]], *, force: bool) -> None:

@@ -88,7 +88,9 @@ def refusal(status: int, content: bytes, location: str, url: str, section: str) 
             "expired and not bound to another address, and that the role of its user may use the API (perm_auth)."
         )
     if status == 404:
-        return EventNotFound(f"{host} knows no such address ({answered}).{TO_DO}correct `url` of [{section}].")
+        # In words of MISP's own it is about what was asked for; else a web server or proxy stands where MISP was to be.
+        kind = EventNotFound if _words(content) else MispError
+        return kind(f"{host} knows no such address ({answered}).{TO_DO}correct `url` of [{section}].")
     if 300 <= status < 400:
         happened = f"{host} sends us on to {_place(location)}; the key is not sent anywhere but to `url`."
         remedy = f"if that is your MISP, put its address into `url` of [{section}]."

@@ -14,6 +14,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from misp_modules_ext.errors import MispError
 from misp_modules_ext.misp.coerce import flag, text, uuid_or_none
 from misp_modules_ext.misp.pages import Pages
 from misp_modules_ext.misp.parse import NO_OBJECT, first_siblings, parse_event
@@ -68,7 +69,7 @@ class LargePages(Pages):
         self._look_up_objects(text(mapping(row).get("id")) for row in page)
         known = set(self._objects)
         new = super().add_objects(page)
-        made = [(_packed(id_), 0, json.dumps(header)) for id_, header in self._objects.items() if id_ not in known]
+        made = [(_packed(id_), 0, _written(header)) for id_, header in self._objects.items() if id_ not in known]
         self._spool.run_all("INSERT INTO object VALUES (?, ?, ?)", made)
         return new
 
@@ -122,7 +123,7 @@ class LargePages(Pages):
             self._carried |= {tag.name: tag for tag in read_tags((source, ATTRIBUTE_TAGS))[0]}
             self._counted += flag(self._objects.get(holder, {}).get("deleted")) is not True
         self._position += 1
-        return self._position, _key(uuid_or_none(source.get("uuid")) or ""), rank, _packed(holder), json.dumps(row)
+        return self._position, _key(uuid_or_none(source.get("uuid")) or ""), rank, _packed(holder), _written(row)
 
 
 class LargeEvent:
@@ -250,6 +251,21 @@ class LargeEvent:
 def _holder(rows: Sequence[_Row]) -> dict[str, Any]:
     """An object with these of its attributes, as MISP shows it in an event."""
     return {**json.loads(rows[0].header or "{}"), "Attribute": [json.loads(row.row) for row in rows]}
+
+
+def _written(row: object) -> str:
+    """A row as JSON.
+
+    Raises:
+        MispError: it is nested more deeply than Python follows; whoever has sent it is no MISP.
+    """
+    try:
+        return json.dumps(row)
+    except RecursionError:
+        raise MispError(
+            "MISP sent lists within lists, a thousand deep, where an attribute or an object was to be. What to do: see "
+            "whether its `url` is the address of MISP itself."
+        ) from None
 
 
 def _packed(id_: str) -> bytes:

@@ -219,6 +219,17 @@ def test_nothing_is_withdrawn_by_a_failure_and_the_next_run_goes_on(
     assert third
 
 
+def test_a_web_server_that_has_lost_misp_does_not_move_the_checkpoint(scene: Scene, run: Run) -> None:
+    """Its 404 is no word of MISP's about the event: it would be missing, and its publication never read."""
+    run()
+    event = scene.event("one")
+    scene.server.faults.append(Fault("events/restSearch", event=event, status=404, body=b"<html>Not Found</html>"))
+    code, said = run()
+    assert (code, said["events"]["missing"], len(said["events"]["failures"])) == (5, [], 1)
+    assert run()[0] == 0
+    assert scene.there() == ["one"]
+
+
 def test_a_run_that_was_interrupted_goes_on_where_it_was(scene: Scene, run: Run) -> None:
     """What it had read is not read again; what it had not is, also when the next run comes days later."""
     for number in range(4):

@@ -238,6 +238,20 @@ def test_an_address_that_is_not_misp(connect: Connect, server: MispServer, event
     assert "knows no such address" in _plain_error(connect(), event)
 
 
+@pytest.mark.parametrize("path", ["events/restSearch", "sharing_groups/view"])
+@pytest.mark.parametrize("body", [b"<html>Not Found</html>", b"", b"[]", b"{}"])
+def test_a_404_that_is_not_misps_is_about_nothing(
+    connect: Connect, server: MispServer, event: str, path: str, body: bytes
+) -> None:
+    """A web server that has lost MISP for a moment: the event is not missing, and no sharing group is unnamed."""
+    client = connect()
+    good = client.read_event(event)
+    assert any(asked.lstrip("/").startswith(path) for _, asked, _ in server.requests)
+    server.faults.append(Fault(path, status=404, body=body))
+    assert "knows no such address" in _plain_error(client, event)
+    assert client.read_event(event) == good
+
+
 @pytest.mark.parametrize("path", ["/misp", "/misp/"])
 def test_misp_below_a_path(server: MispServer, event: str, path: str) -> None:
     """With or without a slash at its end, the path stays."""

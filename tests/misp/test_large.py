@@ -363,3 +363,16 @@ def test_what_was_read_is_removed_whatever_happens(connect: Connect, server: Mis
     server.faults.append(Fault(ATTRIBUTES, after=3, body=json.dumps({"errors": ["no"]}).encode()))
     with pytest.raises(MispError):
         connect(page=2).read_of_any_size(mixed)
+
+
+def test_what_is_nested_too_deeply_is_an_error_of_misp() -> None:
+    """A reader that met anything else would end, with all other events that it was to read."""
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+    with Spool() as spool:
+        pages = LargePages({"uuid": str(uuid.uuid4()), "id": "1"}, spool)
+        with pytest.raises(MispError, match="a thousand deep"):
+            pages.add_attributes([{"uuid": str(uuid.uuid4()), "type": "domain", "value": "a.example", "x": deep}])
+        with pytest.raises(MispError, match="a thousand deep"):
+            pages.add_objects([{"id": "1", "name": "file", "SharingGroup": deep}])

@@ -83,3 +83,8 @@ def test_actions_answer_an_error_that_is_a_string(handle: object, monkeypatch: p
     assert set(said) == {"error"}
     assert isinstance(said["error"], str)
     assert "rh-isac.conf" in said["error"]
+
+
+def test_an_export_asks_misp_for_all_tags() -> None:
+    """Without these words those that are not exportable are left out, and local ones for whoever may synchronise."""
+    assert export.FETCH_OPTIONS.items() >= {"includeAllTags": True, "excludeLocalTags": False}.items()

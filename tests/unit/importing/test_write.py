@@ -49,6 +49,33 @@ def test_a_new_file(tmp_path: Path, force: bool) -> None:
     assert SECRET not in repr(written)
 
 
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("made", ["link", "open", "file"])
+def test_secrets_go_into_no_folder_that_others_can_change(tmp_path: Path, made: str, force: bool) -> None:
+    """They would read, or put another secret there."""
+    folder, elsewhere = tmp_path / "new.conf.secrets", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if made == "link":
+        folder.symlink_to(elsewhere)
+    elif made == "open":
+        folder.mkdir()
+        folder.chmod(0o777)
+        (folder / "theirs").write_text("")
+    else:
+        folder.write_text("")
+    with pytest.raises(UsageError, match="no folder that only you can change"):
+        to_file(take(tmp_path, SENTINEL), tmp_path / "new.conf", Secrets.FILES, {}, force=force)
+    assert not any(SECRET in text for name, text in _contents(tmp_path).items() if name != "old")
+    assert not (tmp_path / "new.conf").exists()
+
+
+def test_secrets_go_into_a_folder_of_ours(tmp_path: Path) -> None:
+    """For example of an earlier try."""
+    (tmp_path / "new.conf.secrets").mkdir(mode=0o755)
+    to_file(take(tmp_path, SENTINEL), tmp_path / "new.conf", Secrets.FILES, {}, force=True)
+    assert any(SECRET in path.read_text() for path in (tmp_path / "new.conf.secrets").iterdir())
+
+
 @pytest.mark.parametrize("secrets", list(Secrets))
 def test_a_file_that_is_there_stays(tmp_path: Path, secrets: Secrets) -> None:
     """Also when it is a link to nowhere; no file of a secret is left behind."""
