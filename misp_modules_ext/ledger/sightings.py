@@ -19,6 +19,8 @@ from misp_modules_ext.model.indicator import Kind, Observable
 #: Values of one page.
 PAGE = 2_000
 DAY = 86_400
+#: The largest id of an observable.
+LAST = 2**63 - 1
 #: Address of the MISP, attribute, kind and day.
 Key = tuple[str, str, int, int]
 #: How often each value was seen, by the moment (seconds since 1970 UTC).
@@ -62,20 +64,23 @@ class Hit(NamedTuple):
     times: int
 
 
-def held(connection: Connection, destination_id: int, after: int) -> tuple[int | None, list[Observable]]:
+def held(
+    connection: Connection, destination_id: int, after: int, until: int = LAST
+) -> tuple[int | None, list[Observable]]:
     """What a destination holds by the ledger, and has not expired: one page.
 
     Args:
         connection: in a transaction.
         destination_id: the destination's.
         after: where the page before ended; -1 for the first one.
+        until: where the last page ends.
 
     Returns:
         Where this page ends, `None` when it is the last one; and the values.
     """
     row, value = schema.holding, schema.observable
     there = row.c.sent_hash.is_not(None) & (row.c.state != schema.EXPIRED)
-    here = (row.c.destination_id == destination_id) & (row.c.observable_id > after)
+    here = (row.c.destination_id == destination_id) & (row.c.observable_id > after) & (row.c.observable_id <= until)
     wanted = (
         select(row.c.observable_id, value.c.kind, value.c.value)
         .select_from(row.join(value, value.c.observable_id == row.c.observable_id))

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select, update
 
-from misp_modules_ext.delivery.sightings import adding
-from misp_modules_ext.ledger import open_ledger, schema
+from misp_modules_ext.delivery.sightings import adding, asking
+from misp_modules_ext.ledger import open_ledger, queries, schema, sightings
 from misp_modules_ext.report.text import iso
 from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
@@ -149,3 +149,21 @@ def test_a_preview_looks_as_far_back_as_a_run_and_shows_what_waits(scene: Scene,
     previewed = run("sightings", "--dry-run")[1]["since"]
     assert ledger.read(lambda c: c.execute(select(schema.sync.c.checkpoint)).scalar_one()) == old
     assert (run()[1]["since"], previewed) == (iso(old - 3600), iso(old - 3600))
+
+
+def test_each_run_begins_elsewhere_and_leaves_nothing_out(
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a quota that ends every run early would keep the same values from ever being asked about."""
+    monkeypatch.setattr(sightings, "PAGE", 2)
+    with campaign(world, run, *(f"n{number}" for number in range(7))):
+        ledger = open_ledger(world.ledger)
+        (place,) = ledger.read(queries.destinations)
+        ids = sorted(ledger.read(lambda c: c.execute(select(schema.holding.c.observable_id)).scalars().all()))
+        orders = []
+        for begin in (0, *ids, sightings.LAST - 1):
+            monkeypatch.setattr(asking.random, "randrange", lambda _, begin=begin: begin)
+            orders.append([one for page in asking._pages(ledger, place.destination_id) for one in page])
+        assert {frozenset(order) for order in orders} == {frozenset(orders[0])}
+        assert {len(order) for order in orders} == {7}
+        assert len({order[0] for order in orders}) == 7
