@@ -48,6 +48,26 @@ def test_one_that_misp_never_takes_holds_up_no_other(scene: Scene, run: Run, sta
     assert (code, said["known"], said["waiting"]) == (0, 1, 0)
 
 
+def test_an_attribute_that_goes_while_it_is_told_is_passed_over(scene: Scene, run: Run) -> None:
+    """MISP says so with a sentence and status 200."""
+    scene.seen("one")
+    uuid = scene.attribute("one").uuid
+    scene.server.faults.append(Fault(path="sightings/add", before=lambda: scene.misp.delete_attribute(uuid)))
+    code, said = run()
+    assert (code, said["gone"], said["told"], said["failures"]) == (0, 1, 0, [])
+
+
+def test_what_misp_says_of_a_sighting_that_it_does_not_add_is_shown(scene: Scene, run: Run) -> None:
+    """Not as if something else had answered in its place; it is tried again."""
+    scene.seen("one")
+    why = b'{"message": "Could not add the Sighting. Reason: {\\"source\\":[\\"too long\\"]}"}'
+    scene.server.faults.append(Fault(path="sightings/add", body=why))
+    code, said = run()
+    assert (code, said["told"], said["waiting"]) == (5, 0, 1)
+    assert "added no sighting to attribute" in said["words"]
+    assert "too long" in said["words"]
+
+
 def test_misp_is_left_alone_when_it_fails_often_in_a_row(world: World, run: Run) -> None:
     """Each reason is said once."""
     with campaign(world, run, *(f"n{number}" for number in range(9))) as scene:
