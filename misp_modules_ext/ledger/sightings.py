@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from misp_modules_ext.ledger import bulk, schema
 from misp_modules_ext.ledger.asked import NOBODY
@@ -174,3 +174,10 @@ def note(connection: Connection, one: Told, state: int) -> None:
     here = (table.c.misp == one.misp) & (table.c.attribute == uuid_bytes(one.attribute))
     same = here & (table.c.kind == one.kind) & (table.c.day == one.day)
     connection.execute(update(table).where(same).values(state=state, tried_ms=now_ms(connection)))
+
+
+def forget(connection: Connection, older: int) -> None:
+    """Drop what MISP was told, or could not be, of days so many seconds ago; should it be met again, MISP is asked."""
+    table = schema.sighting
+    old = table.c.day < (now_ms(connection) // 1000 - older) // DAY
+    connection.execute(delete(table).where(table.c.state != schema.WAITS, old))
