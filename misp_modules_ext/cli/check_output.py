@@ -32,6 +32,7 @@ _PERMISSIONS = frozenset(
         Code.LOOK_UP_DEFENDER,
         Code.STATISTICS,
         Code.HUNTING,
+        Code.ALERTS,
         Code.TI_INDICATORS,
     }
 )

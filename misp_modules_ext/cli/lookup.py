@@ -69,17 +69,20 @@ def lookup(
         raise UsageError("The estate is not asked: [lookup] estate is not on. What to do: set `estate = yes` there.")
     asked = _observables(values, _kind(kind))
     found: list[Found] = []
+    codes: set[int] = set()
     with standard_output():
         for start in range(0, len(asked), PORTION):
             part = tuple(asked[start : start + PORTION])
             question = Question(part, time.monotonic() + PATIENCE, tuple(destination or ()), estate)
             answered = look_up(settings, question)
-            found += answered
-            if not as_json:
+            codes |= _codes(answered)
+            if as_json:
+                found += answered
+            else:
                 _print(part, answered)
         if as_json:
             print_json(_document(settings, found))
-    raise typer.Exit(first_code(_codes(found)))
+    raise typer.Exit(first_code(codes))
 
 
 def _kind(name: str) -> Kind | None:

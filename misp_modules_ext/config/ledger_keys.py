@@ -22,8 +22,8 @@ LEDGER = (
         "retention",
         values.duration,
         "length of time",
-        "How long submissions are kept, so that their reports can be shown again. What is at Microsoft is known "
-        "regardless.",
+        "How long submissions are kept, so that their reports can be shown again, and which sightings MISP was told. "
+        "What is at Microsoft is known regardless.",
         default="400 days",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from misp_modules_ext.ledger import bulk, schema
 from misp_modules_ext.ledger.asked import NOBODY
@@ -19,6 +19,8 @@ from misp_modules_ext.model.indicator import Kind, Observable
 #: Values of one page.
 PAGE = 2_000
 DAY = 86_400
+#: The largest id of an observable.
+LAST = 2**63 - 1
 #: Address of the MISP, attribute, kind and day.
 Key = tuple[str, str, int, int]
 #: How often each value was seen, by the moment (seconds since 1970 UTC).
@@ -62,20 +64,23 @@ class Hit(NamedTuple):
     times: int
 
 
-def held(connection: Connection, destination_id: int, after: int) -> tuple[int | None, list[Observable]]:
+def held(
+    connection: Connection, destination_id: int, after: int, until: int = LAST
+) -> tuple[int | None, list[Observable]]:
     """What a destination holds by the ledger, and has not expired: one page.
 
     Args:
         connection: in a transaction.
         destination_id: the destination's.
         after: where the page before ended; -1 for the first one.
+        until: where the last page ends.
 
     Returns:
         Where this page ends, `None` when it is the last one; and the values.
     """
     row, value = schema.holding, schema.observable
     there = row.c.sent_hash.is_not(None) & (row.c.state != schema.EXPIRED)
-    here = (row.c.destination_id == destination_id) & (row.c.observable_id > after)
+    here = (row.c.destination_id == destination_id) & (row.c.observable_id > after) & (row.c.observable_id <= until)
     wanted = (
         select(row.c.observable_id, value.c.kind, value.c.value)
         .select_from(row.join(value, value.c.observable_id == row.c.observable_id))
@@ -169,3 +174,10 @@ def note(connection: Connection, one: Told, state: int) -> None:
     here = (table.c.misp == one.misp) & (table.c.attribute == uuid_bytes(one.attribute))
     same = here & (table.c.kind == one.kind) & (table.c.day == one.day)
     connection.execute(update(table).where(same).values(state=state, tried_ms=now_ms(connection)))
+
+
+def forget(connection: Connection, older: int) -> None:
+    """Drop what MISP was told, or could not be, of days so many seconds ago; should it be met again, MISP is asked."""
+    table = schema.sighting
+    old = table.c.day < (now_ms(connection) // 1000 - older) // DAY
+    connection.execute(delete(table).where(table.c.state != schema.WAITS, old))

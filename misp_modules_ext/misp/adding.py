@@ -2,7 +2,8 @@
 
 How far it is known (nothing of it seen on a live MISP; **unverified**): `sightings/add/UUID` takes `type`, `source` (of
 which MISP keeps 255 characters) and the moment as `timestamp`; `date_sighting`, as MISP names it when it shows one, is
-sent as well. It needs perm_sighting.
+sent as well. It needs perm_sighting. It answers with the sighting, and where it adds none with status 200 all the same
+and a sentence (2.5's SightingsController read in source).
 `attributes/restSearch` with `includeSightings` shows those of the key's own organisation whatever Sightings_policy is.
 Only these are ours: on a MISP that many share, others may run this program, too.
 """
@@ -11,13 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from misp_modules_ext.errors import EventNotFound, MispRefused
+from misp_modules_ext.errors import TO_DO, EventNotFound, MispError, MispRefused
+from misp_modules_ext.misp.answers import clean, host_of
 from misp_modules_ext.misp.client import MispClient
 from misp_modules_ext.misp.coerce import integer, seconds, text, uuid_or_none
 from misp_modules_ext.misp.shapes import listed, mapping
 from misp_modules_ext.model.misp import OWN_SIGHTINGS
 
 _DAY = 86_400
+#: How MISP's sentences begin, or go on.
+_NOT_ADDED = "Could not add the Sighting"
+_NO_ATTRIBUTE = "No valid attributes found"
 
 #: Kind and day since 1970 UTC of each sighting of ours.
 Ours = frozenset[tuple[int, int]]
@@ -84,7 +89,18 @@ class SightingsClient(MispClient):
         except MispRefused as error:
             raise MispRefused(f"{error} To add sightings its role needs perm_sighting, too.") from None
         if "Sighting" not in mapping(answer):
-            raise self._no_misp()
+            raise self._not_added(text(mapping(answer).get("message")), attribute)
+
+    def _not_added(self, said: str, attribute: str) -> MispError:
+        """Why MISP added nothing, by what it said."""
+        host = host_of(self.settings.url)
+        if _NO_ATTRIBUTE in said:
+            return EventNotFound(f"{host} shows no attribute {attribute} to this key.")
+        if _NOT_ADDED in said:
+            return MispError(
+                f"{host} added no sighting to attribute {attribute} ({clean(said)}).{TO_DO}see MISP's logs."
+            )
+        return self._no_misp()
 
 
 def source(detail: str) -> str:

@@ -121,7 +121,7 @@ def not_found(uuid: str, url: str) -> EventNotFound:
 
 def _tls_words(causes: list[BaseException]) -> str:
     told = [str(c) for c in causes if isinstance(c, ssl.SSLError) and not isinstance(c, requests.RequestException)]
-    return f" ({_clean(told[-1])})" if told else ""
+    return f" ({clean(told[-1])})" if told else ""
 
 
 def _own_authority(section: str) -> str:
@@ -150,16 +150,16 @@ def _words(content: bytes) -> str:
         answer = mapping(decode(content))
     except ValueError:
         return ""
-    said = _clean(text(answer.get("message")) or text(answer.get("name")))
+    said = clean(text(answer.get("message")) or text(answer.get("name")))
     return f": {said}" if said else ""
 
 
 def _place(location: str) -> str:
     host = host_of(location)
-    return "another page" if host == "MISP" else _clean(host)
+    return "another page" if host == "MISP" else clean(host)
 
 
-def _clean(said: str) -> str:
+def clean(said: str) -> str:
     """One line without control characters, cut."""
     line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
     return line if len(line) <= MOST_WORDS else line[: MOST_WORDS - 1] + "…"

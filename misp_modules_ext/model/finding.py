@@ -40,6 +40,7 @@ class Code(str, Enum):
     LOOK_UP_DEFENDER = "D05"
     STATISTICS = "D06"
     HUNTING = "D07"
+    ALERTS = "D08"
     TI_INDICATORS = "G01"
     RETIRED = "G02"
     ACTIONS = "P01"
@@ -92,6 +93,7 @@ _MEANINGS = {
     Code.LOOK_UP_DEFENDER: "Defender: whether the application may look values up among the indicators",
     Code.STATISTICS: "Defender: whether the application may read the statistics of domains, addresses and files",
     Code.HUNTING: "Defender: whether the application may use advanced hunting",
+    Code.ALERTS: "Defender: whether the application may read the list of alerts, for false positives",
     Code.TI_INDICATORS: "Graph: whether tiIndicators still answer",
     Code.RETIRED: "Graph: that Microsoft has announced its removal",
     Code.ACTIONS: "what a destination may do beyond an alert",

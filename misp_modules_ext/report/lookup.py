@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from misp_modules_ext.delivery.lookup import Answered, AtLedger, Found, Problem
-from misp_modules_ext.destinations.looking import Presence, Sighting
+from misp_modules_ext.destinations.looking import EntryState, Presence, Sighting
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.report.text import iso, plural, visible
 
+#: Entries of one API about one value: a value of many feeds may have hundreds.
+MOST_ENTRIES = 10
 #: What is over by itself.
 _PASSING = {
     Reason.NOT_IN_TIME: "did not answer in time; ask again in a moment",
@@ -84,8 +86,15 @@ def _held(held: AtLedger) -> str:
 def _present(answer: Answered, *, frank: bool) -> str:
     if answer.problem is not None:
         return problem(answer.problem, frank=frank)
-    presences: Sequence[Presence] = answer.found
-    return "; and ".join(map(_entry, presences)) or "not there"
+    presences = sorted(answer.found, key=_rank)
+    shown = [_entry(presence) for presence in presences[:MOST_ENTRIES]]
+    left = len(presences) - len(shown)
+    return "; and ".join([*shown, *([f"{left} more"] if left else [])]) or "not there"
+
+
+def _rank(presence: Presence) -> tuple[bool, bool]:
+    """Ours first, and of each what has an effect."""
+    return not presence.ours, presence.state is not EntryState.ACTIVE
 
 
 def _entry(presence: Presence) -> str:

@@ -200,6 +200,23 @@ def test_what_looking_up_needs_is_tried(check: Check, world: World) -> None:
     assert _lookups(check()[1]) == []
 
 
+def test_what_false_positives_need_is_tried_where_they_are_wanted(check: Check, world: World) -> None:
+    """Else the missing permission would show when nobody looks, in a run of cron's."""
+    more = {"lookup": ESTATE["lookup"], "write-back": {"falsePositives": "yes"}}
+    world.configure(only=("microsoft", "microsoft defender"), more=more)
+    code, found = check()
+    told = {d["name"]: _all_of(d["findings"], "D08") for d in found["destinations"]}
+    assert (code, [one["ok"] for one in told["microsoft defender"]], told["microsoft"]) == (0, [True], [])
+    world.emulator.fault(api="graph", status=403, path="/v1.0/security/alerts_v2")
+    code, found = check()
+    (refused,) = [one for d in found["destinations"] for one in _all_of(d["findings"], "D08")]
+    assert (code, refused["ok"], refused["state"]) == (4, False, "refused")
+    assert "SecurityAlert.Read.All" in refused["remedy"]
+    assert "falsePositives" in refused["remedy"]
+    _looks_up(world, "microsoft defender")
+    assert not [one for d in check()[1]["destinations"] for one in _all_of(d["findings"], "D08")]
+
+
 @pytest.mark.parametrize(("code", "api", "name", "permission"), LOOKUPS, ids=[one[1] for one in LOOKUPS])
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_missing_permission_to_look_up_is_named(

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select, update
 
-from misp_modules_ext.delivery.sightings import adding
-from misp_modules_ext.ledger import open_ledger, schema
+from misp_modules_ext.delivery.sightings import adding, asking
+from misp_modules_ext.ledger import open_ledger, queries, schema, sightings
 from misp_modules_ext.report.text import iso
 from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
@@ -46,6 +46,26 @@ def test_one_that_misp_never_takes_holds_up_no_other(scene: Scene, run: Run, sta
     assert len(scene.told()) == 2, "the server of this test takes what it answers with an error"
     code, said = run()
     assert (code, said["known"], said["waiting"]) == (0, 1, 0)
+
+
+def test_an_attribute_that_goes_while_it_is_told_is_passed_over(scene: Scene, run: Run) -> None:
+    """MISP says so with a sentence and status 200."""
+    scene.seen("one")
+    uuid = scene.attribute("one").uuid
+    scene.server.faults.append(Fault(path="sightings/add", before=lambda: scene.misp.delete_attribute(uuid)))
+    code, said = run()
+    assert (code, said["gone"], said["told"], said["failures"]) == (0, 1, 0, [])
+
+
+def test_what_misp_says_of_a_sighting_that_it_does_not_add_is_shown(scene: Scene, run: Run) -> None:
+    """Not as if something else had answered in its place; it is tried again."""
+    scene.seen("one")
+    why = b'{"message": "Could not add the Sighting. Reason: {\\"source\\":[\\"too long\\"]}"}'
+    scene.server.faults.append(Fault(path="sightings/add", body=why))
+    code, said = run()
+    assert (code, said["told"], said["waiting"]) == (5, 0, 1)
+    assert "added no sighting to attribute" in said["words"]
+    assert "too long" in said["words"]
 
 
 def test_misp_is_left_alone_when_it_fails_often_in_a_row(world: World, run: Run) -> None:
@@ -149,3 +169,21 @@ def test_a_preview_looks_as_far_back_as_a_run_and_shows_what_waits(scene: Scene,
     previewed = run("sightings", "--dry-run")[1]["since"]
     assert ledger.read(lambda c: c.execute(select(schema.sync.c.checkpoint)).scalar_one()) == old
     assert (run()[1]["since"], previewed) == (iso(old - 3600), iso(old - 3600))
+
+
+def test_each_run_begins_elsewhere_and_leaves_nothing_out(
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a quota that ends every run early would keep the same values from ever being asked about."""
+    monkeypatch.setattr(sightings, "PAGE", 2)
+    with campaign(world, run, *(f"n{number}" for number in range(7))):
+        ledger = open_ledger(world.ledger)
+        (place,) = ledger.read(queries.destinations)
+        ids = sorted(ledger.read(lambda c: c.execute(select(schema.holding.c.observable_id)).scalars().all()))
+        orders = []
+        for begin in (0, *ids, sightings.LAST - 1):
+            monkeypatch.setattr(asking.random, "randrange", lambda _, begin=begin: begin)
+            orders.append([one for page in asking._pages(ledger, place.destination_id) for one in page])
+        assert {frozenset(order) for order in orders} == {frozenset(orders[0])}
+        assert {len(order) for order in orders} == {7}
+        assert len({order[0] for order in orders}) == 7

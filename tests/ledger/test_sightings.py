@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from misp_modules_ext.ledger import schema, sightings
+from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.sightings import DAY, Hit, Told
 from tests.ledger.house import House, domain
 from tests.support.build import EVENT, NOW, attribute, event
@@ -62,6 +63,17 @@ def test_what_was_told_waits_no_more_and_what_was_tried_comes_last(house: House)
     assert house.ledger.read(lambda c: sightings.waiting(c, MISP, 1)) == [_told(3)]
     assert house.ledger.read(lambda c: sightings.count_waiting(c, [MISP, ""])) == 3
     assert house.ledger.read(lambda c: sightings.count_waiting(c, [MISP])) == 2
+
+
+def test_what_is_long_over_is_forgotten_and_what_waits_is_not(house: House) -> None:
+    """By the day of the sighting; that of the border is kept."""
+    now = house.ledger.read(now_ms) // 1000
+    told = [_told(number, now - days * DAY) for number, days in ((1, 0), (2, 10), (3, 11), (4, 12))]
+    house.ledger.write(lambda c: sightings.intend(c, told))
+    for one, state in zip(told, (schema.TOLD, schema.TOLD, schema.GONE, schema.WAITS), strict=True):
+        house.ledger.write(lambda c, one=one, state=state: sightings.note(c, one, state))  # type: ignore[misc] # mypy cannot infer it
+    house.ledger.write(lambda c: sightings.forget(c, 10 * DAY))
+    assert house.ledger.read(lambda c: sightings.noted(c, told)) == {told[n].key for n in (0, 1, 3)}
 
 
 def test_the_detail_is_that_of_the_last_time_and_all_else_stays(house: House) -> None:

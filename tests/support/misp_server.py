@@ -145,14 +145,15 @@ def _setting(world: World, user: User, body: dict[str, Any], path: str) -> tuple
 
 
 def _add_sighting(world: World, user: User, body: dict[str, Any], path: str) -> tuple[int, Any]:
-    """To one attribute, which must be there and shown to the user."""
+    """To one attribute, which must be there and shown to the user: else a sentence, with status 200."""
     if "perm_sighting" not in user.rights:
         return 403, error("You do not have permission to use this functionality.", path)
     shown = [a for e in world.events.values() if views.sees(e, user) for a in views.attributes(e, user)]
     uuid = _last(path)
     found = next((a for a in shown if a.uuid == uuid and not a.deleted), None)
     if found is None:
-        return 404, error("Invalid attribute.", path)
+        why = "No valid attributes found that match the criteria."
+        return 200, {"message": f"Could not add the Sighting. Reason: {why}"}
     world.sight(uuid, int(body.get("type", 0)), date=int(body.get("timestamp", world.clock())), source=body["source"])
     return 200, {"Sighting": views.sighting_json(found, found.sightings[-1])}
 

@@ -1,4 +1,4 @@
-"""What is tried of looking values up: each question that the configuration has asked, about a value of no matter."""
+"""What is tried of looking back: each question that the configuration has asked, about a value of no matter."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from misp_modules_ext.delivery.lookup import SOURCES
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, attempt
 from misp_modules_ext.destinations.interface import Destination
 from misp_modules_ext.destinations.looking import (
+    ASKED_ALERTS,
     ASKED_DEFENDER,
     ASKED_HUNTING,
     ASKED_LOGS,
     ASKED_MANAGEMENT,
     ASKED_STATISTICS,
+    ClassifiesAlerts,
     LooksUp,
     Probe,
 )
@@ -33,6 +35,7 @@ COUNTED = (
 )
 #: How far back the estate is asked: it is the permission that matters, and a short time costs little.
 BACK = 3600
+ALLOWED = "the application may ask; nothing was changed."
 _CODES = {
     ASKED_MANAGEMENT: Code.LOOK_UP_SENTINEL,
     ASKED_LOGS: Code.LOGS,
@@ -46,10 +49,14 @@ def questions(settings: Settings, destination: Destination) -> list[Callable[[],
     """Each of them asks one question; none without a section `lookup`."""
     if not (settings.looks_up and isinstance(destination, LooksUp)):
         return []
-    return [
+    asked: list[Callable[[], Finding]] = [
         partial(attempt, _CODES[probe.asked], what, partial(_ask, probe))
         for probe, what in _probes(settings, destination)
     ]
+    if settings.write_back.false_positives and isinstance(destination, ClassifiesAlerts):
+        what = f"which alerts were false, asked of {ASKED_ALERTS}"
+        asked.append(partial(attempt, Code.ALERTS, what, partial(_ask_about_alerts, destination)))
+    return asked
 
 
 def _probes(settings: Settings, there: LooksUp) -> Iterator[tuple[Probe[Any], str]]:
@@ -67,4 +74,9 @@ def _probes(settings: Settings, there: LooksUp) -> Iterator[tuple[Probe[Any], st
 
 def _ask(probe: Probe[Any]) -> str:
     probe.ask(PROBE_TIMEOUT)
-    return "the application may ask; nothing was changed."
+    return ALLOWED
+
+
+def _ask_about_alerts(there: ClassifiesAlerts) -> str:
+    there.false_alerts(int(time.time()) - BACK, PROBE_TIMEOUT)
+    return ALLOWED

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
@@ -178,12 +180,18 @@ def _by_value(found: Iterable[tuple[Observable, int | None, int]]) -> Seen:
 
 
 def _pages(ledger: Ledger, destination_id: int) -> Iterator[list[Observable]]:
-    after: int | None = -1
-    while after is not None:
-        start = after
-        after, page = ledger.read(lambda connection, start=start: sightings.held(connection, destination_id, start))  # type: ignore[misc] # mypy cannot infer it
-        if page:
-            yield page
+    """All that a destination holds, from another place on each time.
+
+    Where a quota of Microsoft's, or a failure, ends every run early, it must not always be the same values that are
+    asked about.
+    """
+    begin = random.randrange(sightings.LAST)  # noqa: S311 - spread evenly, not secret
+    for first, until in ((begin, sightings.LAST), (-1, begin)):
+        after: int | None = first
+        while after is not None:
+            after, page = ledger.read(partial(sightings.held, destination_id=destination_id, after=after, until=until))
+            if page:
+                yield page
 
 
 def _tenants(stores: Sequence[Store]) -> list[list[Store]]:

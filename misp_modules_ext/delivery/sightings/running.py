@@ -50,6 +50,8 @@ def run(settings: Settings, wish: Wish) -> Done:
         misps = readable(settings)
         Telling(ledger, settings.write_back.detail, done, turn).go(misps, wish.most)
         done.waiting = ledger.read(lambda connection: sightings.count_waiting(connection, misps))
+        kept = max(settings.ledger.retention, settings.lookup.window)
+        ledger.write(lambda connection: sightings.forget(connection, kept))
     finally:
         ledger.write(lambda connection: syncs.end(connection, turn, whole=whole))
     return done
