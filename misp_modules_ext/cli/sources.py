@@ -72,9 +72,11 @@ def read_misp(settings: Settings, misp: MispSettings | None, named: Sequence[str
     """
     if misp is None or not misp.has_key:
         section = "misp" if misp is None else misp.name
+        others = " or ".join(f"--misp {name!r}" for name in settings.other_readable)
         raise UsageError(
             f"{named[0]} is no file, and events are not read from MISP: there is no key for it. Add url and key to "
-            f"[{section}], or save the event as JSON in MISP (Download as… > MISP JSON) and give the file."
+            f"[{section}], {f'choose another MISP with {others}, ' if others else ''}or save the event as JSON in MISP "
+            "(Download as… > MISP JSON) and give the file."
         )
     found = Found(misp=event_misp(settings, misp))
     client = MispClient(misp)

@@ -62,7 +62,9 @@ class Reader:
     def _value(self, section: str, key: Key, raw: RawValue) -> object:
         resolved = self.references.resolve(raw.text)
         if values.is_placeholder(resolved.text):
-            raise Invalid("is still the placeholder of the example.", "Put your own value there, or remove the line.")
+            needed = key.instead.startswith("required")
+            remedy = "Put your own value there." if needed else "Put your own value there, or remove the line."
+            raise Invalid("is still the placeholder of the example.", remedy)
         if key.secret:
             self._note_secret(section, key.name, plain=resolved.plain, open_to_all=resolved.world_readable)
         value = key.parse(resolved.text)

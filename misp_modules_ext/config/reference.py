@@ -13,8 +13,8 @@ END = "<!-- /reference -->"
 
 _INTRODUCTION = {
     Part.MISP: "`[misp]` is the MISP that these modules serve: reports link to it, and with its `key` events are read "
-    "from it. Without the key nothing is withdrawn. `[RH-ISAC MISP]` is the one that `misp-microsoft sync` reads; "
-    "further ones are `[misp NAME]`, for `sync --misp` and `push --misp`.",
+    "from it. Without the key nothing of them is withdrawn. `[RH-ISAC MISP]` is the one that `misp-microsoft sync` "
+    "reads; further ones are `[misp NAME]`, for `sync --misp` and `push --misp`.",
     Part.DESTINATION: "One section for each store at Microsoft. At least one is required. A section may also hold any "
     "key of `[selection]` and `[indicator]`: that is then this destination's own rule, in place of the general one.",
     Part.SELECTION: "Which attributes are pushed.",

@@ -61,7 +61,8 @@ def named(connection: Connection, text: str) -> dict[int, Observable]:
 
     Args:
         connection: in a transaction.
-        text: a value in any spelling that MISP takes, also defanged; `KIND:VALUE` names one of several kinds.
+        text: a value in any spelling that MISP takes, also defanged; `KIND:VALUE` names one of several kinds, and
+            `TYPE:VALUE` one of MISP's types.
     """
     meant = {observable_id(observable): observable for observable in _meant(storable(text).strip())}
     table = schema.observable
@@ -74,6 +75,8 @@ def _meant(text: str) -> Iterable[Observable]:
     kind, _, value = text.partition(":")
     if value and kind in list(Kind):
         yield Observable(Kind(kind), value.strip())
+    elif value.strip():
+        yield from observe(Attribute("", kind, value.strip())).observables
     for known in Kind:
         yield Observable(known, text)
     for type_ in _TYPES:

@@ -21,11 +21,14 @@ def meant(text: str) -> tuple[Observable, ...]:
     """The observables that a text may be, each once; none when it can be nothing.
 
     Args:
-        text: a value, also defanged; `KIND:VALUE` names one of several kinds.
+        text: a value, also defanged; `KIND:VALUE` names one of several kinds, and `TYPE:VALUE` one of MISP's types.
     """
     named, _, value = text.partition(":")
     if value.strip() and named in list(Kind):
         return read_as(Kind(named), value.strip())
+    # Else `sha256:…` would be the name of a file, of which the answer is "never there".
+    if value.strip() and (typed := observe(Attribute("", named, value.strip())).observables):
+        return tuple(dict.fromkeys(typed))
     found = dict.fromkeys(one for type_ in _TYPES for one in observe(Attribute("", type_, text)).observables)
     if all(one.kind is Kind.DOMAIN_NAME and not is_top_level(one.value.rpartition(".")[2]) for one in found):
         found |= dict.fromkeys(observe(Attribute("", _LAST, text)).observables)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import orjson
 
-from misp_modules_ext.errors import WarninglistError
+from misp_modules_ext.errors import TO_DO, WarninglistError
 from misp_modules_ext.warninglists import package
 from misp_modules_ext.warninglists.index import FORMAT, Facts, Index, host_of_entry
 from misp_modules_ext.warninglists.package import CIDR, HOSTNAME, STRING, Package, Warninglist
@@ -74,7 +74,11 @@ def build(found: Package, path: Path, watch: Watch = lambda *_: None, *, force: 
                 _write(draft, found, digest, watch)
                 _put(draft, path)
     except (OSError, sqlite3.Error) as error:
-        raise WarninglistError(f"The index of warninglists {path} cannot be built: {error}.") from error
+        why = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else f": {error}"
+        raise WarninglistError(
+            f"The index of warninglists {path} cannot be built{why}.{TO_DO}Let this user write {path.parent}, and see "
+            "whether its disk has 200 MB left."
+        ) from error
     with closing(Index(path)) as index:
         return index.facts, True
 

@@ -78,6 +78,8 @@ def _row(house: House, observable: Observable, store: int = 0) -> holdings.Holdi
         ("domain-name:one.evil.example", ONE),
         (" hxxps://Evil.example/a'b\\c ", Observable(Kind.URL, "https://evil.example/a'b\\c")),
         ("A" * 64, Observable(Kind.FILE_SHA256, "a" * 64)),
+        ("sha256:" + "A" * 64, Observable(Kind.FILE_SHA256, "a" * 64)),
+        ("hostname:one.evil.example", ONE),
         ("Invoice (1).exe", Observable(Kind.FILE_NAME, "Invoice (1).exe")),
     ],
 )

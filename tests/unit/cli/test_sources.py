@@ -12,6 +12,7 @@ from misp_modules_ext.cli.references import Named
 from misp_modules_ext.cli.sources import Found, read_files, read_misp
 from misp_modules_ext.config.settings import MispSettings, Settings
 from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, UsageError
+from tests.support.keys import misp_key
 
 UUID = "5E1A2B3C-0000-4000-8000-00000000abcd"
 
@@ -66,3 +67,14 @@ def test_an_event_that_misp_does_not_show_is_a_wrong_call(error: type[UsageError
     found = Found()
     found.note(UUID, error("No."))
     assert found.codes == {code}
+
+
+def test_without_a_key_for_misp_other_sections_are_offered(tmp_path: Path) -> None:
+    """A member with RH-ISAC's MISP alone names that; only sections that have a key are offered."""
+    keyless = Settings(path=tmp_path, destinations=())
+    with pytest.raises(UsageError, match=r"Add url and key to \[misp\], or save"):
+        read_misp(keyless, None, ["1234"])
+    member = MispSettings(name="RH-ISAC MISP", url="https://misp.example", key=SecretStr(misp_key()))
+    other = MispSettings(name="misp other", url="https://other.example")
+    with pytest.raises(UsageError, match="choose another MISP with --misp 'RH-ISAC MISP', or save"):
+        read_misp(keyless.model_copy(update={"rh_isac": member, "other_misps": (other,)}), None, ["1234"])

@@ -150,7 +150,16 @@ def test_everything_missing_is_told(tmp_path: Path) -> None:
 def test_placeholders_are_problems(tmp_path: Path, key: str) -> None:
     """Each is told once, and not also as missing or malformed."""
     found = only_problem(tmp_path, section("microsoft", SENTINEL, **{key: "<MICROSOFT AZURE TENANT ID HERE>"}))
-    assert found.startswith(f"[microsoft] {key}: is still the placeholder of the example.")
+    assert found == f"[microsoft] {key}: is still the placeholder of the example. Put your own value there."
+
+
+def test_a_placeholder_of_what_may_be_missing_can_be_removed(tmp_path: Path) -> None:
+    """That is told only where it helps."""
+    found = only_problem(
+        tmp_path,
+        section("microsoft", SENTINEL) + section("misp", {"url": "https://misp.example"}, key="<MISP API KEY HERE>"),
+    )
+    assert found.endswith("Put your own value there, or remove the line.")
 
 
 def test_a_placeholder_in_a_file_that_a_value_comes_from(tmp_path: Path) -> None:

@@ -40,6 +40,25 @@ def test_a_kind_may_be_named() -> None:
     assert meant("url:hxxp://evil[.]example/A") == (Observable(Kind.URL, "http://evil.example/A"),)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sha256:" + "CD" * 32, [Observable(Kind.FILE_SHA256, "cd" * 32)]),
+        ("ip-dst: 203[.]0.113.7", [Observable(Kind.IPV4_ADDR, "203.0.113.7")]),
+        ("domain:EVIL[.]example", [Observable(Kind.DOMAIN_NAME, "evil.example")]),
+        (
+            "domain|ip:evil.example|203.0.113.7",
+            [Observable(Kind.DOMAIN_NAME, "evil.example"), Observable(Kind.IPV4_ADDR, "203.0.113.7")],
+        ),
+        ("sha256:no hash", [Observable(Kind.FILE_NAME, "sha256:no hash")]),
+        ("sha256:", [Observable(Kind.FILE_NAME, "sha256:")]),
+    ],
+)
+def test_a_type_of_misps_may_be_named(text: str, found: list[Observable]) -> None:
+    """As people copy it from an event; where the type does not fit, the text is read as it stands."""
+    assert list(meant(text)) == found
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_can_be_named(kind: Kind) -> None:
     """With a value of it."""
