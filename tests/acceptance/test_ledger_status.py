@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from misp_modules_ext.ledger import open_ledger, submissions
-from tests.support.databases import database
+from tests.support.databases import prepared
 from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
@@ -286,7 +286,7 @@ def test_check_of_a_ledger_that_cannot_be_used(run: Run, world: World) -> None:
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_the_same_on_a_server(run: Run, world: World, analyst: Analyst, tmp_path: Path, kind: str) -> None:
     """Push, status, show, report and a preview with the ledger on PostgreSQL and MariaDB."""
-    with database(kind, tmp_path) as url:
+    with prepared(kind, tmp_path) as url:
         world.configure(only=("microsoft",), misp=analyst.section)
         _with_ledger(world, url)
         assert run("push", analyst.event, "--config", world.config).returncode == 0

@@ -20,7 +20,7 @@ from misp_modules_ext.ledger import Ledger, Origin, open_ledger, register, schem
 from misp_modules_ext.ledger.engine import now_ms
 from tests.support.build import attribute, event
 from tests.support.commands import Command
-from tests.support.databases import database
+from tests.support.databases import prepared
 from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import World as Misp
@@ -155,7 +155,7 @@ def test_stopped_while_microsoft_is_slow(world: World, start: Start) -> None:
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_two_workers_share_a_ledger(world: World, start: Start, tmp_path: Path, kind: str) -> None:
     """Whoever has the lease sends: each indicator goes once, and both end in good order."""
-    with database(kind, tmp_path) as url:
+    with prepared(kind, tmp_path) as url:
         world.configure(only=("microsoft", "microsoft defender"))
         world.config.write_text(world.config.read_text().replace(world.ledger, url))
         ledger = Ledger(url)

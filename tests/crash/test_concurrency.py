@@ -20,7 +20,7 @@ from tests.crash.processes import Nursery, Replaceable, complaints
 from tests.crash.recorder import Recorder
 from tests.crash.trouble import SLOW
 from tests.crash.worlds import settle, theatre
-from tests.support.databases import KINDS, database
+from tests.support.databases import KINDS, prepared
 
 CLIENTS = 4
 EVENTS = 5
@@ -65,7 +65,7 @@ def _campaigns(analysts: Analysts) -> list[str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_at_once(kind: str, nursery: Nursery, tmp_path: Path) -> None:
     """Four clients publish the same events at the same time: each content goes once to each destination."""
-    with database(kind, tmp_path) as address, theatre(tmp_path, address) as stage, ExitStack() as stack:
+    with prepared(kind, tmp_path) as address, theatre(tmp_path, address) as stage, ExitStack() as stack:
         recorder = Recorder(stage.emulator)
         analysts = Analysts(stage.misp.world, stage.misp.lock)
         requests = [analysts.request(uuid) for uuid in _campaigns(analysts)]

@@ -27,7 +27,7 @@ from tests.crash.processes import ROOT, Nursery, Replaceable
 from tests.crash.recorder import Carried, Recorder
 from tests.crash.worlds import Stage, theatre
 from tests.support.build import attribute, event
-from tests.support.databases import KINDS, database
+from tests.support.databases import KINDS, prepared
 from tests.support.misp_views import action_request
 
 #: A request that outlives a short lease, as none should.
@@ -37,7 +37,7 @@ STUBBORN = Policy(request_timeout=20)
 @pytest.fixture(params=KINDS)
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     """MISP and Microsoft, where only Sentinel is configured, and a ledger on each database."""
-    with database(request.param, tmp_path) as address, theatre(tmp_path, address, only=("microsoft",)) as made:
+    with prepared(request.param, tmp_path) as address, theatre(tmp_path, address, only=("microsoft",)) as made:
         yield made
 
 

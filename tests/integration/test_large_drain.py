@@ -30,7 +30,7 @@ from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.misp import client
 from misp_modules_ext.misp.requests import read_action
 from misp_modules_ext.model.indicator import Kind, Observable
-from tests.support.databases import KINDS, database
+from tests.support.databases import KINDS, prepared
 from tests.support.held import held
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_views import action_request
@@ -167,7 +167,7 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     misp.add_user(KEY, misp.add_org("Ours"))
     with ExitStack() as stack:
         server = stack.enter_context(MispServer(misp))
-        address = stack.enter_context(database(request.param, tmp_path))
+        address = stack.enter_context(prepared(request.param, tmp_path))
         parts = stack.enter_context(side(tmp_path / "parts", address, server.url))
         whole = stack.enter_context(side(tmp_path / "whole", f"sqlite:///{tmp_path / 'whole.db'}", server.url))
         made = Scene(misp, server, parts, whole, clock, misp.add_event(misp.orgs[0]))

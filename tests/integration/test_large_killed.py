@@ -25,7 +25,7 @@ from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.ledger import Origin, open_ledger, schema
 from misp_modules_ext.misp.client import MispClient
 from tests.crash.recorder import Recorder
-from tests.support.databases import KINDS, database
+from tests.support.databases import KINDS, prepared
 from tests.support.forked import Forked
 from tests.support.held import held
 from tests.support.misp_server import MispServer
@@ -204,7 +204,7 @@ def test_killed_between_any_two_parts(kind: str, task: str, tmp_path: Path, monk
     campaign = Campaign()
     with ExitStack() as stack:
         server = stack.enter_context(MispServer(campaign.misp))
-        address = stack.enter_context(database(kind, tmp_path))
+        address = stack.enter_context(prepared(kind, tmp_path))
         parts = stack.enter_context(side(tmp_path / "parts", address, server.url))
         whole = stack.enter_context(side(tmp_path / "whole", f"sqlite:///{tmp_path / 'whole.db'}", server.url))
         forked = stack.enter_context(Forked(tmp_path))

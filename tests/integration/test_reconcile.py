@@ -34,7 +34,7 @@ from misp_modules_ext.model.indicator import Due, Kind, Observable, Severity
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from tests.support.build import EVENT, NOW, attribute, due, event
-from tests.support.databases import database
+from tests.support.databases import prepared
 from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
@@ -697,7 +697,7 @@ def test_peers_24_values_with_quotes_and_later_pages_are_found(
 @BOTH
 def test_on_the_other_databases(world: World, only: str, kind: str, tmp_path: Path) -> None:
     """A deletion, an edit, an unknown entry and a changed rule at once, on PostgreSQL and MariaDB."""
-    with database(kind, tmp_path) as url:
+    with prepared(kind, tmp_path) as url:
         other = Elsewhere(world.emulator, world.config, url)
         settings = _configure(other, only, wipe=False)
         strict = attribute("domain", "strict.evil.example", timestamp=BEFORE, tags=["tlp:amber+strict"])

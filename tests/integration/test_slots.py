@@ -27,7 +27,7 @@ from misp_modules_ext.model.indicator import Kind, Observable, Severity
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from tests.support.build import NOW, attribute, event
-from tests.support.databases import database
+from tests.support.databases import prepared
 from tests.support.world import TENANT, World
 
 QUICK = Policy(attempts=2, first_wait=0.05, longest_wait=1.0, request_timeout=10.0)
@@ -406,7 +406,7 @@ def test_microsofts_word_counts_more_than_our_memory(world: World) -> None:
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_on_the_other_databases(world: World, kind: str, tmp_path: Path) -> None:
     """Placing, evicting and coming back on PostgreSQL and MariaDB."""
-    with database(kind, tmp_path) as url:
+    with prepared(kind, tmp_path) as url:
         other = Elsewhere(world.emulator, world.config, url)
         settings = _configure(other, 3, wipe=False)
         _push(settings, _event(_names("low", 3), LOW))

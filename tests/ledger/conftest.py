@@ -11,19 +11,25 @@ from sqlalchemy import Engine
 from misp_modules_ext.ledger import Ledger
 from misp_modules_ext.ledger.engine import connect
 from tests.ledger.house import House
-from tests.support.databases import KINDS, database
+from tests.support.databases import KINDS, prepared
 
 
 @pytest.fixture(params=KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database."""
-    with database(request.param, tmp_path) as made:
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database."""
+    return str(request.param)
+
+
+@pytest.fixture
+def url(kind: str, tmp_path: Path) -> Iterator[str]:
+    """The address of a database for a new ledger."""
+    with prepared(kind, tmp_path) as made:
         yield made
 
 
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
-    """An engine for it; the tables are not made yet."""
+    """An engine for it."""
     made = connect(url)
     yield made
     made.dispose()

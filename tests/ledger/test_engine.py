@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, sel
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.engine import address, connect, now_ms, run, where
+from tests.support.databases import database
+
+
+@pytest.fixture
+def url(kind: str, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database."""
+    with database(kind, tmp_path) as made:
+        yield made
 
 
 @pytest.mark.parametrize(

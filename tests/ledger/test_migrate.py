@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ from misp_modules_ext.ledger.engine import alone, connect, rehearse, run
 from misp_modules_ext.ledger.migrate import upgrade
 from misp_modules_ext.ledger.schema import REVISION, metadata
 from tests.support.databases import database
+
+
+@pytest.fixture
+def url(kind: str, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database."""
+    with database(kind, tmp_path) as made:
+        yield made
 
 
 def _ddl(engine: Engine) -> dict[str, Any]:

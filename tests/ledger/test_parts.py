@@ -25,7 +25,7 @@ from misp_modules_ext.model.misp import Event
 from tests.ledger.house import NARROW, WIDE, House
 from tests.support import misp_views as views
 from tests.support.build import destination
-from tests.support.databases import KINDS, database
+from tests.support.databases import KINDS, prepared
 from tests.support.held import held
 from tests.support.keys import misp_key
 from tests.support.misp_world import Attribute, World
@@ -64,7 +64,7 @@ def twins(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         made = []
         for name in ("whole", "parts"):
             folder: Path = tmp_path_factory.mktemp(name)
-            ledger = Ledger(stack.enter_context(database(request.param, folder)))
+            ledger = Ledger(stack.enter_context(prepared(request.param, folder)))
             stack.callback(ledger.close)
             made.append(House(ledger, (WIDE, NARROW, BLOCKS)))
         yield Twins(made[0], made[1], itertools.count(1))

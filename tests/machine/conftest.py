@@ -13,7 +13,7 @@ from misp_modules_ext.emulator.clock import Clock as EmulatorClock
 from misp_modules_ext.emulator.core import Core
 from tests.machine.clock import Clock
 from tests.machine.stage import Stage
-from tests.support.databases import KINDS, database
+from tests.support.databases import KINDS, prepared
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import World
 
@@ -54,7 +54,7 @@ def stage(
     monkeypatch.setattr(Sentinel, "limit", None)
     monkeypatch.setattr(Defender, "limit", None)
     folder = tmp_path_factory.mktemp("machine")
-    with database(request.param, folder) as url:
+    with prepared(request.param, folder) as url:
         made = Stage(emulator, misp, url, folder, clock)
         yield made
         made.ledger.close()
