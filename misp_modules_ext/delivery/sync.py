@@ -8,7 +8,7 @@ and the next run goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
@@ -319,15 +319,14 @@ class _Run:
         """The same in parts: what is the case for any of them is for all."""
         if self._wish.narrow:
             event.change(lambda view: _narrowed(view, self._wish))
-        most = misp_client.MOST_AT_ONCE
-        known = event.header.uuid in self._known and (not self._wish.narrow or any(event.slices(most)))
-        if not known and not any(map(self._wanted, event.slices(most))):
+        known = event.header.uuid in self._known and (not self._wish.narrow or any(self._slices(event)))
+        if not known and not any(map(self._wanted, self._slices(event))):
             self.synced.read += 1
             self._tell(None, moves=False)
             return
         if self._wish.preview:
             self.synced.in_parts.append(event.header.uuid)
-        parts = Parts(event, most)
+        parts = Parts(event, misp_client.MOST_AT_ONCE)
         self._ledger.read(parts.begin)
         moves = False
         for view, part in parts.each():
@@ -335,6 +334,12 @@ class _Run:
             self.synced.read += part.last
             moves = self._submit(view, part) or moves
         self.synced.changed += moves
+
+    def _slices(self, event: LargeEvent) -> Iterator[Event]:
+        """All of it, only to be looked at: with many rule sets that takes longer than a turn lasts."""
+        for view in event.slices(misp_client.MOST_AT_ONCE):
+            self._keep_turn_now_and_then()
+            yield view
 
     def _read_later(self, event: Event) -> None:
         """Have the drain read what it alone can."""

@@ -59,6 +59,8 @@ class WriteBack:
         #: For event and destination: what was said then, the value that was there, and `time.monotonic()` until which
         #: that is believed without anything that tells of a change.
         self._known: dict[tuple[int, int], tuple[object, int, float]] = {}
+        #: By destination, those of these values that are still there, of the events that are gone through now.
+        self._still: dict[int, set[int]] = {}
 
     def wake(self) -> None:
         """Something may have changed: go through all events soon."""
@@ -90,6 +92,7 @@ class WriteBack:
         left = MOST
         while misps := self._willing(readable(settings)):
             found = ledger.read(partial(written_back.page, misps=misps, after=self._after))
+            self._look_at_known(ledger, stores, found)
             for candidate in found:
                 if self._stopping.begun or left <= 0 or time.monotonic() >= end:
                     return False
@@ -103,6 +106,14 @@ class WriteBack:
         now = time.monotonic()
         self._failed_at = {name: at for name, at in self._failed_at.items() if self._until.get(name, 0.0) > now}
         return True
+
+    def _look_at_known(self, ledger: Ledger, stores: Sequence[Store], page: Sequence[Candidate]) -> None:
+        """See which values that were there are still there: of most events nothing else is to be known."""
+        for store in stores:
+            keys = ((candidate.event_id, store.destination_id) for candidate in page)
+            values = {self._known[key][1] for key in keys if key in self._known}
+            look = partial(written_back.still_there, store=store, numbers=values)
+            self._still[store.destination_id] = ledger.read(look) if values else set()
 
     def _has_its_turn(self, candidate: Candidate, misps: Mapping[str, MispSettings]) -> bool:
         """Whether its MISP may be asked, and was not asked about it before it failed."""
@@ -188,12 +199,7 @@ class WriteBack:
         # Without a digest nothing tells that what is said has changed: then what was found holds for a while only.
         lasting = candidate.said[number] != (None, None)
         fresh = known is not None and (lasting or time.monotonic() < known[2])
-        if (
-            known
-            and fresh
-            and known[0] == said
-            and ledger.read(lambda c: written_back.still_there(c, store, [known[1]]))
-        ):
+        if known and fresh and known[0] == said and known[1] in self._still[number]:
             return True
         self._known.pop(key, None)
         found = ledger.read(lambda c: written_back.witness(c, store, base_url, candidate.event_id))

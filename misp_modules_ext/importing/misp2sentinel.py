@@ -87,7 +87,7 @@ def read(module: Module, draft: Draft) -> None:
 
 def _destinations(old: Old) -> None:
     name, value = old.take("ms_auth", "graph_auth")
-    several = value.data if value is not None and isinstance(value.data, tuple) else (value,)
+    several = value.data if value is not None and isinstance(value.data, tuple) and value.data else (value,)
     product_name, product = old.take("ms_target_product", "targetProduct")
     version_name, version = old.take("ms_api_version")
     for number, one in enumerate(several, 1):

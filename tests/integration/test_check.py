@@ -377,6 +377,18 @@ def test_a_service_that_is_not_there(check: Check, world: World, misp: MispServe
     assert {"host": "127.0.0.1", "port": 1, "from": "MISP's server"}.items() <= found["hosts"][0].items()
 
 
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_password_in_misps_settings_is_not_told(check: Check, world: World, misp: MispServer, scheme: str) -> None:
+    """Where a web server in front of misp-modules asks for one."""
+    world.configure(only=("microsoft",), misp={"url": misp.url, "key": KEY})
+    for family in families():
+        misp.world.settings[f"Plugin.{family}_services_url"] = f"{scheme}somebody:s3same-0pen@127.0.0.1"
+        misp.world.settings[f"Plugin.{family}_services_port"] = 1
+    _, found = check()
+    assert "127.0.0.1:1" in _of(found["misp"][0]["findings"], "M09")["what"]
+    assert "s3same-0pen" not in json.dumps(found)
+
+
 def test_an_ordinary_key_says_what_to_look_for(check: Check, world: World, misp: MispServer, me: User) -> None:
     """It may not read settings: every one that matters is named."""
     me.rights = frozenset()

@@ -759,6 +759,26 @@ def test_a_run_is_heard_of_while_it_reads_one_event(scene: Scene, run: Run, monk
     assert len(set(seen)) == len(seen) > 1
 
 
+def test_a_run_is_heard_of_while_it_judges_a_large_event(
+    scene: Scene, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Part by part, also when nothing of it goes anywhere."""
+    monkeypatch.setattr("misp_modules_ext.delivery.sync.HEARD_EVERY", 0.0)
+    monkeypatch.setattr("misp_modules_ext.misp.client.MOST_AT_ONCE", 1)
+    scene.event("one", "two", "three", tag="")
+    seen: list[int] = []
+
+    def judge(*_: object) -> bool:
+        wanted = select(schema.sync.c.lease_until_ms)
+        seen.append(open_ledger(scene.world.ledger).read(lambda c: c.execute(wanted).scalar_one()))
+        time.sleep(0.02)
+        return False
+
+    monkeypatch.setattr("misp_modules_ext.delivery.sync._Run._wanted", judge)
+    assert run()[0] == 0
+    assert len(set(seen)) == len(seen) == 3
+
+
 def test_a_run_that_cannot_begin_gives_its_turn_back(scene: Scene, run: Run) -> None:
     """The ledger does not let it look up what was tried."""
     scene.event("one")

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -15,7 +16,7 @@ from misp_modules_ext.cli import main
 from misp_modules_ext.config import load
 from misp_modules_ext.delivery.rounds import Rounds
 from misp_modules_ext.demo.service import Service
-from misp_modules_ext.ledger import open_ledger, schema
+from misp_modules_ext.ledger import open_ledger, schema, written_back
 from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_views import action_request
@@ -373,6 +374,36 @@ def test_another_events_value_is_not_this_ones(scene: Scene, run: Run) -> None:
     _work(run)
     assert SENT not in scene.misp.events[red].tags
     assert scene.tags() == {SENT: True}
+
+
+def test_events_that_are_as_they_were_are_looked_at_together(
+    scene: Scene, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All events are gone through each minute: one question about each would keep a ledger of thousands busy."""
+    second = scene.misp.add_event(scene.misp.orgs[0], "Another")
+    scene.misp.add_attribute(second, "domain", "two.evil.example")
+    scene.misp.publish(second)
+    assert run("push", scene.event) == 0
+    assert run("push", second) == 0
+    monkeypatch.setattr("misp_modules_ext.delivery.writing_back.PERIOD", 0.0)
+    rounds, settings, asked = Rounds("one process", "worker"), load(scene.world.config), []
+    rounds.go(settings, wait=True)
+    for name in ("still_there", "witness", "is_leaving"):
+        monkeypatch.setattr(written_back, name, _counted(getattr(written_back, name), asked))
+    rounds.go(settings, wait=True)
+    assert asked == ["still_there"] * len(BOTH)
+    assert (scene.tags(), scene.misp.events[second].tags) == ({SENT: True}, {SENT: True})
+    assert run("withdraw", "two.evil.example", "--yes") == 0
+    rounds.go(settings, wait=True)
+    assert (scene.tags(), scene.misp.events[second].tags) == ({SENT: True}, {})
+
+
+def _counted(work: Callable[..., Any], asked: list[str]) -> Callable[..., Any]:
+    def counting(*args: Any, **named: Any) -> Any:
+        asked.append(work.__name__)
+        return work(*args, **named)
+
+    return counting
 
 
 def test_switched_off_misp_is_not_asked(scene: Scene, run: Run) -> None:

@@ -98,7 +98,13 @@ def _read(examiner: Examiner, family: str, names: list[str]) -> Read:
         found = _of(f"{name}_enabled")
         modules[name] = None if found is None else is_on(found)
     url, port = _of("services_url") or DEFAULT.rpartition(":")[0], _of("services_port") or 6666
-    return Read(family, on, str(url), str(port), _whole(_of("timeout")), modules)
+    return Read(family, on, _without_password(str(url)), str(port), _whole(_of("timeout")), modules)
+
+
+def _without_password(url: str) -> str:
+    """An address as it may be told, and asked: what stands in it for MISP's eyes is for nobody else's."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url.rpartition("@")[2]
 
 
 def _whole(value: object) -> int:
@@ -153,7 +159,8 @@ def _word(on: bool) -> str:
 def _try_services(group: Group, services: list[Service]) -> None:
     ours = families()
     for service in services:
-        if service.families:
+        # An address that is none names no host.
+        if service.families and service.way.host:
             group.lead(service.way)
         names = [name for family, some in ours.items() for name in some if family in (service.families or ours)]
         group.add(*_served(service, names))

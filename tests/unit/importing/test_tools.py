@@ -80,6 +80,15 @@ def test_several_workspaces(tmp_path: Path) -> None:
     ]
 
 
+def test_a_list_without_applications_is_told(tmp_path: Path) -> None:
+    """Every key of the old file is accounted for, and what the new one needs is left to be filled in."""
+    told = take(tmp_path, "ms_auth = []\nms_target_product = 'Azure Sentinel'\nms_api_version = '2024-02-01-preview'")
+    assert row(told, "ms_auth").how is How.NOT_UNDERSTOOD
+    assert row(told, "ms_target_product").how is How.KEPT
+    assert row(told, "ms_api_version").how is How.KEPT
+    assert entries(told, "microsoft", "tenantId") == ("<MICROSOFT AZURE TENANT ID HERE>",)
+
+
 def test_the_first_versions_of_misp2sentinel(tmp_path: Path) -> None:
     """They sent to Graph and knew no workspace: it is left to be filled in, with the place to find it."""
     old = (
