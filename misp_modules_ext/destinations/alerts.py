@@ -112,6 +112,8 @@ def _is_whole(alert: Mapping[str, Any]) -> bool:
 
 def _values(alert: Mapping[str, Any]) -> Iterator[FalseAlert]:
     # Later changes, such as a comment, leave the first of these as it is, so that no alert counts on many days.
-    moment = to_seconds(alert.get("resolvedDateTime")) or to_seconds(alert.get("lastUpdateDateTime"))
+    moments = (to_seconds(alert.get(name)) for name in ("resolvedDateTime", "lastUpdateDateTime"))
+    # The year 1 is .NET's word for none.
+    moment = next((one for one in moments if one is not None and one > 0), None)
     for kinds, value in dict.fromkeys(one for evidence in alert["evidence"] or () for one in named(evidence)):
         yield FalseAlert(str(alert["id"]), kinds, value, moment)

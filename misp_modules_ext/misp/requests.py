@@ -19,6 +19,8 @@ Body: TypeAlias = bytes | str | dict[str, Any]
 PATIENCE = 10.0
 #: The same for a hover (`Plugin.Enrichment_hover_timeout`).
 HOVER_PATIENCE = 5.0
+#: Longer than anybody waits; what is far beyond, no clock of the system's takes as a time to wait.
+LONGEST_PATIENCE = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,7 @@ def read_expansion(body: Body) -> ExpansionRequest:
         raise UsageError("The request holds neither an attribute nor an object. Was this sent by MISP?")
     event_id = text(request.get("event_id"))
     hover = not event_id
-    seconds = integer(request.get("timeout"))
-    patience = float(seconds) if seconds is not None and seconds > 0 else HOVER_PATIENCE if hover else PATIENCE
+    patience = _patience(request, HOVER_PATIENCE if hover else PATIENCE)
     return ExpansionRequest(parse_event({"Event": shown}), event_id, hover, _options(request.get("config")), patience)
 
 
@@ -161,9 +162,9 @@ def _options(value: object) -> dict[str, str]:
     return {name: entry for name, entry in read.items() if entry}
 
 
-def _patience(request: Mapping[str, Any]) -> float:
+def _patience(request: Mapping[str, Any], otherwise: float = PATIENCE) -> float:
     seconds = integer(request.get("timeout"))
-    return float(seconds) if seconds is not None and seconds > 0 else PATIENCE
+    return min(float(seconds), LONGEST_PATIENCE) if seconds is not None and seconds > 0 else otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,8 @@ def test_odd_evidence_is_passed_over(answering: Callable[[Any], Any]) -> None:
     assert answering({"value": [_alert(evidence=None)]}) == []
     (undated,) = answering({"value": [_alert(lastUpdateDateTime=None, resolvedDateTime="soon")]})
     assert undated.moment is None
+    (open_,) = answering({"value": [_alert(resolvedDateTime="0001-01-01T00:00:00Z")]})
+    assert open_.moment == 1_795_514_400
 
 
 def test_names_and_messages_are_read_where_they_are_documented(answering: Callable[[Any], Any]) -> None:

@@ -183,7 +183,9 @@ def test_each_run_begins_elsewhere_and_leaves_nothing_out(
         orders = []
         for begin in (0, *ids, sightings.LAST - 1):
             monkeypatch.setattr(asking.random, "randrange", lambda _, begin=begin: begin)
-            orders.append([one for page in asking._pages(ledger, place.destination_id) for one in page])
+            pages = list(asking._pages(ledger, place.destination_id))
+            assert [len(page) for page in pages] == [2, 2, 2, 1], "no more queries than from the first value on"
+            orders.append([one for page in pages for one in page])
         assert {frozenset(order) for order in orders} == {frozenset(orders[0])}
         assert {len(order) for order in orders} == {7}
         assert len({order[0] for order in orders}) == 7

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 from typing import TypeVar
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
@@ -186,12 +187,17 @@ def _pages(ledger: Ledger, destination_id: int) -> Iterator[list[Observable]]:
     asked about.
     """
     begin = random.randrange(sightings.LAST)  # noqa: S311 - spread evenly, not secret
-    for first, until in ((begin, sightings.LAST), (-1, begin)):
-        after: int | None = first
-        while after is not None:
-            after, page = ledger.read(partial(sightings.held, destination_id=destination_id, after=after, until=until))
-            if page:
-                yield page
+    # Behind that place and before it, as if nothing lay between: a page more would be queries more.
+    held = chain(_held(ledger, destination_id, begin, sightings.LAST), _held(ledger, destination_id, -1, begin))
+    while page := list(islice(held, sightings.PAGE)):
+        yield page
+
+
+def _held(ledger: Ledger, destination_id: int, begin: int, until: int) -> Iterator[Observable]:
+    after: int | None = begin
+    while after is not None:
+        after, page = ledger.read(partial(sightings.held, destination_id=destination_id, after=after, until=until))
+        yield from page
 
 
 def _tenants(stores: Sequence[Store]) -> list[list[Store]]:

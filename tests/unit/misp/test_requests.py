@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from misp_modules_ext.errors import UsageError
-from misp_modules_ext.misp.requests import PATIENCE, read_action, read_export
+from misp_modules_ext.misp.requests import (
+    LONGEST_PATIENCE,
+    PATIENCE,
+    read_action,
+    read_expansion,
+    read_export,
+    read_named,
+)
 from tests.support.recordings import names, recording
 
 
@@ -139,3 +148,20 @@ def test_proposals_come_through_no_door(read: Any, name: str) -> None:
         return proposed
 
     assert read(_body(propose(plain))).events[0].attributes == read_before
+
+
+@pytest.mark.parametrize("read", [read_export, read_action, read_expansion, read_named])
+@pytest.mark.parametrize(("told", "patience"), [(7, 7.0), (10**18, LONGEST_PATIENCE), (-1, None), ("never", None)])
+def test_no_body_makes_us_wait_longer_than_clocks_can_count(
+    read: Callable[[bytes], Any], told: object, patience: float | None
+) -> None:
+    """Waiting so long is an error of the system's, which would be told after what was asked for is done."""
+    sent = {
+        read_export: recording("export_event_require_standard_format"),
+        read_action: recording("action_event_publish_plain"),
+        read_expansion: recording("expansion_misp_standard_attribute"),
+        read_named: recording("expansion_misp_standard_attribute"),
+    }[read]
+    request = read(_body(sent | {"timeout": told}))
+    assert request.patience == (PATIENCE if patience is None else patience)
+    assert request.patience <= threading.TIMEOUT_MAX
