@@ -103,7 +103,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 def _print(out: Console, imported: Import, where: Path | None, loaded: Loaded, *, to_stdout: bool) -> None:
     rows = imported.draft.rows
-    tables.line(out, f"{imported.path} is a configuration of {imported.kind}.")
+    tables.line(out, f"{imported.path} is a configuration of {imported.whose}.")
     cells = ((row.old, str(row.line or ""), row.new, str(row.how), row.message) for row in rows)
     tables.table(out, ("old", "line", "new", "how", "remark"), cells, right=("line",))
     counts = ((how, sum(row.how is how for row in rows)) for how in How)

@@ -34,6 +34,11 @@ class Import:
     path: Path
     draft: Draft
 
+    @property
+    def whose(self) -> str:
+        """The tool, as people call it."""
+        return "RH-ISAC's script" if self.kind is Kind.RH_ISAC else self.kind.value
+
 
 _UNKNOWN = (
     "is neither an rh-isac.conf nor the config.py of misp2sentinel or misp2defender. If it is one of them all the "

@@ -197,7 +197,7 @@ def _create(path: Path, text: str) -> None:
 
 def _head(imported: Import) -> list[str]:
     return [
-        f"Made by misp-microsoft import-config from {imported.path} of {imported.kind}.",
+        f"Made by misp-microsoft import-config from {imported.path} of {imported.whose}.",
         "Above each key stands where it came from. All keys: docs/configuration.md. Next steps: docs/migrate.md.",
     ]
 

@@ -22,7 +22,10 @@ PROBLEMS = {
         "The configuration cannot be used.",
         "Correct the configuration, run `misp-microsoft check`, then repeat.",
     ),
-    "usage": ("The request cannot be understood.", "Correct the request, then repeat."),
+    "usage": (
+        "The request cannot be understood.",
+        "Correct the request (in MISP: the settings of the module, or the parameters of the node), then repeat.",
+    ),
     "ledger": (
         "The ledger cannot be used.",
         "See the message; until then nothing is taken and nothing is sent.",
@@ -188,10 +191,14 @@ def _share_at(destination: DestinationAccount) -> str:
 
 
 def _preview_sentence(account: Account, tally: _Tally) -> str:
-    head = f"Preview: nothing was sent. {number(tally.arrived)} of {plural(tally.read, 'attribute')} would go"
-    if tally.broad == tally.arrived:
-        return f"{head} to {_places(account)}."
-    return f"{head}, {number(tally.broad)} of them to {_places(account)}."
+    """What would be there, and whether it is there already: "would go" would be wrong of that."""
+    head = f"Preview: nothing was sent. {number(tally.arrived)} of {plural(tally.read, 'attribute')} would be"
+    broad = tally.broad == tally.arrived
+    at = f"at {_places(account)}" if broad else f"there, {number(tally.broad)} of them at {_places(account)}"
+    moving = (Outcome.ACCEPTED, Outcome.WITHDRAWN, Outcome.PENDING)
+    to_do = any(d.removed or any(d.counts[outcome.value] for outcome in moving) for d in account.destinations)
+    so_already = tally.arrived and not to_do
+    return f"{head} {at}{', as now: nothing would be sent' if so_already else ''}."
 
 
 def _places(account: Account) -> str:

@@ -79,6 +79,14 @@ def test_it_renders_and_the_console_is_silent(account: Account, opened: Opener) 
     assert page.evaluate("document.styleSheets[0].cssRules.length") > 50
 
 
+@pytest.mark.parametrize("account", ACCOUNTS.values(), ids=ACCOUNTS.keys())
+def test_every_report_is_set_in_the_same_letters(account: Account, opened: Opener) -> None:
+    """That of a failure as well; only values and the words of the failure itself are set like code."""
+    page = opened(account)
+    for text in ("h1", "#answer", "footer"):
+        assert "monospace" not in page.evaluate(f"getComputedStyle(document.querySelector('{text}')).fontFamily")
+
+
 def test_the_policy_is_in_force(opened: Opener) -> None:
     """A style or script that got in after all would neither work nor go unnoticed here."""
     page = opened(ACCOUNTS["arrived"])

@@ -323,10 +323,15 @@ def test_a_preview_before_and_after(served: Served) -> None:
     service, world = served
     body = _export("export_event_require_standard_format", published=True, preview="true")
     for _ in range(2):
-        assert "18 of 24 attributes would go" in _text(_page(service.query(body)))
+        page = _text(_page(service.query(body)))
+        assert "18 of 24 attributes would be " in page
+        assert "as now" not in page
     service.query(_export("export_event_require_standard_format", published=True))
     requests = world.emulator.requests()
-    assert "18 unchanged + 6 skipped = 24 read" in _text(_page(service.query(body)))
+    page = _text(_page(service.query(body)))
+    assert "18 unchanged + 6 skipped = 24 read" in page
+    assert "18 of 24 attributes would be " in page
+    assert ", as now: nothing would be sent." in page
     assert world.emulator.requests() == requests
 
 

@@ -223,6 +223,7 @@ def test_rh_isacs_script(tmp_path: Path) -> None:
     )
     told = take(tmp_path, text)
     assert told.kind is Kind.RH_ISAC
+    assert told.whose == "RH-ISAC's script"
     assert row(told, "[RH-ISAC MISP] Key").new == "[RH-ISAC MISP] key"
     assert row(told, "[microsoft] odd").how is How.NOT_UNDERSTOOD
     assert row(told, "[crowdstrike]").how is How.NOTHING

@@ -110,7 +110,7 @@ def _at(*items: Item, name: str = "microsoft", state: State = State.OK, message:
         (
             replace(samples.arrived(), preview=True),
             "preview",
-            "Preview: nothing was sent. 10 of 16 attributes would go to all 3 destinations.",
+            "Preview: nothing was sent. 10 of 16 attributes would be at all 3 destinations.",
         ),
         (samples.problem(), "problem", "No: nothing was sent. The configuration cannot be used."),
         (
