@@ -21,13 +21,13 @@ from sqlalchemy import select
 
 from misp_modules_ext.cli import main
 from misp_modules_ext.ledger import open_ledger, schema
+from tests.support import commands
 from tests.support.held import held
 from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
 from tests.support.world import World
 
-ROOT = Path(__file__).resolve().parents[2]
 KEY = misp_key()
 VETTED = "rhisac: vetted"
 ONLY = ("microsoft", "microsoft defender")
@@ -284,11 +284,8 @@ def test_a_push_takes_a_large_event_whole(scene: Scene, run: Run) -> None:
 
 
 _SMALL = """
-import sys
-from misp_modules_ext.cli import main
 from misp_modules_ext.misp import client, spool
 client.MOST_AT_ONCE, client.PAGE, spool._CACHE = 2, 2, 8
-main()
 """
 
 
@@ -322,20 +319,14 @@ def test_a_disk_that_is_full_at_any_stage(
     before, kilobytes, stages = scene.checkpoint(), 4, set()
     while code:
         with _disk(place, kilobytes):
-            done = subprocess.run(
-                [sys.executable, "-c", _SMALL, "sync", "--json", "--config", str(scene.world.config)],
-                capture_output=True,
-                text=True,
-                cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(place)},
-                check=False,
-            )
-        code = done.returncode
-        assert "Traceback" not in done.stderr
+            words = ("sync", "--json", "--config", scene.world.config)
+            done = commands.run(*words, env=os.environ | {"TMPDIR": str(place)}, first=_SMALL)
+        code, said = done.returncode, done.stderr.decode()
+        assert "Traceback" not in said
         if code:
-            assert code == 5, done.stderr
-            assert f"in {place}, which cannot be written" in done.stderr
-            assert "TMPDIR" in done.stderr
+            assert code == 5, said
+            assert f"in {place}, which cannot be written" in said
+            assert "TMPDIR" in said
             assert scene.checkpoint() == before
             assert set(ALL) - {"a", "c", "g"} <= set(scene.there()) <= set(ALL)
             asked = [path for _, path, _ in scene.server.requests]

@@ -26,6 +26,7 @@ import pytest
 
 from misp_modules_ext.demo.service import Service
 from misp_modules_ext.ledger import Ledger
+from tests.support import commands
 from tests.support.recordings import recording
 from tests.support.world import World
 
@@ -79,13 +80,10 @@ class Doors:
 
     def push(self) -> subprocess.CompletedProcess[bytes]:
         """`misp-microsoft push -`, with the state directory of the service."""
-        return subprocess.run(
-            [sys.executable, "-m", "misp_modules_ext", "push", "-", "--config", str(self.world.config)],
-            input=json.dumps(_event()["data"]).encode(),
-            capture_output=True,
-            timeout=120,
+        return commands.run(
+            *("push", "-", "--config", self.world.config),
+            stdin=json.dumps(_event()["data"]).encode(),
             env={**os.environ, "XDG_STATE_HOME": str(self.world.config.parent / "state")},
-            check=False,
         )
 
     def refuse(self, *words: str) -> None:

@@ -137,7 +137,9 @@ def _upgrade_in_a_process(url: str, answers: Any) -> None:
 
 def test_several_processes_at_once(url: str) -> None:
     """Six processes meet an empty database: all succeed, and all see one ledger."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # They have imported everything, so that none comes late.
+    context.set_forkserver_preload([__name__, "alembic.command"])
     answers = context.Queue()
     processes = [context.Process(target=_upgrade_in_a_process, args=(url, answers)) for _ in range(6)]
     for process in processes:

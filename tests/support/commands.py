@@ -25,6 +25,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,6 +38,8 @@ _NUMBER = struct.Struct("!i")
 _one_at_a_time = threading.Lock()
 #: Variables of the machine that a command has.
 CLEAN = ("PATH", "LANG", "LC_ALL")
+#: What is looked at while everything is imported: who has others is forked from a process that has them, too.
+_EARLY = (*CLEAN, "SQLITE_TMPDIR", "TMPDIR")
 #: What commands import when they need it.
 _LATER = (
     "alembic.command",
@@ -68,6 +71,7 @@ class Command:
         stderr: likewise.
         cwd: its folder.
         env: its environment.
+        first: Python that is executed before, to change sizes in the program.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Command:
         stderr: Any = subprocess.PIPE,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        first: str = "",
     ) -> None:
         self.args = [sys.executable, "-m", "misp_modules_ext", *map(str, arguments)]
         self.returncode: int | None = None
@@ -91,8 +96,10 @@ class Command:
             self.stdin, self.stdout, self.stderr = (ours for ours, _ in ends)
             self._answers, answering = socket.socketpair()
             theirs.enter_context(answering)
-            order = {"arguments": self.args[3:], "cwd": str(cwd or Path.cwd()), "environment": environment}
-            _send(order, [*(descriptor for _, descriptor in ends), answering.fileno()])
+            folder = str(cwd or Path.cwd())
+            order = {"arguments": self.args[3:], "cwd": folder, "environment": environment, "first": first}
+            early = tuple((name, environment[name]) for name in _EARLY if name in environment)
+            _send(_orders(early), order, [*(descriptor for _, descriptor in ends), answering.fileno()])
         self.pid = self._answer()
 
     @staticmethod
@@ -202,6 +209,7 @@ def run(
     timeout: float = 120,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    first: str = "",
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end.
 
@@ -211,22 +219,23 @@ def run(
         timeout: seconds that it has.
         cwd: its folder.
         env: its environment.
+        first: Python that is executed before.
     """
-    command = Command(*arguments, stdin=subprocess.PIPE, cwd=cwd, env=env)
+    command = Command(*arguments, stdin=subprocess.PIPE, cwd=cwd, env=env, first=first)
     out, errors = command.communicate(stdin, timeout)
     assert command.returncode is not None
     return subprocess.CompletedProcess(command.args, command.returncode, out, errors)
 
 
 @functools.cache
-def _orders() -> socket.socket:
-    """Where this process sends its orders."""
+def _orders(environment: tuple[tuple[str, str], ...]) -> socket.socket:
+    """Where this process sends its orders for commands whose environment has these."""
     ours, theirs = socket.socketpair()
     with theirs:
         reader = subprocess.Popen(
             [sys.executable, "-m", "tests.support.commands", str(theirs.fileno())],
             cwd=ROOT,
-            env=clean(),
+            env=dict(environment),
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             # Whoever interrupts the tests interrupts no command: they end those themselves.
@@ -241,11 +250,11 @@ def _orders() -> socket.socket:
     return ours
 
 
-def _send(order: Mapping[str, object], descriptors: list[int]) -> None:
+def _send(to: socket.socket, order: Mapping[str, object], descriptors: list[int]) -> None:
     written = json.dumps(order).encode()
     with _one_at_a_time:
-        socket.send_fds(_orders(), [_NUMBER.pack(len(written))], descriptors)
-        _orders().sendall(written)
+        socket.send_fds(to, [_NUMBER.pack(len(written))], descriptors)
+        to.sendall(written)
 
 
 # From here on: what the other process does.
@@ -305,6 +314,7 @@ def _become(order: dict[str, Any]) -> None:
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["environment"])
+    time.tzset()
     sys.path[0] = order["cwd"]
     for name, mode, number in (("stdin", "r", 0), ("stdout", "w", 1), ("stderr", "w", 2)):
         old = getattr(sys, name)
@@ -313,6 +323,7 @@ def _become(order: dict[str, Any]) -> None:
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     sys.argv = ["misp-microsoft", *order["arguments"]]
+    exec(order["first"], {})  # noqa: S102 - of a test
     runpy.run_module("misp_modules_ext", run_name="__main__", alter_sys=True)
 
 
