@@ -292,13 +292,6 @@ def _object(holder: ObjectContext) -> ObjectContext:
     return replace(holder, name=storable(holder.name), comment=storable(holder.comment), siblings=siblings)
 
 
-def open_event(connection: Connection, uuid: str, misp: str) -> Known:
-    """What the ledger holds of an event; its row is made when there is none."""
-    known = find_event(connection, uuid, misp)
-    read_evidence(connection, known)
-    return known
-
-
 def find_event(connection: Connection, uuid: str, misp: str) -> Known:
     """The event's row, made when there is none; its evidence is not read. `misp` as in `Event.misp`."""
     table = schema.event
