@@ -99,7 +99,7 @@ def _line(done: Done, *, preview: bool) -> str:
         (done.known, "already in MISP"),
         (done.gone, "of attributes that MISP does not show"),
         (done.waiting, "left for the next run"),
-        (done.unreadable, "of a MISP without a key"),
+        (done.elsewhere, "of a MISP that is not told"),
         (done.undated, "without a time left out"),
         (len(done.problems), "questions without an answer"),
     )
@@ -118,7 +118,7 @@ def _document(done: Done, *, preview: bool, detail: bool) -> dict[str, Any]:
         "hits": done.hits,
         "falseAlerts": done.false_alerts,
         "undated": done.undated,
-        "unreadable": done.unreadable,
+        "elsewhere": done.elsewhere,
         "new": [_told(one) for one in _new(done, detail=detail)],
         "told": done.told,
         "known": done.known,

@@ -15,7 +15,7 @@ from misp_modules_ext.config.findings import Findings, Invalid
 from misp_modules_ext.config.keys import Reader, fields
 from misp_modules_ext.config.schema import LEDGER, LOOKUP, MISP, QUEUE, WRITE_BACK, Part
 from misp_modules_ext.config.search import Found, distrust, find
-from misp_modules_ext.config.sections import RH_ISAC, OurSection, meant, recognise
+from misp_modules_ext.config.sections import RH_ISAC, SERVED, OurSection, meant, recognise
 from misp_modules_ext.config.settings import (
     DestinationSettings,
     LedgerSettings,
@@ -183,6 +183,7 @@ def _misp(section: OurSection, reader: Reader) -> MispSettings | None:
         found["url"] = RH_ISAC_URL
     if section.name == RH_ISAC and "synctags" not in section.raw.values:
         found["syncTags"] = RH_ISAC_TAGS
+    found.setdefault("sightings", section.name == SERVED)
     if "url" not in found and "url" not in section.raw.values:
         findings.problem(section.name, "url", "is missing.", "Add for example: url = https://misp.example.org")
     if len(findings.problems) > before:
@@ -245,7 +246,7 @@ def _assemble(
         return Settings.model_validate(
             {
                 "path": path,
-                "misp": by_name.pop("misp", None),
+                "misp": by_name.pop(SERVED, None),
                 "rh_isac": by_name.pop(RH_ISAC, None),
                 "other_misps": tuple(by_name.values()),
                 "destinations": tuple(_with_sync_tags(store, misps) for store in stores),

@@ -11,10 +11,12 @@ from misp_modules_ext.config.notyet import SECTIONS
 from misp_modules_ext.config.schema import Part
 
 RH_ISAC = "RH-ISAC MISP"
+#: The MISP that the modules serve.
+SERVED = "misp"
 
 _FIXED: dict[str, Part] = {
     "microsoft": Part.DESTINATION,
-    "misp": Part.MISP,
+    SERVED: Part.MISP,
     RH_ISAC.lower(): Part.MISP,
     "selection": Part.SELECTION,
     "indicator": Part.INDICATOR,
@@ -25,7 +27,7 @@ _FIXED: dict[str, Part] = {
 }
 _KNOWN = (
     "microsoft",
-    "misp",
+    SERVED,
     RH_ISAC,
     "selection",
     "indicator",

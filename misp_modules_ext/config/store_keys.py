@@ -59,6 +59,15 @@ MISP = (
         "through their event, in any case of letters. Of sections with one address the tags of all count.",
         instead="`rhisac: vetted` in `[RH-ISAC MISP]`; elsewhere all that the other rules let through",
     ),
+    Key(
+        "sightings",
+        "sightings",
+        values.boolean,
+        "yes or no",
+        "Whether this MISP is told what Microsoft has seen, with `[write-back] sightings`. On a community's MISP other "
+        "organisations may then see that you have seen it.",
+        instead="`yes` in `[misp]`, `no` elsewhere",
+    ),
 )
 
 DESTINATION = (

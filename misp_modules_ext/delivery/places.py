@@ -36,6 +36,13 @@ def readable(settings: Settings) -> dict[str, MispSettings]:
     return found
 
 
+def told_of_sightings(settings: Settings) -> dict[str, MispSettings]:
+    """Those of them that may be told what Microsoft has seen: others share some of them, whose section must say so."""
+    sections = (settings.rh_isac, settings.misp, *settings.other_misps)
+    told = {misp.address for misp in sections if misp is not None and misp.sightings}
+    return {name: misp for name, misp in readable(settings).items() if misp.address in told}
+
+
 def holder(kind: str) -> str:
     """A name for whoever holds a lease: unique, and readable in `status`."""
     return f"{kind} {socket.gethostname()[:24]} {os.getpid()} {uuid.uuid4().hex[:8]}"[:64]

@@ -114,7 +114,7 @@ def test_each_misp_is_told_its_own_attributes(scene: Scene, run: Run) -> None:
     other.add_attribute(event, "domain", "one.evil.example")
     other.publish(event)
     with MispServer(other) as server:
-        section = {"misp other": {"url": server.url, "key": OTHER_KEY}}
+        section = {"misp other": {"url": server.url, "key": OTHER_KEY, "sightings": "yes"}}
         configure(scene, sections=section, falsePositives="yes", detail="yes")
         assert run("push", event, "--misp", "misp other")[0] in (0, 3)
         scene.seen("one")
@@ -126,6 +126,29 @@ def test_each_misp_is_told_its_own_attributes(scene: Scene, run: Run) -> None:
         assert sorted(one.type for one in theirs.sightings) == [0, 1]
         assert [kind for _, kind, _ in scene.told()] == [0, 1]
         assert run()[1]["told"] == 0
+
+
+def test_a_misp_that_others_share_is_told_only_when_its_section_says_so(scene: Scene, run: Run) -> None:
+    """Whoever sees the attribute there may see that we have seen it."""
+    other = Misp(lambda: int(time.time()) - 60)
+    other.add_user(OTHER_KEY, other.add_org("Theirs"))
+    other.users[0].rights = frozenset({"perm_sighting"})
+    event = other.add_event(other.orgs[0], "Elsewhere")
+    other.add_attribute(event, "domain", "one.evil.example", to_ids=True)
+    other.publish(event)
+    with MispServer(other) as server:
+        shared = {"url": server.url, "key": OTHER_KEY, "syncTags": "none"}
+        configure(scene, sections={"RH-ISAC MISP": shared})
+        assert run("sync")[0] in (0, 3)
+        scene.seen("one")
+        said = run("sightings", "--dry-run")[1]
+        assert (len(said["new"]), said["elsewhere"]) == (1, 1), said
+        assert run()[1]["told"] == 1
+        assert other.events[event].attributes[0].sightings == []
+        configure(scene, sections={"RH-ISAC MISP": shared | {"sightings": "yes"}, "misp": {"sightings": "no"}})
+        said = run("sightings", "--last", "1 day")[1]
+        assert (said["told"], said["elsewhere"]) == (1, 1), said
+        assert len(other.events[event].attributes[0].sightings) == 1
 
 
 def test_sentinels_tables_are_asked_with_logs(world: World, run: Run) -> None:

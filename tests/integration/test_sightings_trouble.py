@@ -89,7 +89,7 @@ def test_a_misp_that_is_away_takes_no_room_from_another(scene: Scene, run: Run) 
     other.add_attribute(event, "domain", "one.evil.example")
     other.publish(event)
     with MispServer(other) as server:
-        configure(scene, sections={"misp other": {"url": server.url, "key": OTHER_KEY}})
+        configure(scene, sections={"misp other": {"url": server.url, "key": OTHER_KEY, "sightings": "yes"}})
         assert run("push", event, "--misp", "misp other")[0] in (0, 3)
         scene.seen("one", "two")
         scene.server.faults += [Fault(path="attributes/restSearch", drop=True) for _ in range(5)]

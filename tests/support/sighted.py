@@ -106,13 +106,13 @@ def configure(
     Args:
         scene: whose.
         only: the destinations.
-        sections: further ones.
+        sections: further ones, and further keys of `misp`.
         every: keys of all of `only`.
         keys: as said.
     """
     lookup = {"estate": keys.pop("estate", "yes"), "sources": keys.pop("sources", "hunting")}
     more = {"lookup": lookup, "write-back": {"sightings": "yes"} | keys, **(sections or {})}
-    misp = {"url": scene.server.url, "key": KEY}
+    misp = {"url": scene.server.url, "key": KEY} | dict(more.pop("misp", {}))
     scene.world.configure(only=only, misp=misp, more=more, wipe=False, **{"appId": scene.app} | dict(every or {}))
 
 

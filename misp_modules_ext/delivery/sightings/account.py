@@ -36,7 +36,7 @@ class Done:
         hits: answers that a value was seen.
         false_alerts: alerts that somebody has classified as false positives, whatever they are about.
         undated: hits and false alerts left out because Microsoft does not say when.
-        unreadable: sightings left out because their MISP has no key.
+        elsewhere: sightings left out because their MISP has no key, or is not to be told.
         new: sightings that no run had noted before; in a preview those that would be told.
         told: added to MISP.
         known: sightings that MISP had already.
@@ -54,7 +54,7 @@ class Done:
     hits: int = 0
     false_alerts: int = 0
     undated: int = 0
-    unreadable: int = 0
+    elsewhere: int = 0
     new: dict[Key, Told] = field(default_factory=dict)
     told: int = 0
     known: int = 0

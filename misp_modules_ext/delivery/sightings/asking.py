@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from misp_modules_ext.config.settings import DestinationSettings, Settings
 from misp_modules_ext.delivery import lookup
-from misp_modules_ext.delivery.places import base_url_of, readable
+from misp_modules_ext.delivery.places import base_url_of, told_of_sightings
 from misp_modules_ext.delivery.sightings.account import Done
 from misp_modules_ext.delivery.sightings.doubts import doubted
 from misp_modules_ext.delivery.sightings.words import detail
@@ -141,9 +141,9 @@ class Look:
     def _note(self, store: Store, seen: Seen, kind: int) -> None:
         if not seen:
             return
-        base_url, misps = base_url_of(self.settings), readable(self.settings)
+        base_url, misps = base_url_of(self.settings), told_of_sightings(self.settings)
         meant = self.ledger.read(lambda connection: sightings.concerned(connection, store, base_url, seen, kind))
-        self.done.unreadable += len({hit.told.key for hit in meant if hit.told.misp not in misps})
+        self.done.elsewhere += len({hit.told.key for hit in meant if hit.told.misp not in misps})
         told = self._detailed(store, [hit for hit in meant if hit.told.misp in misps])
         before = self.ledger.read(lambda connection: sightings.noted(connection, list(told.values())))
         if self.turn is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from misp_modules_ext.config.settings import DAY, DestinationSettings, Settings
-from misp_modules_ext.delivery.places import holder, readable
+from misp_modules_ext.delivery.places import holder, told_of_sightings
 from misp_modules_ext.delivery.sightings.account import Done, Wish
 from misp_modules_ext.delivery.sightings.adding import Telling
 from misp_modules_ext.delivery.sightings.asking import SOURCES, Look, asks_of
@@ -47,7 +47,7 @@ def run(settings: Settings, wish: Wish) -> Done:
         look.go()
         reaches = turn.checkpoint is None or done.since <= turn.checkpoint or done.since <= now - settings.lookup.window
         whole = reaches and not wish.destinations and not done.problems
-        misps = readable(settings)
+        misps = told_of_sightings(settings)
         Telling(ledger, settings.write_back.detail, done, turn).go(misps, wish.most)
         done.waiting = ledger.read(lambda connection: sightings.count_waiting(connection, misps))
         kept = max(settings.ledger.retention, settings.lookup.window)
@@ -61,7 +61,7 @@ def _preview(settings: Settings, ledger: Ledger, chosen: Sequence[DestinationSet
     """What a run would tell now: what it would see, and what waits already."""
     checkpoint = ledger.read(lambda connection: syncs.checkpoint(connection, TURN))
     done = Done(since=_since(settings, wish, checkpoint, now))
-    for name in readable(settings):
+    for name in told_of_sightings(settings):
         waiting = ledger.read(partial(sightings.waiting, misp=name, most=wish.most))
         done.new |= {one.key: one for one in waiting}
     Look(settings, ledger, chosen, done, None).go()
@@ -92,8 +92,11 @@ def _askable(settings: Settings, wish: Wish) -> list[DestinationSettings]:
             "No source takes many values in one query: the statistics take one each. What to do: add `hunting` or "
             "`logs` to `sources` of [lookup], or set `falsePositives = yes` in [write-back] to ask about alerts alone."
         )
-    if not readable(settings):
-        raise UsageError("No MISP has a key. What to do: add `key` to [misp], of a user whose role has perm_sighting.")
+    if not told_of_sightings(settings):
+        raise UsageError(
+            "No MISP may be told. What to do: add `key` to [misp], of a user whose role has perm_sighting; or "
+            "`sightings = yes` to the section of another MISP, where others may see them, too."
+        )
     chosen = [one for one in named if isinstance(create(one), LooksUp)]
     if not chosen:
         raise UsageError("None of these destinations can be asked. What to do: name one of Sentinel or Defender.")
