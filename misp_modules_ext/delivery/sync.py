@@ -310,7 +310,7 @@ class _Run:
         view = _narrowed(event, self._wish)
         # Of one that is known a view without attributes says that all of them are gone, unless it is a narrowed one.
         known = event.uuid in self._known and bool(view.attributes or not self._wish.narrow)
-        if not known and not self._wanted(view):
+        if not known and not self._may_have_more(event) and not self._wanted(view):
             self._tell(None, moves=False)
             return
         self.synced.changed += self._submit(view)
@@ -320,7 +320,7 @@ class _Run:
         if self._wish.narrow:
             event.change(lambda view: _narrowed(view, self._wish))
         known = event.header.uuid in self._known and (not self._wish.narrow or any(self._slices(event)))
-        if not known and not any(map(self._wanted, self._slices(event))):
+        if not known and not self._may_have_more(event.header) and not any(map(self._wanted, self._slices(event))):
             self.synced.read += 1
             self._tell(None, moves=False)
             return
@@ -334,6 +334,10 @@ class _Run:
             self.synced.read += part.last
             moves = self._submit(view, part) or moves
         self.synced.changed += moves
+
+    def _may_have_more(self, event: Event) -> bool:
+        """Whether MISP did not show all of it: what is missing may go, and the drain reads only what is known."""
+        return not event.complete and not self._wish.narrow
 
     def _slices(self, event: LargeEvent) -> Iterator[Event]:
         """All of it, only to be looked at: with many rule sets that takes longer than a turn lasts."""

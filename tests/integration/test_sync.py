@@ -541,6 +541,21 @@ def test_an_event_of_which_misp_shows_only_part_is_read_again(scene: Scene, run:
     assert _event_row(scene, event, scene.server.url).read_due_ms is None
 
 
+@pytest.mark.usefixtures("size")
+def test_an_event_of_which_nothing_that_goes_was_shown_is_read_again(scene: Scene, run: Run) -> None:
+    """Its publication is over with this run: nothing else would ever read it."""
+    scene.misp.allowed_list.add("hidden.evil.example")
+    event = scene.event("hidden")
+    scene.misp.add_attribute(event, "comment", "nothing to send")
+    scene.publish(event)
+    code, said = run()
+    assert (code, said["events"]["incomplete"], scene.there()) == (0, [event], [])
+    scene.misp.allowed_list.clear()
+    _due(scene)
+    Rounds("test", "worker").go(load(scene.world.config), wait=True)
+    assert scene.there() == ["hidden"]
+
+
 def test_an_event_that_is_never_complete_is_left_alone_after_a_day(scene: Scene, run: Run) -> None:
     """Some attributes are for other eyes, and MISP counts them all the same."""
     scene.misp.allowed_list.add("hidden.evil.example")
