@@ -15,7 +15,7 @@ from misp_modules_ext.cli.looking import Place
 from misp_modules_ext.cli.output import standard_output
 from misp_modules_ext.cli.status_output import Against, At, Status, show
 from misp_modules_ext.config import Settings, load
-from misp_modules_ext.delivery.places import base_url_of
+from misp_modules_ext.delivery.places import base_url_of, readable
 from misp_modules_ext.ledger import Ledger, Store, open_ledger, queries, schema, submissions
 from misp_modules_ext.ledger.story import Closed, against_rules
 from misp_modules_ext.model.indicator import Observable
@@ -66,7 +66,7 @@ def look(ledger: Ledger, settings: Settings, places: list[Place], *, exact: bool
             queries.revision(connection),
             settings.reads_misp,
             queries.drains(connection),
-            queries.readings(connection, LATEST),
+            queries.readings(connection, list(readable(settings)), LATEST),
             [_at(connection, place, exact=exact) for place in places],
             submissions.latest(connection, LATEST),
             queries.orphans(connection, looking.misps(settings)),
@@ -107,9 +107,9 @@ def _page(ledger: Ledger, store: Store, base_url: str, after: int) -> tuple[int 
 
 def codes(found: Status) -> set[int]:
     """The exit codes that it means; a pause counts for as long as something waits for its end."""
-    told = {3} if found.reads and found.readings.due else set()
+    told = {3} if found.readings.due else set()
     # Only what MISP did not answer is tried again and again; what it does not show was read.
-    told |= {5} if found.reads and any(reading.attempts for reading in found.readings.failed) else set()
+    told |= {5} if any(reading.attempts for reading in found.readings.failed) else set()
     for at in found.destinations:
         known = at.place.known
         if known is None or at.place.settings is None:

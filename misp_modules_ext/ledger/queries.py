@@ -328,12 +328,18 @@ def _vouches(connection: Connection, misp: str) -> bool:
     return connection.execute(select(literal(1)).select_from(joined).where(here).limit(1)).first() is not None
 
 
-def readings(connection: Connection, most: int) -> Readings:
-    """What waits to be read from MISP; of those that failed at most so many."""
+def readings(connection: Connection, misps: Collection[str], most: int) -> Readings:
+    """What waits to be read from MISP.
+
+    Args:
+        connection: reading is enough.
+        misps: those that can be read, as in `Event.misp`; what waits for another one is not counted.
+        most: of those that failed.
+    """
     table = schema.event
     clock = now_ms(connection)
-    waits = table.c.read_due_ms.is_not(None)
-    due = table.c.read_due_ms <= clock
+    waits = table.c.read_due_ms.is_not(None) & table.c.misp.in_(sorted(misps))
+    due = waits & (table.c.read_due_ms <= clock)
     total, now = (
         int(connection.execute(select(func.count()).select_from(table).where(which)).scalar_one())
         for which in (waits, due)

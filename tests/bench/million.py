@@ -58,7 +58,7 @@ def _status(connection: Connection) -> None:
     places = queries.destinations(connection)
     queries.revision(connection)
     queries.drains(connection)
-    queries.readings(connection, LATEST)
+    queries.readings(connection, [""], LATEST)
     submissions.latest(connection, LATEST)
     counts = [queries.counts(connection, place.destination_id) for place in places]
     assert all(count.there > 0 for count in counts)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from misp_modules_ext.cli import main
+from misp_modules_ext.cli import looking, main
+from misp_modules_ext.cli.status import codes, look
 from misp_modules_ext.config import load
 from misp_modules_ext.delivery.reading import read_soon
 from misp_modules_ext.delivery.rounds import Rounds
@@ -552,8 +553,12 @@ def test_an_event_of_which_nothing_that_goes_was_shown_is_read_again(scene: Scen
     assert (code, said["events"]["incomplete"], scene.there()) == (0, [event], [])
     scene.misp.allowed_list.clear()
     _due(scene)
-    Rounds("test", "worker").go(load(scene.world.config), wait=True)
+    settings, ledger = load(scene.world.config), open_ledger(scene.world.ledger)
+    everywhere = looking.places(ledger, settings, ())
+    assert codes(look(ledger, settings, everywhere)) == {3}
+    Rounds("test", "worker").go(settings, wait=True)
     assert scene.there() == ["hidden"]
+    assert codes(look(ledger, settings, everywhere)) == set()
 
 
 def test_an_event_that_is_never_complete_is_left_alone_after_a_day(scene: Scene, run: Run) -> None:

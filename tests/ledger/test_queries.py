@@ -180,10 +180,13 @@ def test_events_that_wait_to_be_read(house: House) -> None:
         connection.execute(update(table).where(later).values(read_due_ms=clock + 60_000))
 
     house.ledger.write(fail)
-    found = house.ledger.read(lambda connection: queries.readings(connection, 10))
+    found = house.ledger.read(lambda connection: queries.readings(connection, [""], 10))
     assert (found.due, found.later) == (1, 1)
     (failed,) = found.failed
     assert (failed.uuid, failed.attempts, failed.message, failed.missing) == (EVENT, 3, "MISP does not answer.", False)
+    # What nobody can read is no work left.
+    elsewhere = house.ledger.read(lambda connection: queries.readings(connection, ["https://misp.example"], 10))
+    assert elsewhere == queries.Readings(0, 0, ())
 
 
 def test_a_fresh_ledger_has_nothing_to_say(url: str) -> None:
@@ -192,5 +195,5 @@ def test_a_fresh_ledger_has_nothing_to_say(url: str) -> None:
     assert ledger.read(queries.revision)
     assert ledger.read(queries.destinations) == []
     assert ledger.read(queries.drains) == []
-    assert ledger.read(lambda connection: queries.readings(connection, 10)) == queries.Readings(0, 0, ())
+    assert ledger.read(lambda connection: queries.readings(connection, [""], 10)) == queries.Readings(0, 0, ())
     ledger.close()

@@ -223,7 +223,6 @@ def test_failed_readings_are_misp_unreachable(ledger: Ledger) -> None:
     missing = failed._replace(attempts=0, missing=True)
     assert codes(_status(ledger, readings=queries.Readings(0, 1, (failed,)))) == {5}
     assert codes(_status(ledger, readings=queries.Readings(0, 1, (missing,)))) == set()
-    assert codes(_status(ledger, readings=queries.Readings(0, 1, (failed,)), reads=False)) == set()
 
 
 def test_the_ledgers_own_marks_are_no_reasons(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
