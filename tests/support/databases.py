@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, inspect, text, update
 from sqlalchemy.exc import OperationalError
 
-from misp_modules_ext.ledger import Ledger, schema
+from misp_modules_ext.ledger import Ledger, ledger, schema
 from misp_modules_ext.ledger.engine import address, connect, run
 
 KINDS = ("sqlite", "postgresql", "mariadb")
@@ -38,6 +38,11 @@ _OTHERS = {
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     ),
     "mariadb": "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()",
+}
+#: How a table that is empty numbers its rows from one again.
+_FROM_ONE = {
+    "postgresql": "SELECT setval(pg_get_serial_sequence('{table}', '{column}'), 1, false)",
+    "mariadb": "TRUNCATE {table}",
 }
 
 
@@ -113,14 +118,23 @@ def _empty(kind: str, url: str) -> None:
         if kind == "mariadb":
             for one in others:
                 connection.execute(text(f"KILL {one}"))
+            # Else a table that another one refers to cannot be truncated.
+            connection.execute(text("SET foreign_key_checks = 0"))
         for table in reversed(schema.metadata.sorted_tables):
             if table is not schema.meta:
                 connection.execute(table.delete())
+            if table.autoincrement_column is not None:
+                names = {"table": table.name, "column": table.autoincrement_column.name}
+                connection.execute(text(_FROM_ONE[kind].format_map(names)))
         ours = schema.meta.c.name == "ledger"
         connection.execute(schema.meta.delete().where(~ours))
         connection.execute(update(schema.meta).where(ours).values(value=str(uuid.uuid4())))
         assert {*inspect(connection).get_table_names()} == {*schema.metadata.tables, "alembic_version"}
 
+    # What this process keeps open knows the old identity.
+    kept = ledger._open.pop((os.getpid(), url), None)
+    if kept is not None:
+        kept.close()
     engine = connect(url)
     run(engine, work)
     engine.dispose()
