@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # Half of the time tests wait: for a lease, a deadline, a database.
 WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
+# Files as they come, not those with most tests first: a few tests that take minutes would begin last, beside idle cores.
+SPREAD := --dist loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
 # Interpreters besides ours that a smoke run uses when they are found.
 OTHERS ?= python3.10 python3.12 python3.13 python3.14
@@ -31,10 +33,10 @@ demo: $(BIN)/misp-microsoft
 	$(BIN)/misp-microsoft demo $(ARGS)
 
 test: $(BIN)/pytest
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(SPREAD) $(ARGS)
 
 test-long: $(BIN)/pytest
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --numprocesses auto --dist loadfile -m property $(ARGS)
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest --numprocesses auto $(SPREAD) -m property $(ARGS)
 
 # Figures depend on the machine: run it on one that does nothing else. ARGS="--help" tells how to choose.
 bench: $(BIN)/pytest

@@ -20,7 +20,7 @@ from tests.crash.pulse import Pulse
 from tests.crash.recorder import Recorder
 from tests.crash.trouble import Trouble
 from tests.crash.worlds import settle, theatre
-from tests.support.databases import KINDS, prepared
+from tests.support.databases import KINDS, database
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 #: How long there is trouble.
@@ -88,7 +88,8 @@ def test_killed_again_and_again(kind: str, number: int, nursery: Nursery, tmp_pa
     seed = int(os.environ.get("TEST_CRASH_SEED", SystemRandom().randrange(10**6) if LONG else 20261124))
     print(f"TEST_CRASH_SEED={seed}")
     random = Random(seed)
-    with prepared(kind, tmp_path) as address, theatre(tmp_path, address) as stage:
+    # The pulse has a table of its own.
+    with database(kind, tmp_path) as address, theatre(tmp_path, address) as stage:
         recorder = Recorder(stage.emulator)
         analysts = Analysts(stage.misp.world, stage.misp.lock)
         environment = stage.environment(LEASE_MS)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -13,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from misp_modules_ext.ledger import open_ledger, schema
+from tests.support.commands import Command
 from tests.support.misp_server import Fault
 from tests.support.sighted import Run, Scene, campaign, configure, runner
 from tests.support.world import World
@@ -93,8 +92,7 @@ def test_a_lost_answer_neither_loses_nor_doubles(scene: Scene, run: Run, fault: 
 def test_a_killed_run_neither_loses_nor_doubles(scene: Scene, run: Run, step: str) -> None:
     """SIGKILL while Microsoft answers, and while MISP answers each of its questions."""
     scene.seen("one", "two")
-    argv = [sys.executable, "-m", "misp_modules_ext", "sightings", "--config", str(scene.world.config)]
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Command] = []
     if step == "hunting":
         scene.world.emulator.fault(api="hunting", delay=30)
     else:
@@ -103,7 +101,7 @@ def test_a_killed_run_neither_loses_nor_doubles(scene: Scene, run: Run, step: st
         scene.server.faults.append(
             Fault(path=path, after=after, before=lambda: os.kill(started[0].pid, signal.SIGKILL))
         )
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with Command("sightings", "--config", scene.world.config) as process:
         started.append(process)
         if step == "hunting":
             end = time.monotonic() + 30

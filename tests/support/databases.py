@@ -136,5 +136,7 @@ def _empty(kind: str, url: str) -> None:
     if kept is not None:
         kept.close()
     engine = connect(url)
-    run(engine, work)
-    engine.dispose()
+    try:
+        run(engine, work)
+    finally:
+        engine.dispose()
