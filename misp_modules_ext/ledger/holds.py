@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, delete, select
 
 from misp_modules_ext.ledger import bulk, schema
 from misp_modules_ext.ledger.asked import NOBODY
@@ -170,11 +170,17 @@ def take_back(connection: Connection, store: Store, numbers: Collection[int], *,
 def mark(connection: Connection, store: Store) -> None:
     """Say `ON_HOLD` of what is on hold and has been withdrawn."""
     row = schema.holding
-    gone = (row.c.state == schema.SETTLED) & row.c.due_hash.is_(None) & row.c.sent_hash.is_(None)
-    gone &= (row.c.destination_id == store.destination_id) & row.c.flight_hash.is_(None)
-    for chunk in bulk.chunks(sorted(all_at(connection, store))):
-        held = row.c.observable_id.in_(chunk)
-        connection.execute(update(row).where(gone, held).values(state=schema.ON_HOLD))
+    here = row.c.destination_id == store.destination_id
+    numbers = sorted(all_at(connection, store))
+    gone = [number for (number,) in bulk.rows_by(connection, row.c.observable_id, numbers, where=here, also=_is_gone)]
+    rows = [(store.destination_id, number, schema.ON_HOLD) for number in gone]
+    bulk.update(connection, row, ["destination_id", "observable_id"], ["state"], rows)
+
+
+def _is_gone(row: FromClause) -> ColumnElement[bool]:
+    """A row of which nothing is there, or may be, or is to be."""
+    nothing = row.c.due_hash.is_(None) & row.c.sent_hash.is_(None) & row.c.flight_hash.is_(None)
+    return (row.c.state == schema.SETTLED) & nothing
 
 
 def on(connection: Connection, numbers: Collection[int]) -> dict[int, dict[int, Hold]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, update
+from sqlalchemy.event import listens_for
 
 from misp_modules_ext.ledger import Ledger, bulk, holds, lease, queries, schema
 from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.holds import Hold
 from misp_modules_ext.ledger.keys import observable_id
+from misp_modules_ext.ledger.placing import as_it_should_be
 from misp_modules_ext.model.outcome import Reason
 from tests.ledger.house import House, domain
 from tests.support.build import EVENT, NOW, attribute, event
@@ -197,3 +201,28 @@ def test_a_fresh_ledger_has_nothing_to_say(url: str) -> None:
     assert ledger.read(queries.drains) == []
     assert ledger.read(lambda connection: queries.readings(connection, [""], 10)) == queries.Readings(0, 0, ())
     ledger.close()
+
+
+@pytest.mark.parametrize("among", [3, 5000])
+def test_what_is_asked_of_some_values_never_reads_a_whole_destination(tmp_path: Path, among: int) -> None:
+    """SQLite thinks that few rows have the first column of an index in common: of a million it would read each."""
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    numbers, here, row = range(among), schema.holding.c.destination_id == 1, schema.holding.c
+    steps: list[str] = []
+
+    def ask(connection: Connection) -> None:
+        @listens_for(connection, "before_cursor_execute")
+        def _(_: Connection, cursor: Any, statement: str, parameters: Any, *__: Any) -> None:
+            steps.extend(step for *_, step in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+        by = (connection, row.observable_id, numbers)
+        list(bulk.rows_by(*by, row.state, where=here))
+        list(bulk.rows_by(*by, row.due_hash, where=here, also=lambda of: of.c.state == schema.SETTLED))
+        bulk.grouped(*by, row.valid_until, row.generation, where=here, also=as_it_should_be)
+        bulk.tally(*by, row.state, where=here)
+
+    ledger.read(ask)
+    ledger.close()
+    looks = [step for step in steps if "holding" in step]
+    assert len(looks) == 4
+    assert all(step.endswith("(destination_id=? AND observable_id=?)") for step in looks), looks
