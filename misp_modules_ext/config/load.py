@@ -183,7 +183,6 @@ def _misp(section: OurSection, reader: Reader) -> MispSettings | None:
         found["url"] = RH_ISAC_URL
     if section.name == RH_ISAC and "synctags" not in section.raw.values:
         found["syncTags"] = RH_ISAC_TAGS
-    found.setdefault("sightings", section.name == SERVED)
     if "url" not in found and "url" not in section.raw.values:
         findings.problem(section.name, "url", "is missing.", "Add for example: url = https://misp.example.org")
     if len(findings.problems) > before:

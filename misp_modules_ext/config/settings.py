@@ -133,7 +133,7 @@ class MispSettings(Frozen):
     key: SecretStr | None = None
     ca: Path | None = None
     sync_tags: tuple[str, ...] = ()
-    sightings: bool = False
+    sightings: bool | None = None
 
     @property
     def address(self) -> str:

@@ -65,7 +65,7 @@ MISP = (
         values.boolean,
         "yes or no",
         "Whether this MISP is told what Microsoft has seen, with `[write-back] sightings`. On a community's MISP other "
-        "organisations may then see that you have seen it.",
+        "organisations may then see that you have seen it. Of sections with one address, one that says no counts.",
         instead="`yes` in `[misp]`, `no` elsewhere",
     ),
 )

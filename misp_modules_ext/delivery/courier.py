@@ -63,7 +63,7 @@ class Courier:
         self._trouble: DestinationError | None = None
         self._settled = settled
         self._deadline = deadline
-        self._numbers = [*settled.ready, *sorted(settled.withdrawing)]
+        self._numbers = sorted({*settled.ready, *settled.withdrawing})
         self._drained: Drained | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="misp-microsoft-send")
@@ -116,7 +116,7 @@ class Courier:
         here = row.c.destination_id == place.store.destination_id
 
         def count(connection: Connection) -> Counter[tuple[Any, ...]]:
-            found = (row.c.observable_id, sorted(self._numbers), row.c.reason)
+            found = (row.c.observable_id, self._numbers, row.c.reason)
             return bulk.tally(connection, *found, where=here, also=lambda of: of.c.state == schema.DUE)
 
         return Counter({reason: number for (reason,), number in place.ledger.read(count).items()})

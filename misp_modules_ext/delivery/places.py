@@ -37,9 +37,13 @@ def readable(settings: Settings) -> dict[str, MispSettings]:
 
 
 def told_of_sightings(settings: Settings) -> dict[str, MispSettings]:
-    """Those of them that may be told what Microsoft has seen: others share some of them, whose section must say so."""
-    sections = (settings.rh_isac, settings.misp, *settings.other_misps)
-    told = {misp.address for misp in sections if misp is not None and misp.sightings}
+    """Those of them that may be told what Microsoft has seen.
+
+    Others share some of them, whose section must say so. Of sections with one address, one that says no counts.
+    """
+    sections = [misp for misp in (settings.rh_isac, settings.misp, *settings.other_misps) if misp is not None]
+    silent = {misp.address for misp in sections if misp.sightings is False}
+    told = {misp.address for misp in sections if misp.sightings or misp is settings.misp} - silent
     return {name: misp for name, misp in readable(settings).items() if misp.address in told}
 
 

@@ -256,8 +256,10 @@ def _settle_missing(ledger: Ledger, kept: _Kept, stores: Sequence[Store], base_u
         if is_latest(connection):
             here = schema.event.c.event_id == kept.claim.event_id
             connection.execute(update(schema.event).where(here).values(read_message=MISSING))
-            _done(connection, kept.claim, stores)
+            _done(connection, kept.claim, stores, as_of_ms=began)
 
+    # A grace that is over only now was not over for what follows, and is read once more.
+    began = ledger.read(now_ms)
     settle_missing(ledger, kept.claim.uuid, kept.claim.misp, stores, base_url, is_latest, kept.renew_now_and_then)
     ledger.write(end)
 

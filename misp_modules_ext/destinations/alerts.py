@@ -13,14 +13,14 @@ from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations.alerts_evidence import named
-from misp_modules_ext.destinations.answers import TO_DO, Answer, unreadable
+from misp_modules_ext.destinations.answers import Answer, unreadable
 from misp_modules_ext.destinations.graph_security import asking
 from misp_modules_ext.destinations.interface import Limit
 from misp_modules_ext.destinations.looking import FalseAlert
 from misp_modules_ext.destinations.queries import Moment, odata
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import to_seconds
-from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.errors import TO_DO, Unavailable
 
 #: Documented for an application in a tenant.
 RATE = Limit(150, 60.0)

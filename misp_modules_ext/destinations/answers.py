@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from misp_modules_ext.errors import (
+    TO_DO,
     BatchRefused,
     DestinationError,
     NotFound,
@@ -29,8 +30,6 @@ from misp_modules_ext.errors import (
     Unavailable,
 )
 
-#: Stands in every sentence between what happened and the remedy, so that `check` can show them apart.
-TO_DO = " What to do: "
 #: Longest piece of Microsoft's own words, in characters.
 LONGEST_MESSAGE = 300
 # What is looked at of a longer text: reading HTML by patterns takes quadratic time on pages made for that.

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import msal
 from pydantic import SecretStr
 
-from misp_modules_ext.destinations.answers import TO_DO
 from misp_modules_ext.destinations.credentials import Credential
 from misp_modules_ext.destinations.msal_http import (
     ENTRA,
@@ -28,7 +27,7 @@ from misp_modules_ext.destinations.msal_http import (
     NoAnswerError,
 )
 from misp_modules_ext.destinations.transport import Transport
-from misp_modules_ext.errors import CredentialsRefused, DestinationError, Unavailable
+from misp_modules_ext.errors import TO_DO, CredentialsRefused, DestinationError, Unavailable
 
 Result = Mapping[str, Any] | DestinationError
 

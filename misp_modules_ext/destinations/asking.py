@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping, Sequence
 
 from misp_modules_ext.config.settings import DestinationSettings
-from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, retry_after
+from misp_modules_ext.destinations.answers import Advice, Answer, retry_after
 from misp_modules_ext.destinations.client import Client
 from misp_modules_ext.destinations.interface import Limit
 from misp_modules_ext.destinations.limits import LimiterKey, counted_by, limiter_for
 from misp_modules_ext.destinations.transport import Transport
-from misp_modules_ext.errors import BatchRefused, Throttled
+from misp_modules_ext.errors import TO_DO, BatchRefused, Throttled
 
 #: Seconds to leave an API alone that does not say how long.
 WAIT = 5.0

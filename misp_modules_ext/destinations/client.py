@@ -11,10 +11,11 @@ import orjson
 from urllib3.util import parse_url
 
 from misp_modules_ext.config.settings import Auth, DestinationSettings
-from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, error_for
+from misp_modules_ext.destinations.answers import Advice, Answer, error_for
 from misp_modules_ext.destinations.tokens import Token, Tokens
 from misp_modules_ext.destinations.transport import Transport, transport_for
 from misp_modules_ext.errors import (
+    TO_DO,
     CredentialsRefused,
     DestinationError,
     NotFound,

@@ -23,9 +23,8 @@ from pydantic import SecretStr
 from misp_modules_ext.config import files, ini, values
 from misp_modules_ext.config.findings import Invalid
 from misp_modules_ext.config.settings import Auth, DestinationSettings
-from misp_modules_ext.destinations.answers import TO_DO
 from misp_modules_ext.destinations.msal_http import NoAnswerError
-from misp_modules_ext.errors import CredentialsRefused
+from misp_modules_ext.errors import TO_DO, CredentialsRefused
 
 if TYPE_CHECKING:
     from misp_modules_ext.config.certificates import ClientCertificate

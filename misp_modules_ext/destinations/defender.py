@@ -20,7 +20,7 @@ from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import defender_answers as answers
 from misp_modules_ext.destinations import defender_entries, drift
 from misp_modules_ext.destinations.alerts import Alerts
-from misp_modules_ext.destinations.answers import TO_DO, Advice, doubtful, error_text
+from misp_modules_ext.destinations.answers import Advice, doubtful, error_text
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.defender_entries import Taken
 from misp_modules_ext.destinations.defender_list import List
@@ -30,7 +30,7 @@ from misp_modules_ext.destinations.interface import Cleared, Entry, ItemResult, 
 from misp_modules_ext.destinations.looking import FalseAlert, Presence, Probe, Sighting
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
-from misp_modules_ext.errors import DestinationError, Unavailable
+from misp_modules_ext.errors import TO_DO, DestinationError, Unavailable
 from misp_modules_ext.model.finding import Code, Finding
 from misp_modules_ext.model.indicator import Due, Indicator, Observable
 from misp_modules_ext.model.outcome import Outcome

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from misp_modules_ext.destinations.answers import TO_DO
 from misp_modules_ext.destinations.askable import askable, spellings
 from misp_modules_ext.destinations.defender_payload import folded
 from misp_modules_ext.destinations.looking import Sighting
 from misp_modules_ext.destinations.queries import Moment, kql
 from misp_modules_ext.destinations.wire import to_seconds
-from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.errors import TO_DO, Unavailable
 from misp_modules_ext.model.indicator import Observable
 
 #: Values of one query, and their characters: Microsoft documents no limit that these come near.

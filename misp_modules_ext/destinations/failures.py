@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
-from misp_modules_ext.destinations.answers import TO_DO, clean
+from misp_modules_ext.destinations.answers import clean
+from misp_modules_ext.errors import TO_DO
 
 _FIREWALL = "open the firewall for this host, or name the way out with HTTPS_PROXY."
 

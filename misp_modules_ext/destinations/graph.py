@@ -15,7 +15,7 @@ from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import drift, graph_entries
-from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, doubtful, said
+from misp_modules_ext.destinations.answers import Advice, Answer, doubtful, said
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.graph_answers import NAME, deletions, named, results
 from misp_modules_ext.destinations.graph_payload import (
@@ -31,7 +31,7 @@ from misp_modules_ext.destinations.interface import Entry, ItemResult, Limit, Re
 from misp_modules_ext.destinations.listing import settled
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
-from misp_modules_ext.errors import DestinationError, Retired, Unavailable
+from misp_modules_ext.errors import TO_DO, DestinationError, Retired, Unavailable
 from misp_modules_ext.model.finding import Code, Finding
 from misp_modules_ext.model.indicator import Due, Indicator
 from misp_modules_ext.model.outcome import Outcome

@@ -15,9 +15,9 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 
-from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, clean, error_for, said
+from misp_modules_ext.destinations.answers import Advice, Answer, clean, error_for, said
 from misp_modules_ext.destinations.transport import Transport
-from misp_modules_ext.errors import DestinationError, Throttled, Unavailable
+from misp_modules_ext.errors import TO_DO, DestinationError, Throttled, Unavailable
 
 ENTRA = Advice("Entra", *["correct `endpoint.login` and `tenantId`, and see whether a proxy gave this answer."] * 3)
 #: Where Microsoft's clouds sign in; discovery may name no other host but the configured one.

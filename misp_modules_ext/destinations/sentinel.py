@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from misp_modules_ext.config.settings import DestinationSettings
 from misp_modules_ext.destinations import drift, sentinel_objects
-from misp_modules_ext.destinations.answers import TO_DO, Advice, Answer, clean, said, unreadable
+from misp_modules_ext.destinations.answers import Advice, Answer, clean, said, unreadable
 from misp_modules_ext.destinations.client import PROBE_TIMEOUT, Client, attempt
 from misp_modules_ext.destinations.interface import MAX_OBJECTS, Beside, Entry, ItemResult, Limit, Refusal
 from misp_modules_ext.destinations.looking import Presence, Probe, Sighting
@@ -23,7 +23,7 @@ from misp_modules_ext.destinations.sentinel_management import Management
 from misp_modules_ext.destinations.sentinel_payload import PATHS, refusal, shown, stix_object, upload_body
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import encode, not_unicode, split
-from misp_modules_ext.errors import DestinationError, NotFound, Throttled
+from misp_modules_ext.errors import TO_DO, DestinationError, NotFound, Throttled
 from misp_modules_ext.model.finding import Code, Finding
 from misp_modules_ext.model.indicator import Due, Indicator, Observable
 from misp_modules_ext.model.outcome import Outcome, Reason, State

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from misp_modules_ext.config.settings import DestinationSettings
-from misp_modules_ext.destinations.answers import TO_DO
 from misp_modules_ext.destinations.askable import askable, spellings
 from misp_modules_ext.destinations.defender_payload import folded
 from misp_modules_ext.destinations.estate import Question, parts, questions, timespan
@@ -27,7 +26,7 @@ from misp_modules_ext.destinations.sentinel_management import Management
 from misp_modules_ext.destinations.sentinel_payload import observable as observable_of
 from misp_modules_ext.destinations.transport import Transport
 from misp_modules_ext.destinations.wire import to_seconds
-from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.errors import TO_DO, Unavailable
 from misp_modules_ext.model.indicator import Observable
 
 #: Microsoft writes every row again within 10 days; this holds each at least once.

@@ -11,11 +11,11 @@ from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import Auth, DestinationSettings
 from misp_modules_ext.destinations.aadsts import code_in, first_line, hint, passes
-from misp_modules_ext.destinations.answers import TO_DO, clean
+from misp_modules_ext.destinations.answers import clean
 from misp_modules_ext.destinations.applications import Application, ConfidentialClient, Identity, Key
 from misp_modules_ext.destinations.credentials import credential_of
 from misp_modules_ext.destinations.transport import Transport, identity_transport
-from misp_modules_ext.errors import CredentialsRefused, DestinationError, Unavailable
+from misp_modules_ext.errors import TO_DO, CredentialsRefused, DestinationError, Unavailable
 
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
 #: So many credentials of one application are kept: two sections may use different ones, and old ones are rotated out.

@@ -31,9 +31,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from misp_modules_ext import __version__
-from misp_modules_ext.destinations.answers import TO_DO, Answer
+from misp_modules_ext.destinations.answers import Answer
 from misp_modules_ext.destinations.failures import TooLarge, explain
-from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.errors import TO_DO, Unavailable
 from misp_modules_ext.logs import Traffic
 
 CONNECT_TIMEOUT = 10.0

@@ -317,6 +317,7 @@ _REMEDIES = (
     ("disk is full", "Free some space on that disk; then repeat."),
     # What SQLite says when it cannot make its own files beside the database, for want of space as well.
     ("disk i/o error", "See whether the disk of that file is full or broken; then repeat."),
+    ("json_each", "Use an SQLite of 3.38 or later, or one that was built with JSON1; or another database."),
     ("readonly", "Let the service's user write to the file and its folder."),
     ("read-only", "Let the service's user write there."),
     ("not a database", "The file is damaged or is something else: restore it, or name another with [ledger] url."),

@@ -16,7 +16,7 @@ from misp_modules_ext.ledger.asked import NOBODY
 from misp_modules_ext.ledger.content import audiences, by_observable, content
 from misp_modules_ext.ledger.engine import alone, now_ms
 from misp_modules_ext.ledger.flight import CAP_LIFTED
-from misp_modules_ext.ledger.holdings import read
+from misp_modules_ext.ledger.holdings import change, read
 from misp_modules_ext.ledger.keys import observable_id
 from misp_modules_ext.ledger.refreshing import refresh
 from misp_modules_ext.ledger.stores import Store
@@ -72,7 +72,8 @@ def named(connection: Connection, text: str) -> dict[int, Observable]:
 
 
 def _meant(text: str) -> Iterable[Observable]:
-    kind, _, value = text.partition(":")
+    said, _, value = text.partition(":")
+    kind = said.strip().lower()
     if value and kind in list(Kind):
         yield Observable(Kind(kind), value.strip())
     elif value.strip():
@@ -173,8 +174,8 @@ def mark(connection: Connection, store: Store) -> None:
     here = row.c.destination_id == store.destination_id
     numbers = sorted(all_at(connection, store))
     gone = [number for (number,) in bulk.rows_by(connection, row.c.observable_id, numbers, where=here, also=_is_gone)]
-    rows = [(store.destination_id, number, schema.ON_HOLD) for number in gone]
-    bulk.update(connection, row, ["destination_id", "observable_id"], ["state"], rows)
+    # Looked up first, since SQLite would read all that is settled; and asked again, since it may have been released.
+    change(connection, store, gone, {"state": schema.ON_HOLD}, _is_gone(row))
 
 
 def _is_gone(row: FromClause) -> ColumnElement[bool]:

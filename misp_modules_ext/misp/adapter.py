@@ -22,9 +22,9 @@ from urllib3 import HTTPResponse
 from urllib3.util.ssl_ import create_urllib3_context
 
 from misp_modules_ext.config.settings import MispSettings
-from misp_modules_ext.errors import MispError
+from misp_modules_ext.errors import TO_DO, MispError
 from misp_modules_ext.logs import Traffic
-from misp_modules_ext.misp.answers import MAX_ANSWER, TO_DO, TooLarge, refusal, unreachable
+from misp_modules_ext.misp.answers import MAX_ANSWER, TooLarge, refusal, unreachable
 
 CONNECT_TIMEOUT = 10.0
 _CHUNK = 64 * 1024

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
-from misp_modules_ext.errors import EventNotFound, MispError, MispRefused
+from misp_modules_ext.errors import TO_DO, EventNotFound, MispError, MispRefused
 from misp_modules_ext.misp.coerce import text
 from misp_modules_ext.misp.decode import decode
 from misp_modules_ext.misp.shapes import mapping
 
-TO_DO = " What to do: "
 #: So much of MISP's own words stands in a message.
 MOST_WORDS = 160
 #: Bytes of the largest answer that is read; a page of 2,000 ordinary attributes takes some 2 MB.
@@ -89,7 +88,7 @@ def refusal(status: int, content: bytes, location: str, url: str, section: str) 
         )
     if status == 404:
         # In words of MISP's own it is about what was asked for; else a web server or proxy stands where MISP was to be.
-        kind = EventNotFound if _words(content) else MispError
+        kind = EventNotFound if _is_misps(content) else MispError
         return kind(f"{host} knows no such address ({answered}).{TO_DO}correct `url` of [{section}].")
     if 300 <= status < 400:
         happened = f"{host} sends us on to {_place(location)}; the key is not sent anywhere but to `url`."
@@ -144,14 +143,24 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     return iter(seen)
 
 
+def _is_misps(content: bytes) -> bool:
+    """Whether an error is in MISP's form, `{"name", "message", "url"}`: gateways have a `message` as well."""
+    answer = _error(content)
+    return all(text(answer.get(name)) for name in ("name", "message", "url"))
+
+
 def _words(content: bytes) -> str:
-    """MISP's own reason, from `{"name", "message", "url"}`."""
-    try:
-        answer = mapping(decode(content))
-    except ValueError:
-        return ""
+    """The reason in the words of whoever answered."""
+    answer = _error(content)
     said = clean(text(answer.get("message")) or text(answer.get("name")))
     return f": {said}" if said else ""
+
+
+def _error(content: bytes) -> Mapping[str, object]:
+    try:
+        return mapping(decode(content))
+    except ValueError:
+        return {}
 
 
 def _place(location: str) -> str:

@@ -39,9 +39,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from misp_modules_ext import __version__
 from misp_modules_ext.config.settings import MispSettings
-from misp_modules_ext.errors import EventNotFound, MispError, MispRefused, UsageError
+from misp_modules_ext.errors import TO_DO, EventNotFound, MispError, MispRefused, UsageError
 from misp_modules_ext.misp.adapter import Adapter
-from misp_modules_ext.misp.answers import TO_DO, no_misp, not_found
+from misp_modules_ext.misp.answers import no_misp, not_found
 from misp_modules_ext.misp.coerce import flag, seconds, text, uuid_or_none
 from misp_modules_ext.misp.large import LargeEvent, LargePages
 from misp_modules_ext.misp.pages import Pages

@@ -14,7 +14,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from misp_modules_ext.errors import MispError
+from misp_modules_ext.errors import TO_DO, MispError
 from misp_modules_ext.misp.coerce import flag, text, uuid_or_none
 from misp_modules_ext.misp.pages import Pages
 from misp_modules_ext.misp.parse import NO_OBJECT, first_siblings, parse_event
@@ -263,8 +263,8 @@ def _written(row: object) -> str:
         return json.dumps(row)
     except RecursionError:
         raise MispError(
-            "MISP sent lists within lists, a thousand deep, where an attribute or an object was to be. What to do: see "
-            "whether its `url` is the address of MISP itself."
+            "MISP sent lists within lists, a thousand deep, where an attribute or an object was to be."
+            f"{TO_DO}see whether its `url` is the address of MISP itself."
         ) from None
 
 

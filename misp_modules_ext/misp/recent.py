@@ -15,7 +15,7 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 
 from misp_modules_ext.config.settings import MispSettings
-from misp_modules_ext.errors import MispError
+from misp_modules_ext.errors import TO_DO, MispError
 from misp_modules_ext.misp.client import Look, MispClient
 from misp_modules_ext.model.misp import Event
 
@@ -23,7 +23,7 @@ from misp_modules_ext.model.misp import Event
 KEEP = 60.0
 #: So many readings are kept; and so many may be under way at once: anyone who reaches the service can name events.
 MOST = 4
-MOST_UNDER_WAY = 8
+MOST_UNDER_WAY = 4
 #: Attributes of the largest event that is read, some 2 kB each.
 MOST_ATTRIBUTES = 50_000
 #: Seconds that MISP may take for each answer of a reading, which goes on when nobody waits any more.
@@ -106,7 +106,7 @@ class Recent:
             if found is not None:
                 return found
             if sum(reading.ended is None for reading in self._readings.values()) >= MOST_UNDER_WAY:
-                raise MispError("Too many events are being read from MISP. What to do: repeat in a minute.")
+                raise MispError(f"Too many events are being read from MISP.{TO_DO}repeat in a minute.")
             made = self._readings[key] = _Reading()
             threading.Thread(target=self._read, args=(key, made), name="misp-reading", daemon=True).start()
             return made

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from misp_modules_ext.errors import MispError
-from misp_modules_ext.misp.answers import TO_DO, host_of, no_misp
+from misp_modules_ext.errors import TO_DO, MispError
+from misp_modules_ext.misp.answers import host_of, no_misp
 from misp_modules_ext.misp.client import MOST_LISTS, PAGE, MispClient
 from misp_modules_ext.misp.coerce import text, uuid_or_none
 from misp_modules_ext.misp.filters import Query

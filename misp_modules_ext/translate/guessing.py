@@ -23,7 +23,8 @@ def meant(text: str) -> tuple[Observable, ...]:
     Args:
         text: a value, also defanged; `KIND:VALUE` names one of several kinds, and `TYPE:VALUE` one of MISP's types.
     """
-    named, _, value = text.partition(":")
+    said, _, value = text.partition(":")
+    named = said.strip().lower()
     if value.strip() and named in list(Kind):
         return read_as(Kind(named), value.strip())
     # Else `sha256:…` would be the name of a file, of which the answer is "never there".

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from misp_modules_ext import __version__
 from misp_modules_ext.cli import main
-from misp_modules_ext.cli.checking.settings import families
+from misp_modules_ext.cli.checking.settings import families, without_password
 from misp_modules_ext.config import load
 from misp_modules_ext.demo.service import Service
 from misp_modules_ext.destinations import create
@@ -387,6 +387,20 @@ def test_a_password_in_misps_settings_is_not_told(check: Check, world: World, mi
     _, found = check()
     assert "127.0.0.1:1" in _of(found["misp"][0]["findings"], "M09")["what"]
     assert "s3same-0pen" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ("http://a:b@c@127.0.0.1/x@y", "http://127.0.0.1/x@y"),
+        ("http://127.0.0.1/a@b", "http://127.0.0.1/a@b"),
+        ("a:b@127.0.0.1", "127.0.0.1"),
+        ("[::1]", "[::1]"),
+    ],
+)
+def test_what_stands_before_the_host_alone_is_left_out(told: str, asked: str) -> None:
+    """Else another host would be asked."""
+    assert without_password(told) == asked
 
 
 def test_an_ordinary_key_says_what_to_look_for(check: Check, world: World, misp: MispServer, me: User) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from misp_modules_ext.ledger import again, brakes, evictions, flight, holdings, holds, lease, repairs, schema
 from misp_modules_ext.ledger.engine import now_ms
@@ -79,7 +80,7 @@ def _row(house: House, observable: Observable, store: int = 0) -> holdings.Holdi
         (" hxxps://Evil.example/a'b\\c ", Observable(Kind.URL, "https://evil.example/a'b\\c")),
         ("A" * 64, Observable(Kind.FILE_SHA256, "a" * 64)),
         ("sha256:" + "A" * 64, Observable(Kind.FILE_SHA256, "a" * 64)),
-        ("hostname:one.evil.example", ONE),
+        ("Hostname:one.evil.example", ONE),
         ("Invoice (1).exe", Observable(Kind.FILE_NAME, "Invoice (1).exe")),
     ],
 )
@@ -90,6 +91,25 @@ def test_a_value_is_found_in_any_spelling(house: House, text: str, observable: O
     house.take(event(attribute(types[observable.kind], observable.value)))
     # The first destination has no place for file names, and so no row; the observable is known all the same.
     assert house.ledger.read(lambda c: holds.named(c, text)) == {observable_id(observable): observable}
+
+
+def test_what_was_released_meanwhile_is_not_marked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marked, it would be on hold without a hold, and never go."""
+    house.take(FIRST)
+    house.send()
+    number = observable_id(ONE)
+    _take_back(house, ONE)
+    house.send()
+
+    def meanwhile(connection: Connection, *arguments: Any) -> Any:
+        here = schema.holding.c.observable_id == number
+        connection.execute(update(schema.holding).where(here).values(state=schema.DUE, due_hash=b"x" * 32))
+        return change(connection, *arguments)
+
+    change = holdings.change
+    monkeypatch.setattr(holds, "change", meanwhile)
+    _mark(house)
+    assert _row(house, ONE).state == schema.DUE
 
 
 def test_what_is_not_known_is_not_found(house: House) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import Connection, select, update
 
 from misp_modules_ext.delivery import reading
+from misp_modules_ext.ledger import refreshing, schema
 from tests.ledger.house import House, domain
 from tests.support.build import EVENT, NOW, attribute, event
 
@@ -73,6 +75,25 @@ def test_seen_again_in_between(gone: House) -> None:
     """Nothing more goes, and what went comes back."""
     _settle(gone, lambda: gone.read(WHOLE))
     assert _left(gone) == set(VALUES)
+
+
+def test_a_grace_that_ends_while_it_is_settled(gone: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nothing was let go of is read once more, else it would stay for good."""
+    table, begun = schema.event, list[bool]()
+    claim = reading.Claim(1, EVENT, "", 0, marker=5)
+    gone.ledger.write(lambda c: c.execute(update(table).values(read_due_ms=claim.marker, missing_since_ms=0)))
+    over = max(s.selection.missing_grace for s in gone.settings) * 1000
+
+    def just_before(_: Connection) -> int:
+        begun.append(True)
+        return over - 1
+
+    monkeypatch.setattr(refreshing, "now_ms", just_before)
+    monkeypatch.setattr(reading, "now_ms", lambda _: over + 5 if begun else over - 2)
+    stores = gone.ledger.write(gone.stores)
+    reading._settle_missing(gone.ledger, reading._Kept(gone.ledger, claim), stores, "https://misp.example")
+    assert len(_left(gone)) == 5
+    assert gone.ledger.read(lambda c: c.execute(select(table.c.read_due_ms)).scalar_one()) == over
 
 
 def test_a_request_in_between_ends_it(gone: House) -> None:

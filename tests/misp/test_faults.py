@@ -239,7 +239,7 @@ def test_an_address_that_is_not_misp(connect: Connect, server: MispServer, event
 
 
 @pytest.mark.parametrize("path", ["events/restSearch", "sharing_groups/view"])
-@pytest.mark.parametrize("body", [b"<html>Not Found</html>", b"", b"[]", b"{}"])
+@pytest.mark.parametrize("body", [b"<html>Not Found</html>", b"", b"[]", b'{"message": "no Route matched"}'])
 def test_a_404_that_is_not_misps_is_about_nothing(
     connect: Connect, server: MispServer, event: str, path: str, body: bytes
 ) -> None:

@@ -10,8 +10,7 @@ from misp_modules_ext.cli.checking.groups import Group
 from misp_modules_ext.cli.checking.here import UNREAD
 from misp_modules_ext.cli.checking.settings import try_settings
 from misp_modules_ext.config.settings import MispSettings
-from misp_modules_ext.errors import EventNotFound, MispError, MispRefused
-from misp_modules_ext.misp.answers import TO_DO
+from misp_modules_ext.errors import TO_DO, EventNotFound, MispError, MispRefused
 from misp_modules_ext.misp.examine import LATELY, Examiner, User
 from misp_modules_ext.model.finding import Code, Finding
 from misp_modules_ext.model.outcome import State

@@ -98,13 +98,14 @@ def _read(examiner: Examiner, family: str, names: list[str]) -> Read:
         found = _of(f"{name}_enabled")
         modules[name] = None if found is None else is_on(found)
     url, port = _of("services_url") or DEFAULT.rpartition(":")[0], _of("services_port") or 6666
-    return Read(family, on, _without_password(str(url)), str(port), _whole(_of("timeout")), modules)
+    return Read(family, on, without_password(str(url)), str(port), _whole(_of("timeout")), modules)
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
     """An address as it may be told, and asked: what stands in it for MISP's eyes is for nobody else's."""
-    scheme, mark, rest = url.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url.rpartition("@")[2]
+    scheme, mark, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _whole(value: object) -> int:

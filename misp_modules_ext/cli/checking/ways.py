@@ -13,9 +13,9 @@ from requests.utils import get_environ_proxies, select_proxy
 
 from misp_modules_ext.cli.checking.groups import Way
 from misp_modules_ext.config.settings import Api, Auth, DestinationSettings, MispSettings, Settings
-from misp_modules_ext.destinations.answers import TO_DO, Answer
+from misp_modules_ext.destinations.answers import Answer
 from misp_modules_ext.destinations.transport import Transport
-from misp_modules_ext.errors import Unavailable
+from misp_modules_ext.errors import TO_DO, Unavailable
 from misp_modules_ext.model.finding import Code, Finding
 from misp_modules_ext.model.outcome import State
 

@@ -90,6 +90,7 @@ class Telling:
                 self._put_off(*portion)
                 yield error
                 continue
+            yield None
             for one in portion:
                 if not self._is_settled(one, there.get(one.attribute)):
                     yield self._add(client, one)

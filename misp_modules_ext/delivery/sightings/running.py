@@ -62,7 +62,7 @@ def _preview(settings: Settings, ledger: Ledger, chosen: Sequence[DestinationSet
     checkpoint = ledger.read(lambda connection: syncs.checkpoint(connection, TURN))
     done = Done(since=_since(settings, wish, checkpoint, now))
     for name in told_of_sightings(settings):
-        waiting = ledger.read(partial(sightings.waiting, misp=name, most=wish.most))
+        waiting = ledger.read(partial(sightings.waiting, misp=name, most=wish.most - len(done.new)))
         done.new |= {one.key: one for one in waiting}
     Look(settings, ledger, chosen, done, None).go()
     return done
@@ -94,8 +94,8 @@ def _askable(settings: Settings, wish: Wish) -> list[DestinationSettings]:
         )
     if not told_of_sightings(settings):
         raise UsageError(
-            "No MISP may be told. What to do: add `key` to [misp], of a user whose role has perm_sighting; or "
-            "`sightings = yes` to the section of another MISP, where others may see them, too."
+            "No MISP may be told. What to do: add `key` to [misp], of a user whose role has perm_sighting, and have no "
+            "`sightings = no` there; or add `sightings = yes` to the section of another MISP, where others may see it."
         )
     chosen = [one for one in named if isinstance(create(one), LooksUp)]
     if not chosen:

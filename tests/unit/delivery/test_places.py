@@ -6,13 +6,22 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from misp_modules_ext.config.settings import MispSettings, Settings
-from misp_modules_ext.delivery.places import LEASE_VARIABLE, REQUEST_PART, base_url_of, holder, place_of
+from misp_modules_ext.delivery.places import (
+    LEASE_VARIABLE,
+    REQUEST_PART,
+    base_url_of,
+    holder,
+    place_of,
+    told_of_sightings,
+)
 from misp_modules_ext.delivery.sender import Policy
 from misp_modules_ext.ledger import Ledger, register
 from misp_modules_ext.ledger.lease import LEASE_MS
 from tests.support.build import destination
+from tests.support.keys import misp_key
 
 HERE = destination()
 MISP = MispSettings(name="misp", url="https://misp.example")
@@ -22,6 +31,29 @@ def test_reports_link_to_the_misp_that_is_served() -> None:
     """Without `[misp]` there is no link."""
     assert base_url_of(Settings(path=Path("rh-isac.conf"), misp=MISP)) == "https://misp.example"
     assert base_url_of(Settings(path=Path("rh-isac.conf"))) == ""
+
+
+@pytest.mark.parametrize(
+    ("served", "shared", "told"),
+    [
+        ({}, {}, {"", "https://misp.example"}),
+        ({"sightings": False}, {}, set()),
+        ({}, {"sightings": True}, {"", "https://misp.example", "https://shared.example"}),
+        ({}, {"sightings": False, "url": "https://MISP.example/"}, set()),
+        ({"key": None}, {}, set()),
+    ],
+)
+def test_a_misp_that_others_share_is_told_of_sightings_only_when_its_section_says_so(
+    served: dict[str, object], shared: dict[str, object], told: set[str]
+) -> None:
+    """Of two sections with one address, the one that says no counts."""
+    key = SecretStr(misp_key())
+    rh_isac = MispSettings.model_validate(
+        {"name": "RH-ISAC MISP", "url": "https://shared.example", "key": key} | shared
+    )
+    misp = MISP.model_copy(update={"key": key} | served)
+    settings = Settings(path=Path("rh-isac.conf"), misp=misp, rh_isac=rh_isac)
+    assert set(told_of_sightings(settings)) == told
 
 
 def test_a_holder_is_unique_and_says_who_it_is() -> None:

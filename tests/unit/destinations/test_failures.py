@@ -10,8 +10,8 @@ import pytest
 import requests
 import urllib3
 
-from misp_modules_ext.destinations.answers import TO_DO
 from misp_modules_ext.destinations.failures import TooLarge, explain
+from misp_modules_ext.errors import TO_DO
 
 URL = "https://user:pass@api.example:8443/path?x=1"
 

@@ -44,6 +44,7 @@ def test_a_kind_may_be_named() -> None:
     ("text", "found"),
     [
         ("sha256:" + "CD" * 32, [Observable(Kind.FILE_SHA256, "cd" * 32)]),
+        ("SHA256:" + "CD" * 32, [Observable(Kind.FILE_SHA256, "cd" * 32)]),
         ("ip-dst: 203[.]0.113.7", [Observable(Kind.IPV4_ADDR, "203.0.113.7")]),
         ("domain:EVIL[.]example", [Observable(Kind.DOMAIN_NAME, "evil.example")]),
         (
