@@ -315,6 +315,8 @@ def _become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     time.tzset()
+    # Tests that run in the background of a shell have it ignored, and so has what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[0] = order["cwd"]
     for name, mode, number in (("stdin", "r", 0), ("stdout", "w", 1), ("stderr", "w", 2)):
         old = getattr(sys, name)

@@ -57,7 +57,7 @@ def test_no_answer(error: Exception, happened: str) -> None:
 )
 def test_statuses(status: int, kind: type[MispError]) -> None:
     """Which ones repeating may cure."""
-    error = refusal(status, b'{"name": "Sorry", "message": "Not today"}', "/x", URL, "RH-ISAC MISP")
+    error = refusal(status, b'{"name": "Sorry", "message": "Not today", "url": "/x"}', "/x", URL, "RH-ISAC MISP")
     assert type(error) is kind
     assert "[RH-ISAC MISP]" in str(error) or status in {429, 500, 502}
     assert str(status) in str(error) or status == 301
