@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from misp_modules_ext.logs.lines import ROOT, JsonLine, TextLine
 from tests.support.secrecy import Secrecy
 
 #: Variables that would change what our program does.
@@ -58,3 +61,17 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _FOREIGN:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _clean_log() -> Iterator[None]:
+    """The log that a command sets up in this process ends with its test: the standard error that it had is closed."""
+    root, ours = logging.getLogger(), logging.getLogger(ROOT)
+    handlers, propagate, level, root_level = ours.handlers[:], ours.propagate, ours.level, root.level
+    yield
+    ours.handlers, ours.propagate = handlers, propagate
+    ours.setLevel(level)
+    root.setLevel(root_level)
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, JsonLine | TextLine):
+            root.removeHandler(handler)
