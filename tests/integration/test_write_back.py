@@ -111,6 +111,16 @@ def _work(run: Run) -> None:
     assert run("worker", "--once") == 0
 
 
+def _push_two(scene: Scene, run: Run) -> str:
+    """Push the event, and another one: its UUID."""
+    second = scene.misp.add_event(scene.misp.orgs[0], "Another")
+    scene.misp.add_attribute(second, "domain", "two.evil.example")
+    scene.misp.publish(second)
+    assert run("push", scene.event) == 0
+    assert run("push", second) == 0
+    return second
+
+
 def test_an_event_is_tagged_once_and_stands_as_it_was(scene: Scene, run: Run) -> None:
     """Not by the push, but after it; the tag is local and moves nothing; what is unchanged asks nothing."""
     before = replace(scene.misp.events[scene.event])
@@ -255,11 +265,7 @@ def test_an_event_that_fails_each_time_keeps_no_other_waiting(
     scene: Scene, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MISP is left alone for a while then; after that the others come first, and it has its turn again at the end."""
-    second = scene.misp.add_event(scene.misp.orgs[0], "Another")
-    scene.misp.add_attribute(second, "domain", "two.evil.example")
-    scene.misp.publish(second)
-    assert run("push", scene.event) == 0
-    assert run("push", second) == 0
+    second = _push_two(scene, run)
     monkeypatch.setattr("misp_modules_ext.delivery.writing_back.FIRST_WAIT", 0.05)
     monkeypatch.setattr("misp_modules_ext.delivery.writing_back.PERIOD", 0.0)
     rounds, settings = Rounds("one process", "worker"), load(scene.world.config)
@@ -380,11 +386,7 @@ def test_events_that_are_as_they_were_are_looked_at_together(
     scene: Scene, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All events are gone through each minute: one question about each would keep a ledger of thousands busy."""
-    second = scene.misp.add_event(scene.misp.orgs[0], "Another")
-    scene.misp.add_attribute(second, "domain", "two.evil.example")
-    scene.misp.publish(second)
-    assert run("push", scene.event) == 0
-    assert run("push", second) == 0
+    second = _push_two(scene, run)
     monkeypatch.setattr("misp_modules_ext.delivery.writing_back.PERIOD", 0.0)
     rounds, settings, asked = Rounds("one process", "worker"), load(scene.world.config), []
     rounds.go(settings, wait=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -14,24 +13,16 @@ from sqlalchemy import select
 from misp_modules_ext.ledger import open_ledger, schema
 from tests.support.commands import Command
 from tests.support.misp_server import Fault
-from tests.support.sighted import DEVICE, Run, Scene, ago, campaign, configure, defender, runner
-from tests.support.world import World
+from tests.support.sighted import DEVICE, Run, Scene, ago, configure, defender
 
 OURS = "misp-microsoft"
 
 
 @pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; gives its exit code and what it says."""
-    return runner(world, monkeypatch, capfd)
-
-
-@pytest.fixture
-def scene(world: World, run: Run) -> Iterator[Scene]:
-    """Pushed, accepted; alerts alone are asked about, so that their evidence is no hit as well."""
-    with campaign(world, run) as made:
-        configure(made, sources="statistics", falsePositives="yes")
-        yield made
+def scene(scene: Scene) -> Scene:
+    """Alerts alone are asked about, so that their evidence is no hit as well."""
+    configure(scene, sources="statistics", falsePositives="yes")
+    return scene
 
 
 def test_a_false_alert_becomes_a_sighting_of_type_one_once(scene: Scene, run: Run) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select
@@ -13,21 +12,7 @@ from sqlalchemy import select
 from misp_modules_ext.ledger import open_ledger, schema
 from tests.support.commands import Command
 from tests.support.misp_server import Fault
-from tests.support.sighted import Run, Scene, campaign, configure, runner
-from tests.support.world import World
-
-
-@pytest.fixture
-def scene(world: World, run: Run) -> Iterator[Scene]:
-    """Pushed, accepted, and nothing seen yet."""
-    with campaign(world, run) as made:
-        yield made
-
-
-@pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; gives its exit code and what it says."""
-    return runner(world, monkeypatch, capfd)
+from tests.support.sighted import Run, Scene, configure
 
 
 def test_a_hit_becomes_a_sighting_once(scene: Scene, run: Run) -> None:

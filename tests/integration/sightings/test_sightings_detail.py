@@ -6,31 +6,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import World as Misp
-from tests.support.sighted import Run, Scene, ago, campaign, configure, defender, runner
+from tests.support.sighted import Run, Scene, ago, campaign, configure, defender
 from tests.support.world import World
 
 OURS = "misp-microsoft"
 OTHER_KEY = misp_key("another")
-
-
-@pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; gives its exit code and what it says."""
-    return runner(world, monkeypatch, capfd)
-
-
-@pytest.fixture
-def scene(world: World, run: Run) -> Iterator[Scene]:
-    """Pushed, accepted, and nothing seen yet."""
-    with campaign(world, run) as made:
-        yield made
 
 
 def test_with_detail_the_source_names_destination_and_hits(scene: Scene, run: Run) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select, update
@@ -14,23 +13,10 @@ from misp_modules_ext.report.text import iso
 from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
-from tests.support.sighted import Run, Scene, campaign, configure, runner
+from tests.support.sighted import Run, Scene, campaign, configure
 from tests.support.world import World
 
 OTHER_KEY = misp_key("another")
-
-
-@pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command; gives its exit code and what it says."""
-    return runner(world, monkeypatch, capfd)
-
-
-@pytest.fixture
-def scene(world: World, run: Run) -> Iterator[Scene]:
-    """Pushed, accepted, and nothing seen yet."""
-    with campaign(world, run) as made:
-        yield made
 
 
 @pytest.mark.parametrize("status", [500, 403])
