@@ -78,7 +78,9 @@ def _pass(house: House, hours: int) -> None:
     rows, usage = schema.holding, schema.usage
     earlier = {"modified_ms": rows.c.modified_ms - hours * brakes.HOUR_MS, "due_ms": 0}
     house.ledger.write(lambda c: c.execute(update(rows).values(**earlier)))
-    house.ledger.write(lambda c: c.execute(update(usage).values(hour=usage.c.hour - hours)))
+    # By way of numbers below nought: on its way one hour must not meet another that has yet to move.
+    for moved in (hours - usage.c.hour, -usage.c.hour):
+        house.ledger.write(lambda c, moved=moved: c.execute(update(usage).values(hour=moved)))
 
 
 def _due_now(house: House) -> None:
