@@ -6,7 +6,6 @@ Of what waits the ledger knows the action that is due, not the one that is there
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from sqlalchemy import or_
 
@@ -71,7 +70,7 @@ def _item(item: Item, parts: tuple[Part, ...], actions: Actions) -> Item:
     if len(parts) != len(item.observables):
         return item
     accounts = tuple(_account(*pair, actions) for pair in zip(item.observables, parts, strict=True))
-    return item if accounts == item.observables else replace(item, observables=accounts)
+    return item if accounts == item.observables else item._replace(observables=accounts)
 
 
 def _account(account: ObservableAccount, part: Part, actions: Actions) -> ObservableAccount:
@@ -84,5 +83,5 @@ def _account(account: ObservableAccount, part: Part, actions: Actions) -> Observ
         is_ = "is to be" if waits else "is"
         note = f"Would be {part.wished}, {is_} {action}: {part.why_not or _ANOTHER}"
     if waits:
-        return replace(account, action="", action_note=note)
-    return replace(account, action="" if action is Action.AUDIT else action.value, action_note=note)
+        return account._replace(action="", action_note=note)
+    return account._replace(action="" if action is Action.AUDIT else action.value, action_note=note)

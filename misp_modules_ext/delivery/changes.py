@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -150,9 +149,9 @@ def with_changes(items: Sequence[Item], found: Mapping[Observable, Change]) -> t
 
 def _item(item: Item, found: Mapping[tuple[str, str], Change]) -> Item:
     if item.outcome is Outcome.WITHDRAWN:
-        return replace(item, observables=tuple(_leaving(item, found)))
+        return item._replace(observables=tuple(_leaving(item, found)))
     parts = tuple(_part(part, found.get((part.kind, part.value))) for part in item.observables)
-    return item if parts == item.observables else replace(item, observables=parts)
+    return item if parts == item.observables else item._replace(observables=parts)
 
 
 def _leaving(item: Item, found: Mapping[tuple[str, str], Change]) -> Iterator[ObservableAccount]:
@@ -168,4 +167,4 @@ def _leaving(item: Item, found: Mapping[tuple[str, str], Change]) -> Iterator[Ob
 def _part(part: ObservableAccount, change: Change | None) -> ObservableAccount:
     if change is None or part.outcome not in (Outcome.ACCEPTED, Outcome.MERGED):
         return part
-    return replace(part, change=change.kind, differences=change.differences)
+    return part._replace(change=change.kind, differences=change.differences)

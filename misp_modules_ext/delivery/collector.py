@@ -35,7 +35,6 @@ def paused(records: int) -> Iterator[None]:
         yield
     finally:
         _end()
-        give_back(records)
 
 
 def give_back(records: int) -> None:

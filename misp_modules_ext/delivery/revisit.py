@@ -133,7 +133,7 @@ def _item(item: Item, rows: Rows, leading: set[int]) -> Item:
     counted = that_count(parts)
     outcome = worst(part.outcome for part in counted)
     telling = next(part for part in counted if part.outcome is outcome)
-    return replace(item, observables=parts, outcome=outcome, reason=telling.reason, message=telling.message)
+    return item._replace(observables=parts, outcome=outcome, reason=telling.reason, message=telling.message)
 
 
 def _withdrawal(item: Item, rows: Rows) -> Item:
@@ -142,11 +142,11 @@ def _withdrawal(item: Item, rows: Rows) -> Item:
         return item
     left = [row for number in _numbers(item) if (row := rows.get(number)) is not None and _leaves(row)]
     if not left:
-        return replace(item, outcome=Outcome.WITHDRAWN, reason=None, message="")
+        return item._replace(outcome=Outcome.WITHDRAWN, reason=None, message="")
     reason = Reason.of(left[0].reason)
     if reason is None or reason.outcome is not Outcome.PENDING:
         return item
-    return replace(item, reason=reason, message=left[0].message or "")
+    return item._replace(reason=reason, message=left[0].message or "")
 
 
 def _leaves(row: Holding) -> bool:
@@ -162,7 +162,7 @@ def _part(part: ObservableAccount, rows: Rows, leading: set[int]) -> ObservableA
     if row.sent_hash is not None and row.state != schema.ON_HOLD and (there or row.state == schema.SETTLED):
         return _with_action(_arrived(part, number, row, leading), row)
     now = _stands(row, part)
-    return replace(part, outcome=now.outcome, expires=None, reason=now.reason, message=now.message)
+    return part._replace(outcome=now.outcome, expires=None, reason=now.reason, message=now.message)
 
 
 def _with_action(part: ObservableAccount, row: Holding) -> ObservableAccount:
@@ -171,9 +171,9 @@ def _with_action(part: ObservableAccount, row: Holding) -> ObservableAccount:
     waits = row.due_hash != row.sent_hash or row.flight_hash is not None
     if waits and (part.action or now is not Action.AUDIT):
         # The row knows the action that is due, not the one that is there.
-        return replace(part, action="", action_note=not_yet(now))
+        return part._replace(action="", action_note=not_yet(now))
     action = "" if now is Action.AUDIT else now.value
-    return part if action == part.action else replace(part, action=action, action_note="")
+    return part if action == part.action else part._replace(action=action, action_note="")
 
 
 def _arrived(part: ObservableAccount, number: int, row: Holding, leading: set[int]) -> ObservableAccount:
@@ -183,7 +183,7 @@ def _arrived(part: ObservableAccount, number: int, row: Holding, leading: set[in
         outcome = Outcome.MERGED if number in leading else Outcome.ACCEPTED
         leading.add(number)
     indicator = Observable(Kind(part.kind), part.value).stix_id(row.generation)
-    return replace(part, outcome=outcome, indicator=indicator, expires=row.valid_until, reason=None, message="")
+    return part._replace(outcome=outcome, indicator=indicator, expires=row.valid_until, reason=None, message="")
 
 
 def _stands(row: Holding, part: ObservableAccount) -> Result:

@@ -16,7 +16,7 @@ from misp_modules_ext.config.settings import DestinationSettings, Settings
 from misp_modules_ext.delivery.accounting import Accountant, Result
 from misp_modules_ext.delivery.acts import in_force, with_actions
 from misp_modules_ext.delivery.changes import changes, settle_alike, with_changes
-from misp_modules_ext.delivery.collector import paused
+from misp_modules_ext.delivery.collector import give_back, paused
 from misp_modules_ext.delivery.courier import Courier
 from misp_modules_ext.delivery.drain import Drained, Place
 from misp_modules_ext.delivery.places import base_url_of, holder, place_of
@@ -110,6 +110,9 @@ def submit(
     couriers = _couriers(ledger, settings, order, stores, taken, policy)
     with paused(attributes):
         taken.plans = {rules: plan.bare() for rules, plan in taken.plans.items()}
+    if couriers:
+        # Sending may take minutes.
+        give_back(attributes)
     if watch is not None:
         _watch(list(couriers.values()), watch)
     for courier in couriers.values():
@@ -121,6 +124,7 @@ def submit(
         accounts = tuple(
             _account(ledger, settings, order, destination, stores, taken, couriers, books) for destination in chosen
         )
+    give_back(attributes)
     return Account(
         submission=submission,
         door=order.door,

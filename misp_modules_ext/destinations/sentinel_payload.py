@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from misp_modules_ext.destinations.interface import Refusal
@@ -173,7 +172,7 @@ def shown(indicator: Indicator) -> bytes:
     Nor which of an event's attributes it leads to: another one of the same value is not worth a row that is billed.
     """
     references = tuple(reference._replace(attribute="") for reference in indicator.references)
-    return digest(stix_object(Due(replace(indicator, references=references), UNSTAMPED)))
+    return digest(stix_object(Due(indicator._replace(references=references), UNSTAMPED)))
 
 
 def upload_body(source_system: str, dues: Iterable[Due], *, revoked: bool = False) -> bytes:

@@ -6,7 +6,7 @@ A row is compared, never overwritten: what is unchanged stays, also its rejectio
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause
@@ -392,7 +392,7 @@ def damped(indicator: Indicator, digest: bytes, before: int, rules: RuleSet) -> 
     later = indicator.valid_until - before
     tenth = tenth_of_window(rules.indicator, indicator.observable.kind, indicator.tlp)
     if 0 < later < min(tenth, (indicator.valid_until - indicator.valid_from) // 10):
-        indicator = replace(indicator, valid_until=before)
+        indicator = indicator._replace(valid_until=before)
         return indicator, indicator.content_hash()
     return indicator, digest
 

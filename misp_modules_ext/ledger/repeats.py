@@ -148,9 +148,10 @@ def settle_again(
     goes = {rules: _going(plan, numbers) for rules, plan in plans.items()}
     for going in goes.values():
         again.named |= going
+    keys = {rules: sorted(going) for rules, going in goes.items()}
     for store in stores:
         going = goes[store.rules]
-        standings = _as_they_should_be(connection, store, going, clock)
+        standings = _as_they_should_be(connection, store, keys[store.rules], clock)
         again.settled[store.destination_id] = Settled(standings)
         rest = [number for number in going if number not in standings]
         if len(rest) > max(_FEW_ODD, MOST_ODD * len(going)) or (rest and _counts(store, going)):
@@ -179,15 +180,13 @@ def _counts(store: Store, going: Collection[int]) -> bool:
     return 0 < store.settings.max_per_event < len(going)
 
 
-def _as_they_should_be(
-    connection: Connection, store: Store, numbers: Collection[int], clock: int
-) -> dict[int, Standing]:
-    """Those that a destination holds as it should."""
+def _as_they_should_be(connection: Connection, store: Store, numbers: Sequence[int], clock: int) -> dict[int, Standing]:
+    """Those of some, sorted, that a destination holds as it should."""
     table = schema.holding
     here = table.c.destination_id == store.destination_id
-    keys, facts = sorted(numbers), (table.c.valid_until, table.c.generation)
-    on_hold = held(connection, store, keys)
-    alike = bulk.grouped(connection, table.c.observable_id, keys, *facts, where=here, also=as_it_should_be)
+    facts = (table.c.valid_until, table.c.generation)
+    on_hold = held(connection, store, numbers)
+    alike = bulk.grouped(connection, table.c.observable_id, numbers, *facts, where=here, also=as_it_should_be)
     found: dict[int, Standing] = {}
     for (valid_until, generation), those in alike.items():
         if valid_until * 1000 > clock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import singledispatch
 from typing import Any
 
@@ -21,6 +21,8 @@ from misp_modules_ext.model.account import (
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.report.text import iso
 
+_RECORDS = (Account, EventAccount, DestinationAccount, Item, ObservableAccount, Removed)
+
 
 def to_json(account: Account) -> bytes:
     """The account as UTF-8 JSON with a line end.
@@ -32,7 +34,7 @@ def to_json(account: Account) -> bytes:
     try:
         return orjson.dumps(account, default=_plain, option=options)
     except orjson.JSONEncodeError:
-        return json.dumps(account, default=_plain, indent=2).encode("ascii") + b"\n"
+        return json.dumps(_spelled_out(account), indent=2).encode("ascii") + b"\n"
 
 
 def json_pieces(account: Account) -> Iterator[bytes]:
@@ -60,7 +62,16 @@ def _dumped(value: object) -> bytes:
     try:
         return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
     except orjson.JSONEncodeError:
-        return json.dumps(value, default=_plain, separators=(",", ":")).encode("ascii")
+        return json.dumps(_spelled_out(value), separators=(",", ":")).encode("ascii")
+
+
+def _spelled_out(value: Any) -> Any:
+    """The same without records: the standard library takes those that are tuples for lists."""
+    if isinstance(value, _RECORDS):
+        value = _plain(value)
+    if isinstance(value, Mapping):
+        return {key: _spelled_out(entry) for key, entry in value.items()}
+    return [_spelled_out(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def to_dict(account: Account) -> dict[str, Any]:

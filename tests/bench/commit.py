@@ -11,7 +11,8 @@ from misp_modules_ext.delivery.collector import paused
 from misp_modules_ext.ledger import Ledger
 from misp_modules_ext.model.misp import Event
 from tests.bench.event import parsed
-from tests.bench.line import Line, Size, Timed, fresh, median, on_each, tidied
+from tests.bench.line import Line, Size, Timed, at_most, fresh, on_each, tidied
+from tests.bench.machine import paced
 from tests.bench.places import commit, destinations
 
 #: Seconds.
@@ -24,8 +25,8 @@ def lines(size: Size, kinds: Sequence[str], folder: Path) -> Iterator[Line]:
 
 
 def _measure(event: Event, size: Size, kind: str, folder: Path) -> Iterator[Line]:
-    took = median(_once(event, kind, folder) for _ in range(size.repetitions))
-    yield Line(f"commit, {kind}", str(took), f"<= {WANTED[kind]} s", met=took.wall <= WANTED[kind])
+    took, pace = paced(size, lambda: _once(event, kind, folder))
+    yield at_most(f"commit, {kind}", took, WANTED[kind], pace)
 
 
 def _once(event: Event, kind: str, folder: Path) -> Timed:

@@ -15,6 +15,10 @@ import pytest
 
 from tests.support.databases import database
 
+#: Of a second, and the digits after the point that are shown.
+_UNITS = {"s": 1, "ms": 1000}
+_DIGITS = {"s": 2, "ms": 1}
+
 
 class Line(NamedTuple):
     """A measure: what was reached, and what is wanted (DESIGN.md 10)."""
@@ -27,7 +31,33 @@ class Line(NamedTuple):
     def text(self, *, judged: bool) -> str:
         """The line; a part of the size is not judged."""
         verdict = ("ok" if self.met else "MISSED") if judged else "not judged"
-        return f"{self.what:<34} {self.reached:<46} {self.wanted:<24} {verdict}"
+        return f"{self.what:<34} {self.reached:<46} {self.wanted:<32} {verdict}"
+
+
+def at_most(what: str, took: Timed, wanted: float, pace: float, unit: str = "s") -> Line:
+    """A line on what may take so long.
+
+    Args:
+        what: the name of the measure.
+        took: how long it took.
+        wanted: in `unit`, on the machine of DESIGN.md 10.
+        pace: this machine's, see `machine.paced`.
+        unit: `s` or `ms`.
+    """
+    bound = wanted / pace
+    told = f"<= {bound:.{_DIGITS[unit]}f} {unit} ({wanted:g} / {pace:.2f})"
+    return Line(what, took.text(unit), told, met=took.wall * _UNITS[unit] <= bound)
+
+
+def at_least(what: str, attributes: int, took: Timed, wanted: int, pace: float) -> Line:
+    """A line on what must be so fast, in attributes a second. The arguments are as those of `at_most`."""
+    speed, bound = attributes / took.wall, wanted * pace
+    return Line(what, f"{rate(speed)} in {took}", f">= {rate(bound)} ({wanted:,} * {pace:.2f})", met=speed >= bound)
+
+
+def rate(speed: float) -> str:
+    """Attributes a second, for people."""
+    return f"{speed:,.0f} attributes/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +72,7 @@ class Size:
 
     attributes: int = 50_000
     observables: int = 1_000_000
-    repetitions: int = 3
+    repetitions: int = 7
 
     def part(self, number: int) -> Size:
         """So many times less."""
@@ -58,7 +88,12 @@ class Timed(NamedTuple):
     cpu: float
 
     def __str__(self) -> str:
-        return f"{self.wall:.2f} s (own {self.cpu:.2f} s)"
+        return self.text("s")
+
+    def text(self, unit: str) -> str:
+        """In seconds (`s`) or milliseconds (`ms`)."""
+        many, digits = _UNITS[unit], _DIGITS[unit]
+        return f"{self.wall * many:.{digits}f} {unit} (own {self.cpu * many:.{digits}f} {unit})"
 
 
 def timed(work: Callable[[], Any]) -> Timed:

@@ -17,12 +17,13 @@ from misp_modules_ext.ledger.engine import now_ms
 from misp_modules_ext.ledger.story import Story, story
 from tests.bench.event import parsed
 from tests.bench.filling import fill
-from tests.bench.line import Line, Size, fresh, median, on_each, timed
+from tests.bench.line import Line, Size, at_most, fresh, median, on_each, timed
+from tests.bench.machine import paced
 from tests.bench.places import MISP, commit, destinations
 
 #: Milliseconds.
 WANTED_STATUS, WANTED_SHOW, WANTED_HEAD = 200.0, 10.0, 10.0
-#: So many more repetitions than of what takes seconds.
+#: Of so many the median counts as one repetition.
 OFTEN = 7
 #: Submissions and failed readings that `status` shows.
 LATEST = 10
@@ -48,9 +49,8 @@ def _measure(size: Size, kind: str, folder: Path) -> Iterator[Line]:
 
 
 def _line(what: str, ledger: Ledger, work: Callable[[Connection], Any], wanted: float, size: Size) -> Line:
-    took = median(timed(lambda: ledger.read(work)) for _ in range(OFTEN * size.repetitions))
-    reached = f"{took.wall * 1000:.1f} ms (own {took.cpu * 1000:.1f} ms)"
-    return Line(what, reached, f"<= {wanted:.0f} ms", met=took.wall * 1000 <= wanted)
+    took, pace = paced(size, lambda: median(timed(lambda: ledger.read(work)) for _ in range(OFTEN)))
+    return at_most(what, took, wanted, pace, "ms")
 
 
 def _status(connection: Connection) -> None:

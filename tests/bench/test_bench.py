@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import machine
+from tests.bench.line import Size, Timed, at_least, at_most
 from tests.bench.run import MEASURES, main
 from tests.support.databases import KINDS, database
 
@@ -57,6 +59,26 @@ def test_memory() -> None:
     above, ours, idle = map(int, found.groups())
     assert ours > idle > 50
     assert abs(above - (ours - idle)) <= 1
+
+
+def test_what_is_wanted_goes_by_the_pace_of_the_machine() -> None:
+    """Half as fast a machine has twice the time, and need be half as fast."""
+    took = Timed(1.9, 1.5)
+    assert at_most("a", took, 1.0, 0.5) == ("a", "1.90 s (own 1.50 s)", "<= 2.00 s (1 / 0.50)", True)
+    assert not at_most("a", took, 1.0, 1.0).met
+    assert at_most("a", took, 1500.0, 0.5, "ms").wanted == "<= 3000.0 ms (1500 / 0.50)"
+    assert at_least("a", 950, took, 1000, 0.5).met
+    assert not at_least("a", 950, took, 1000, 1.0).met
+
+
+def test_of_several_repetitions_the_middle_one_counts_when_the_pace_is_allowed_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that took longest while the machine was slow may be the quickest."""
+    paces = iter([1.0, 1.0, 1.0, 0.2])
+    monkeypatch.setattr(machine, "_pace", lambda _: next(paces))
+    times = iter([Timed(3.0, 3.0), Timed(2.0, 2.0), Timed(4.0, 4.0)])
+    assert machine.paced(Size(repetitions=3), lambda: next(times)) == (Timed(4.0, 4.0), 0.6)
 
 
 def test_a_measure_that_is_missed_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:

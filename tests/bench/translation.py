@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
@@ -19,8 +17,9 @@ from misp_modules_ext.translate import PARSERS
 from misp_modules_ext.warninglists.asking import ask
 from misp_modules_ext.warninglists.build import build
 from misp_modules_ext.warninglists.package import installed
-from tests.bench.event import ORGANISATION, document, parsed
-from tests.bench.line import Line, Size, Timed, median, tidied
+from tests.bench.event import ORGANISATION, parsed
+from tests.bench.line import Line, Size, Timed, at_least, rate, tidied
+from tests.bench.machine import has_the_peer, paced, peers_speed
 
 PLAIN = RuleSet(Selection(), IndicatorRules())
 #: Every gate has something to look at, and lets the event pass.
@@ -55,7 +54,7 @@ CONTEXT = (
 TECHNIQUE = Tag('misp-galaxy:mitre-attack-pattern="DNS - T1071.004"')
 SIGHTINGS = Sightings(seen=3, false_positives=1)
 WANTED, WANTED_STRICT = 50_000, 30_000
-#: misp-stix's speed does not depend on the size of the event, so that a tenth of it says enough.
+#: The peer gets a tenth of the event: its speed does not depend on the size.
 PEERS_PART = 10
 TIMES_THE_PEER = 50
 #: A million is this many such events in one, at the same speed within a tenth.
@@ -66,22 +65,14 @@ LINEAR = 0.9
 def lines(size: Size, _kinds: Sequence[str], folder: Path) -> Iterator[Line]:
     """The lines on translation. Two speeds are compared by the process's own time: others' load is no part of that."""
     event = parsed(size.attributes)
-    plain = _translated(event, PLAIN, size)
-    yield _line("translation", event, plain, WANTED)
-    strict, index = _with_everything(event), _index(folder)
+    plain, pace = paced(size, lambda: _translated(event, PLAIN))
+    yield at_least("translation", size.attributes, plain, WANTED, pace)
+    full, index = _with_everything(event), _index(folder)
     what = "translation, every gate" if index else "translation, gates without lists"
-    yield _line(what, strict, _translated(strict, STRICT, size, index), WANTED_STRICT)
+    strict, pace = paced(size, lambda: _translated(full, STRICT, index))
+    yield at_least(what, size.attributes, strict, WANTED_STRICT, pace)
     yield _beside_the_peer(size, size.attributes / plain.cpu)
-    yield _linear(size, size.attributes / plain.cpu)
-
-
-def _line(what: str, event: Event, took: Timed, wanted: int) -> Line:
-    speed = len(event.attributes) / took.wall
-    return Line(what, f"{_rate(speed)} in {took}", f">= {_rate(wanted)}", met=speed >= wanted)
-
-
-def _rate(speed: float) -> str:
-    return f"{speed:,.0f} attributes/s"
+    yield _linear(size, event)
 
 
 def _index(folder: Path) -> Path | None:
@@ -93,7 +84,7 @@ def _index(folder: Path) -> Path | None:
     return folder / "warninglists.db"
 
 
-def _translated(event: Event, rules: RuleSet, size: Size, index: Path | None = None) -> Timed:
+def _translated(event: Event, rules: RuleSet, index: Path | None = None) -> Timed:
     now = int(time.time())
 
     def work() -> None:
@@ -103,7 +94,7 @@ def _translated(event: Event, rules: RuleSet, size: Size, index: Path | None = N
             hashes = {entry.indicator.content_hash() for entry in merged}
         assert len(hashes) == len(merged) > 0.9 * len(event.attributes)
 
-    return median(tidied(work) for _ in range(size.repetitions))
+    return tidied(work)
 
 
 def _with_everything(event: Event) -> Event:
@@ -123,26 +114,20 @@ def _with_everything(event: Event) -> Event:
 
 def _beside_the_peer(size: Size, ours: float) -> Line:
     what, wanted = "translation beside misp-stix", f">= {TIMES_THE_PEER} times"
-    if find_spec("misp_stix_converter") is None:
+    if not has_the_peer():
         return Line(what, "not measured: misp-stix is not installed (extra `bench`)", wanted, met=True)
-    part = size.attributes // PEERS_PART
-    event = document(part)
-    with warnings.catch_warnings():
-        # What its dependencies say of themselves is none of ours.
-        warnings.simplefilter("ignore")
-        from misp_stix_converter import MISPtoSTIX21Parser
-
-        parser = MISPtoSTIX21Parser()
-        took = tidied(lambda: parser.parse_misp_event(event))
-    assert len(parser.stix_objects) > part
-    times = ours * took.cpu / part
-    return Line(what, f"{times:.0f} times its {_rate(part / took.cpu)}", wanted, met=times >= TIMES_THE_PEER)
+    theirs = peers_speed(size.attributes // PEERS_PART)
+    times = ours / theirs
+    return Line(what, f"{times:.0f} times its {rate(theirs)}", wanted, met=times >= TIMES_THE_PEER)
 
 
-def _linear(size: Size, speed_of_one: float) -> Line:
+def _linear(size: Size, one: Event) -> Line:
+    """Its speed beside that of one event, which is measured just before and just after it."""
     parts = [parsed(size.attributes, seed) for seed in range(1, PARTS_OF_A_MILLION + 1)]
     event = replace(parts[0], attributes=tuple(chain.from_iterable(part.attributes for part in parts)))
-    took = _translated(event, PLAIN, replace(size, repetitions=1))
-    kept = len(event.attributes) / took.cpu / speed_of_one
+    before = _translated(one, PLAIN)
+    took = _translated(event, PLAIN)
+    after = _translated(one, PLAIN)
+    kept = (before.cpu + after.cpu) / 2 * PARTS_OF_A_MILLION / took.cpu
     what = f"translation of {len(event.attributes):,}"
     return Line(what, f"{kept:.0%} of that speed, {took}", f">= {LINEAR:.0%}", met=kept >= LINEAR)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def indicator(kind: Kind = Kind.DOMAIN_NAME, value: str = "c2.evil.example", /, 
         valid_from=NOW - 3600,
         valid_until=NOW + 86_400 * 120,
     )
-    return replace(made, **fields)
+    return made._replace(**fields)
 
 
 def due(kind: Kind = Kind.DOMAIN_NAME, value: str = "c2.evil.example", /, **fields: Any) -> Due:

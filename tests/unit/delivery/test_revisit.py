@@ -155,8 +155,8 @@ def test_withdrawals_that_waited(ledger: Ledger, row: dict[str, object], outcome
 
 def test_what_the_ledger_does_not_know_stays_as_it_was(ledger: Ledger) -> None:
     """A value without a row, and a destination that has another name today: with a note."""
-    other = replace(_item(_account(*PENDING)).observables[0], value="unknown.example")
-    strange = replace(_item(_account(*PENDING)), observables=(other,))
+    other = _item(_account(*PENDING)).observables[0]._replace(value="unknown.example")
+    strange = _item(_account(*PENDING))._replace(observables=(other,))
     assert _item(up_to_date(ledger, _with(strange))) == strange
     renamed = replace(_account(*PENDING).destinations[0], name="microsoft old")
     account = up_to_date(ledger, replace(_account(*PENDING), destinations=(renamed,)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,27 +25,27 @@ OTHER_ATTRIBUTE = START.references[0]._replace(attribute="77777777-7777-4777-877
 OTHER_EVENT = Reference("88888888-8888-4888-8888-888888888888", "", "https://misp.example/events/view/88")
 CHANGES: dict[str, Indicator] = {
     "value": indicator(START.observable.kind, "other.evil.example", facts=START.facts),
-    "title": replace(START, title="Another campaign"),
-    "end of a title": replace(START, title="t" * 300 + "u"),
-    "severity": replace(START, severity=Severity.HIGH),
-    "confidence": replace(START, confidence=90),
-    "threat type": replace(START, threat_type="C2"),
-    "tlp": replace(START, tlp=Tlp.GREEN),
-    "strict": replace(START, tlp=Tlp.AMBER_STRICT),
-    "labels": replace(START, labels=("another",)),
-    "first fact": replace(START, facts=("port: 8443", "seen by us")),
-    "last fact": replace(START, facts=(LONG, "seen by them")),
-    "attribute": replace(START, references=(OTHER_ATTRIBUTE,)),
-    "second attribute": replace(START, references=(*START.references, OTHER_ATTRIBUTE)),
-    "first event": replace(START, references=(OTHER_EVENT,)),
-    "second event": replace(START, references=(*START.references, OTHER_EVENT)),
-    "start": replace(START, valid_from=START.valid_from + 1),
-    "end": replace(START, valid_until=START.valid_until + 1),
-    "phases": replace(START, context=Context(phases=(("mitre-attack", "impact"),))),
-    "techniques": replace(START, context=Context(techniques=(("T1566", "Phishing"),))),
-    "actors": replace(START, context=Context(actors=("Sofacy",))),
-    "malware": replace(START, context=Context(malware=("X-Tunnel",))),
-    "half a character": replace(START, labels=("\ud83d",), facts=("\ud83d", "seen by us")),
+    "title": START._replace(title="Another campaign"),
+    "end of a title": START._replace(title="t" * 300 + "u"),
+    "severity": START._replace(severity=Severity.HIGH),
+    "confidence": START._replace(confidence=90),
+    "threat type": START._replace(threat_type="C2"),
+    "tlp": START._replace(tlp=Tlp.GREEN),
+    "strict": START._replace(tlp=Tlp.AMBER_STRICT),
+    "labels": START._replace(labels=("another",)),
+    "first fact": START._replace(facts=("port: 8443", "seen by us")),
+    "last fact": START._replace(facts=(LONG, "seen by them")),
+    "attribute": START._replace(references=(OTHER_ATTRIBUTE,)),
+    "second attribute": START._replace(references=(*START.references, OTHER_ATTRIBUTE)),
+    "first event": START._replace(references=(OTHER_EVENT,)),
+    "second event": START._replace(references=(*START.references, OTHER_EVENT)),
+    "start": START._replace(valid_from=START.valid_from + 1),
+    "end": START._replace(valid_until=START.valid_until + 1),
+    "phases": START._replace(context=Context(phases=(("mitre-attack", "impact"),))),
+    "techniques": START._replace(context=Context(techniques=(("T1566", "Phishing"),))),
+    "actors": START._replace(context=Context(actors=("Sofacy",))),
+    "malware": START._replace(context=Context(malware=("X-Tunnel",))),
+    "half a character": START._replace(labels=("\ud83d",), facts=("\ud83d", "seen by us")),
 }
 #: What changes no payload. The reasons: no such field; a text that is cut; only one link has room; not for an update.
 #: Sentinel's labels say Microsoft's threat type; which attribute its links lead to is left out (`_payload`).
@@ -78,7 +77,7 @@ _STAMPS = ("id", "created", "modified", "externalId")
 def _payload(settings: DestinationSettings, shown: Indicator, stamp: Stamp) -> dict[str, Any]:
     """What an update says, but its ids, the times of versions, and which attribute of an event it leads to."""
     if settings.api is Api.SENTINEL:
-        shown = replace(shown, references=tuple(one._replace(attribute="") for one in shown.references))
+        shown = shown._replace(references=tuple(one._replace(attribute="") for one in shown.references))
     due = Due(shown, stamp, remote_id="5")
     make: dict[Api, Callable[[], dict[str, Any]]] = {
         Api.SENTINEL: lambda: sentinel_payload.stix_object(due),

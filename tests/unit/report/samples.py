@@ -101,13 +101,13 @@ def account(*destinations: DestinationAccount, **changes: object) -> Account:
 
 def acting() -> Account:
     """One indicator blocks, one was to block and only alerts, one alerts."""
-    block = replace(part(Kind.DOMAIN_NAME, "b.example"), action="Block")
+    block = part(Kind.DOMAIN_NAME, "b.example")._replace(action="Block")
     note = "Would be Block, is Audit: `neverBlock` covers it with c.example."
-    held_back = replace(part(Kind.DOMAIN_NAME, "c.example"), action_note=note)
+    held_back = part(Kind.DOMAIN_NAME, "c.example")._replace(action_note=note)
     rows = [
         item("domain", "a.example", part(Kind.DOMAIN_NAME, "a.example")),
         item("domain", "b.example", block),
-        item("hostname", "b.example", replace(block, outcome=Outcome.MERGED)),
+        item("hostname", "b.example", block._replace(outcome=Outcome.MERGED)),
         item("domain", "c.example", held_back),
     ]
     return account(destination("microsoft defender", rows))
@@ -172,19 +172,17 @@ def mixed() -> Account:
         reason=Reason.KIND_NOT_HELD,
     )
     refused = [
-        replace(
-            i,
+        i._replace(
             outcome=Outcome.PENDING,
             reason=Reason.CREDENTIALS_REFUSED,
             observables=tuple(
-                replace(p, outcome=Outcome.PENDING, reason=Reason.CREDENTIALS_REFUSED, expires=None)
+                p._replace(outcome=Outcome.PENDING, reason=Reason.CREDENTIALS_REFUSED, expires=None)
                 for p in i.observables
             ),
         )
         for i in [*sent, name]
     ]
-    bad = replace(
-        part(Kind.URL, "https://update-cdn.example/a/b.php?id=7", Outcome.REJECTED, Reason.REJECTED),
+    bad = part(Kind.URL, "https://update-cdn.example/a/b.php?id=7", Outcome.REJECTED, Reason.REJECTED)._replace(
         message="Indicator value is not a valid URL.",
     )
     rejected = item(
@@ -232,15 +230,13 @@ def hostile() -> Account:
         return HOSTILE[n % len(HOSTILE)]
 
     items = [
-        replace(
-            item(
-                bad(n),
-                value,
-                part(Kind.URL, value, Outcome.REJECTED, Reason.REJECTED),
-                reason=Reason.REJECTED,
-                message=bad(n + 1),
-                notes=(bad(n + 2),),
-            ),
+        item(
+            bad(n),
+            value,
+            part(Kind.URL, value, Outcome.REJECTED, Reason.REJECTED),
+            reason=Reason.REJECTED,
+            message=bad(n + 1),
+            notes=(bad(n + 2),),
         )
         for n, value in enumerate(HOSTILE)
     ]

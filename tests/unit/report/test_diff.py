@@ -16,7 +16,7 @@ from tests.unit.report import samples
 
 
 def _item(value: str, change: str, *differences: Difference, outcome: Outcome = Outcome.ACCEPTED) -> Item:
-    part = replace(samples.part(Kind.DOMAIN_NAME, value, outcome), change=change, differences=differences)
+    part = samples.part(Kind.DOMAIN_NAME, value, outcome)._replace(change=change, differences=differences)
     return samples.item("domain", value, part)
 
 
@@ -38,10 +38,10 @@ def test_what_comes_changes_and_goes() -> None:
     """Each indicator once, with its sign; counted in front."""
     gone = Removed("domain-name", "gone.example", "", Outcome.WITHDRAWN)
     off = _item("off.example", "withdraw", outcome=Outcome.WITHDRAWN)
-    off = replace(off, observables=(replace(off.observables[0], reason=Reason.TO_IDS_OFF),))
+    off = off._replace(observables=(off.observables[0]._replace(reason=Reason.TO_IDS_OFF),))
     same = samples.item("domain", "same.example", samples.part(Kind.DOMAIN_NAME, "same.example", Outcome.UNCHANGED))
     new = _item("new.example", "create")
-    account = _preview(new, replace(new, attribute=UPDATE.attribute), UPDATE, off, same, removed=(gone,))
+    account = _preview(new, new._replace(attribute=UPDATE.attribute), UPDATE, off, same, removed=(gone,))
     assert list(diff(account)) == [
         (0, "microsoft: 1 to create, 1 to update, 2 to withdraw"),
         (2, "+ domain-name new.example"),

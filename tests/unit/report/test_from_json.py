@@ -16,8 +16,7 @@ from misp_modules_ext.model.outcome import Outcome, Reason
 from misp_modules_ext.report import exit_code, from_json, to_dict, to_html, to_json, verdict
 from tests.unit.report import samples
 
-UPDATE = replace(
-    samples.part(Kind.DOMAIN_NAME, "b.example"),
+UPDATE = samples.part(Kind.DOMAIN_NAME, "b.example")._replace(
     change="update",
     differences=(Difference("labels", "", "malware:x"), Difference("tlp", "tlp:green", "tlp:amber")),
 )
@@ -25,7 +24,7 @@ PREVIEW = samples.account(
     samples.destination(
         "microsoft",
         [
-            samples.item("domain", "a.example", replace(samples.part(Kind.DOMAIN_NAME, "a.example"), change="create")),
+            samples.item("domain", "a.example", samples.part(Kind.DOMAIN_NAME, "a.example")._replace(change="create")),
             samples.item("domain", "b.example", UPDATE),
         ],
     ),

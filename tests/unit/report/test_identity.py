@@ -28,37 +28,37 @@ def test_good_accounts_have_no_faults(name: str) -> None:
 @pytest.mark.parametrize("outcome", [Outcome.SKIPPED, Outcome.PENDING, Outcome.REJECTED])
 def test_a_missing_reason_is_found(outcome: Outcome) -> None:
     """Skipped, pending and rejected items need a reason."""
-    faults = check_identity(_account(replace(GOOD, outcome=outcome, observables=())))
+    faults = check_identity(_account(GOOD._replace(outcome=outcome, observables=())))
     assert len(faults) == 1
     assert f"{outcome} without a reason" in faults[0]
 
 
 def test_a_missing_reason_of_a_part_is_found() -> None:
     """The observables of an attribute need theirs as well."""
-    part = replace(GOOD.observables[0], outcome=Outcome.PENDING)
-    item = replace(GOOD, outcome=Outcome.PENDING, reason=Reason.THROTTLED, observables=(part,))
+    part = GOOD.observables[0]._replace(outcome=Outcome.PENDING)
+    item = GOOD._replace(outcome=Outcome.PENDING, reason=Reason.THROTTLED, observables=(part,))
     assert ["pending without a reason" in fault for fault in check_identity(_account(item))] == [True]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.PENDING])
 def test_a_reason_of_another_outcome_is_found(outcome: Outcome) -> None:
     """A reason for skipping explains nothing else."""
-    faults = check_identity(_account(replace(GOOD, outcome=outcome, reason=Reason.TLP, observables=())))
+    faults = check_identity(_account(GOOD._replace(outcome=outcome, reason=Reason.TLP, observables=())))
     assert ["which is one for skipped" in fault for fault in faults] == [True]
 
 
 def test_an_attribute_that_does_not_count_by_its_worst_part_is_found() -> None:
     """An attribute whose indicator waits is not accepted."""
-    waiting = replace(GOOD.observables[0], outcome=Outcome.PENDING, reason=Reason.THROTTLED)
-    faults = check_identity(_account(replace(GOOD, observables=(*GOOD.observables, waiting))))
+    waiting = GOOD.observables[0]._replace(outcome=Outcome.PENDING, reason=Reason.THROTTLED)
+    faults = check_identity(_account(GOOD._replace(observables=(*GOOD.observables, waiting))))
     assert ["by its observables it is pending" in fault for fault in faults] == [True]
 
 
 def test_a_part_that_cannot_be_held_is_a_note_when_another_went() -> None:
     """`filename|sha256` is accepted where only hashes can be held, and skipped where neither can."""
     name = samples.part(Kind.FILE_NAME, "a.exe", Outcome.SKIPPED, Reason.KIND_NOT_HELD)
-    went = replace(GOOD, observables=(*GOOD.observables, name))
-    none = replace(GOOD, outcome=Outcome.SKIPPED, reason=Reason.KIND_NOT_HELD, observables=(name,))
+    went = GOOD._replace(observables=(*GOOD.observables, name))
+    none = GOOD._replace(outcome=Outcome.SKIPPED, reason=Reason.KIND_NOT_HELD, observables=(name,))
     assert check_identity(_account(went, none)) == []
 
 

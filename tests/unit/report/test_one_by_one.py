@@ -23,7 +23,7 @@ def test_what_is_there_is_said_with_its_end() -> None:
     assert list(sentences(_account(_ITEM))) == [
         "[microsoft] c2.evil.example: accepted. It is there now, until 2026-11-24."
     ]
-    blocked = replace(_ITEM, outcome=Outcome.UNCHANGED, observables=(replace(_PART, action="Block"),))
+    blocked = _ITEM._replace(outcome=Outcome.UNCHANGED, observables=(_PART._replace(action="Block"),))
     assert list(sentences(_account(blocked))) == [
         "[microsoft] c2.evil.example: unchanged. It was there already, as it should be, until 2026-11-24. "
         "Defender's action on a match: Block."
@@ -32,10 +32,10 @@ def test_what_is_there_is_said_with_its_end() -> None:
 
 def test_what_is_not_there_is_said_with_the_reason() -> None:
     """The reason's own sentence, then what exactly."""
-    late = replace(_ITEM, outcome=Outcome.PENDING, reason=Reason.THROTTLED, message="Wait 5 s.", observables=())
+    late = _ITEM._replace(outcome=Outcome.PENDING, reason=Reason.THROTTLED, message="Wait 5 s.", observables=())
     (line,) = sentences(_account(late))
     assert line == f"[microsoft] c2.evil.example: pending. {Reason.THROTTLED.sentence} Wait 5 s."
-    gone = replace(_ITEM, outcome=Outcome.WITHDRAWN)
+    gone = _ITEM._replace(outcome=Outcome.WITHDRAWN)
     assert list(sentences(_account(gone))) == ["[microsoft] c2.evil.example: withdrawn. It was there and is withdrawn."]
 
 
@@ -47,7 +47,7 @@ def test_a_preview_claims_nothing() -> None:
 
 def test_values_of_strangers_stay_on_their_line() -> None:
     """Long ones are cut, and what cannot be seen is written as an escape; a destination without items says so."""
-    (line,) = sentences(_account(replace(_ITEM, value="a\u202e\n" + "b" * 200)))
+    (line,) = sentences(_account(_ITEM._replace(value="a\u202e\n" + "b" * 200)))
     assert "\\u202e" in line
     assert "\n" not in line
     assert len(line) < MOST_VALUE + 120

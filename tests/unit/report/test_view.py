@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +40,7 @@ def test_type_bars_count_every_attribute() -> None:
 
 def test_equal_results_share_a_row_and_different_ones_do_not() -> None:
     """An attribute has one row for each different thing that became of it."""
-    late = replace(A, outcome=Outcome.PENDING, reason=Reason.THROTTLED, observables=())
+    late = A._replace(outcome=Outcome.PENDING, reason=Reason.THROTTLED, observables=())
     account = samples.account(*(samples.destination(n, [i, B]) for n, i in (("x", A), ("y", late), ("z", A))))
     found = [(row.item, row.places) for row in view.rows(account)]
     assert found == [(A, (0, 2)), (late, (1,)), (B, (0, 1, 2))]
