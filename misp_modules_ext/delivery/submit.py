@@ -124,6 +124,7 @@ def submit(
         accounts = tuple(
             _account(ledger, settings, order, destination, stores, taken, couriers, books) for destination in chosen
         )
+    # The doors do it once more when the events are gone; `sync` and `push` go on with others.
     give_back(attributes)
     return Account(
         submission=submission,

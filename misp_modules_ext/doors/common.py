@@ -59,9 +59,9 @@ def answer(
         sending: seconds to wait for Microsoft at most, `None` for as long as MISP's patience allows.
         fetch: reads from MISP what the request names; `None` where the request brings it.
     """
-    account, settings = _run(door, body, read, sending, fetch)
-    # The events are gone now, and the answer needs as much.
-    give_back(max((len(destination.items) for destination in account.destinations), default=0))
+    account, settings, attributes = _run(door, body, read, sending, fetch)
+    # The events are gone now, also where the ledger refused them, and the answer needs as much.
+    give_back(attributes)
     try:
         return render(account)
     finally:
@@ -71,15 +71,17 @@ def answer(
 
 def _run(
     door: str, body: Body, read: Callable[[Body], ModuleRequest], sending: float | None, fetch: Fetch | None
-) -> tuple[Account, Settings | None]:
-    """The account, and where to keep it when it belongs into the ledger."""
+) -> tuple[Account, Settings | None, int]:
+    """The account, where to keep it when it belongs into the ledger, and how many attributes were read."""
     keeping: Settings | None = None
+    attributes = 0
     started, clock = time.time(), time.monotonic()
     try:
         with paused(MANY):
             request = read(body)
             _drop_events(body)
-        give_back(request.attributes)
+        attributes = request.attributes
+        give_back(attributes)
         settings = cached()
         named = names(request.options.get("destinations", ""))
         answering = time_to_answer(request.patience, request.attributes)
@@ -113,7 +115,7 @@ def _run(
         problem = f"Unexpected {type(error).__name__}. This is a defect: please report it, with the service's log."
         account = problem_account(door, problem, "internal", started)
     log_account(account)
-    return account, keeping
+    return account, keeping, attributes
 
 
 def _drop_events(body: Body) -> None:

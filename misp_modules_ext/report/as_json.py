@@ -21,14 +21,12 @@ from misp_modules_ext.model.account import (
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.report.text import iso
 
-_RECORDS = (Account, EventAccount, DestinationAccount, Item, ObservableAccount, Removed)
-
 
 def to_json(account: Account) -> bytes:
     """The account as UTF-8 JSON with a line end.
 
     An item's dictionary is made when it is written and dropped again, so that 50,000 attributes need little memory.
-    A lone surrogate, which UTF-8 cannot hold, is kept as an escape; the whole report is then ASCII.
+    A lone surrogate, which UTF-8 cannot hold, is kept as an escape; the whole report is then ASCII, and made at once.
     """
     options = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     try:
@@ -67,7 +65,7 @@ def _dumped(value: object) -> bytes:
 
 def _spelled_out(value: Any) -> Any:
     """The same without records: the standard library takes those that are tuples for lists."""
-    if isinstance(value, _RECORDS):
+    if type(value) in _plain.registry:
         value = _plain(value)
     if isinstance(value, Mapping):
         return {key: _spelled_out(entry) for key, entry in value.items()}

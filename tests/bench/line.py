@@ -31,7 +31,7 @@ class Line(NamedTuple):
     def text(self, *, judged: bool) -> str:
         """The line; a part of the size is not judged."""
         verdict = ("ok" if self.met else "MISSED") if judged else "not judged"
-        return f"{self.what:<34} {self.reached:<46} {self.wanted:<32} {verdict}"
+        return f"{self.what:<34} {self.reached:<46} {self.wanted:<40} {verdict}"
 
 
 def at_most(what: str, took: Timed, wanted: float, pace: float, unit: str = "s") -> Line:
@@ -50,7 +50,7 @@ def at_most(what: str, took: Timed, wanted: float, pace: float, unit: str = "s")
 
 
 def at_least(what: str, attributes: int, took: Timed, wanted: int, pace: float) -> Line:
-    """A line on what must be so fast, in attributes a second. The arguments are as those of `at_most`."""
+    """A line on how many of some attributes must be done in a second; see `at_most`."""
     speed, bound = attributes / took.wall, wanted * pace
     return Line(what, f"{rate(speed)} in {took}", f">= {rate(bound)} ({wanted:,} * {pace:.2f})", met=speed >= bound)
 

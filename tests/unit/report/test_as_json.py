@@ -13,7 +13,7 @@ import pytest
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.indicator import Kind
 from misp_modules_ext.model.outcome import Outcome, Reason
-from misp_modules_ext.report import to_dict, to_json
+from misp_modules_ext.report import json_pieces, to_dict, to_json
 from tests.unit.report import samples
 
 ACCOUNTS = {
@@ -43,6 +43,12 @@ def validator() -> Any:
 def test_every_report_follows_the_schema(account: Account, validator: Any) -> None:
     """What is rendered is what the written schema promises."""
     assert [error.message for error in validator.iter_errors(to_dict(account))] == []
+
+
+@pytest.mark.parametrize("account", ACCOUNTS.values(), ids=ACCOUNTS.keys())
+def test_in_pieces_it_is_the_same(account: Account) -> None:
+    """So it is kept in the ledger."""
+    assert json.loads(b"".join(json_pieces(account))) == to_dict(account)
 
 
 @pytest.mark.parametrize(
