@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from misp_modules_ext.cli import main
 from misp_modules_ext.ledger import open_ledger, schema
 from tests.support import commands
 from tests.support.held import held
+from tests.support.in_process import call
 from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import World as Misp
@@ -109,14 +109,9 @@ def run(scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixt
     """Runs a command; gives its exit code, its JSON and what else it says."""
 
     def command(*words: str) -> tuple[int, dict[str, Any], str]:
-        argv = ["misp-microsoft", *words[:1], "--json", "--config", str(scene.world.config), *words[1:]]
-        monkeypatch.setattr(sys, "argv", argv)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        assert KEY not in out + err
-        return int(ended.value.code or 0), json.loads(out) if out else {}, err
+        whole = [*words[:1], "--json", "--config", str(scene.world.config), *words[1:]]
+        code, out, err = call(whole, KEY, monkeypatch, capfd)
+        return code, json.loads(out) if out else {}, err
 
     return command
 

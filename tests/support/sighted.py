@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +14,8 @@ import pytest
 import requests
 from sqlalchemy import update
 
-from misp_modules_ext.cli import main
 from misp_modules_ext.ledger import open_ledger, schema
+from tests.support.in_process import call
 from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import Attribute, User
@@ -24,6 +23,7 @@ from tests.support.misp_world import World as Misp
 from tests.support.world import PRODUCTS, World
 
 KEY = misp_key()
+OTHER_KEY = misp_key("another")
 DEVICE = "DeviceNetworkEvents"
 #: What is seen in alerts only.
 ALERT = "AlertEvidence"
@@ -150,17 +150,25 @@ def campaign(world: World, run: Run, *names: str, only: tuple[str, ...] = ("micr
         yield made
 
 
+@contextlib.contextmanager
+def another_misp() -> Iterator[tuple[str, Misp, str]]:
+    """Its address, itself with `OTHER_KEY` for a user, and an event that shows one of the campaign's domains."""
+    other = Misp(lambda: int(time.time()) - 60)
+    other.add_user(OTHER_KEY, other.add_org("Theirs"))
+    other.users[0].rights = frozenset({"perm_sighting"})
+    event = other.add_event(other.orgs[0], "Elsewhere")
+    other.add_attribute(event, "domain", "one.evil.example", to_ids=True)
+    other.publish(event)
+    with MispServer(other) as server:
+        yield server.url, other, event
+
+
 def runner(world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """Runs a command; gives its exit code and what it says."""
 
     def go(command: str = "sightings", *options: str) -> tuple[int, dict[str, Any]]:
-        argv = ["misp-microsoft", command, *options, "--json", "--config", str(world.config)]
-        monkeypatch.setattr(sys, "argv", argv)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        assert KEY not in out + err
-        return int(ended.value.code or 0), (json.loads(out) if out else {}) | {"words": err}
+        words = [command, *options, "--json", "--config", str(world.config)]
+        code, out, err = call(words, KEY, monkeypatch, capfd)
+        return code, (json.loads(out) if out else {}) | {"words": err}
 
     return go

@@ -5,18 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
-from tests.support.keys import misp_key
-from tests.support.misp_server import MispServer
-from tests.support.misp_world import World as Misp
-from tests.support.sighted import Run, Scene, ago, campaign, configure, defender
+from tests.support.sighted import OTHER_KEY, Run, Scene, ago, another_misp, campaign, configure, defender
 from tests.support.world import World
 
 OURS = "misp-microsoft"
-OTHER_KEY = misp_key("another")
 
 
 def test_with_detail_the_source_names_destination_and_hits(scene: Scene, run: Run) -> None:
@@ -93,14 +88,8 @@ def test_a_lost_ledger_tells_nothing_twice(scene: Scene, run: Run) -> None:
 
 def test_each_misp_is_told_its_own_attributes(scene: Scene, run: Run) -> None:
     """The same value of two MISPs: one question to Microsoft, and a sighting for each attribute in its own MISP."""
-    other = Misp(lambda: int(time.time()) - 60)
-    other.add_user(OTHER_KEY, other.add_org("Theirs"))
-    other.users[0].rights = frozenset({"perm_sighting"})
-    event = other.add_event(other.orgs[0], "Elsewhere")
-    other.add_attribute(event, "domain", "one.evil.example")
-    other.publish(event)
-    with MispServer(other) as server:
-        section = {"misp other": {"url": server.url, "key": OTHER_KEY, "sightings": "yes"}}
+    with another_misp() as (url, other, event):
+        section = {"misp other": {"url": url, "key": OTHER_KEY, "sightings": "yes"}}
         configure(scene, sections=section, falsePositives="yes", detail="yes")
         assert run("push", event, "--misp", "misp other")[0] in (0, 3)
         scene.seen("one")
@@ -116,14 +105,8 @@ def test_each_misp_is_told_its_own_attributes(scene: Scene, run: Run) -> None:
 
 def test_a_misp_that_others_share_is_told_only_when_its_section_says_so(scene: Scene, run: Run) -> None:
     """Whoever sees the attribute there may see that we have seen it."""
-    other = Misp(lambda: int(time.time()) - 60)
-    other.add_user(OTHER_KEY, other.add_org("Theirs"))
-    other.users[0].rights = frozenset({"perm_sighting"})
-    event = other.add_event(other.orgs[0], "Elsewhere")
-    other.add_attribute(event, "domain", "one.evil.example", to_ids=True)
-    other.publish(event)
-    with MispServer(other) as server:
-        shared = {"url": server.url, "key": OTHER_KEY, "syncTags": "none"}
+    with another_misp() as (url, other, event):
+        shared = {"url": url, "key": OTHER_KEY, "syncTags": "none"}
         configure(scene, sections={"RH-ISAC MISP": shared})
         assert run("sync")[0] in (0, 3)
         scene.seen("one")

@@ -10,13 +10,9 @@ from sqlalchemy import select, update
 from misp_modules_ext.delivery.sightings import adding, asking
 from misp_modules_ext.ledger import open_ledger, queries, schema, sightings
 from misp_modules_ext.report.text import iso
-from tests.support.keys import misp_key
-from tests.support.misp_server import Fault, MispServer
-from tests.support.misp_world import World as Misp
-from tests.support.sighted import Run, Scene, campaign, configure
+from tests.support.misp_server import Fault
+from tests.support.sighted import OTHER_KEY, Run, Scene, another_misp, campaign, configure
 from tests.support.world import World
-
-OTHER_KEY = misp_key("another")
 
 
 @pytest.mark.parametrize("status", [500, 403])
@@ -68,14 +64,8 @@ def test_misp_is_left_alone_when_it_fails_often_in_a_row(world: World, run: Run)
 
 def test_a_misp_that_is_away_takes_no_room_from_another(scene: Scene, run: Run) -> None:
     """However much waits for it."""
-    other = Misp(lambda: int(time.time()) - 60)
-    other.add_user(OTHER_KEY, other.add_org("Theirs"))
-    other.users[0].rights = frozenset({"perm_sighting"})
-    event = other.add_event(other.orgs[0], "Elsewhere")
-    other.add_attribute(event, "domain", "one.evil.example")
-    other.publish(event)
-    with MispServer(other) as server:
-        configure(scene, sections={"misp other": {"url": server.url, "key": OTHER_KEY, "sightings": "yes"}})
+    with another_misp() as (url, other, event):
+        configure(scene, sections={"misp other": {"url": url, "key": OTHER_KEY, "sightings": "yes"}})
         assert run("push", event, "--misp", "misp other")[0] in (0, 3)
         scene.seen("one", "two")
         scene.server.faults += [Fault(path="attributes/restSearch", drop=True) for _ in range(5)]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from misp_modules_ext.cli import main
+from tests.support.in_process import call
 from tests.support.misp_server import MispServer
 from tests.support.misp_world import World as Misp
 from tests.support.synced import (
@@ -45,13 +44,8 @@ def run(scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixt
     """Runs the command; gives its exit code and what it says."""
 
     def sync(*options: str) -> tuple[int, dict[str, Any]]:
-        argv = ["misp-microsoft", "sync", "--json", "--config", str(scene.world.config), *options]
-        monkeypatch.setattr(sys, "argv", argv)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        assert KEY not in out + err
-        return int(ended.value.code or 0), (json.loads(out) if out else {"words": err})
+        words = ["sync", "--json", "--config", str(scene.world.config), *options]
+        code, out, err = call(words, KEY, monkeypatch, capfd)
+        return code, (json.loads(out) if out else {"words": err})
 
     return sync
