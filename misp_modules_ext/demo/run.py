@@ -18,6 +18,7 @@ from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.demo.service import Service
 from misp_modules_ext.emulator import Emulator
+from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import open_ledger, submissions
 from misp_modules_ext.misp.requests import read_export
 from misp_modules_ext.model.account import Account
@@ -26,6 +27,9 @@ from misp_modules_ext.report import exit_code, from_json, to_terminal
 TENANT = "11111111-1111-4111-8111-111111111111"
 APPLICATION = "22222222-2222-4222-8222-222222222222"
 WORKSPACE = "33333333-3333-4333-8333-333333333333"
+
+#: Seconds for the service to keep the account of what it has answered.
+_PATIENCE = 60
 
 _CONFIGURATION = """\
 # Written by `misp-microsoft demo`. Three destinations, all of them the local emulator.
@@ -141,11 +145,24 @@ def _press_the_button(service: Service, emulator: Emulator, config: Path, report
 
 
 def _account_of_the_last(settings: Settings) -> Account:
-    """What the service kept of the submission: that of the page, whose HTML no terminal shows."""
+    """What the service kept of the submission: that of the page, whose HTML no terminal shows.
+
+    It is kept while the answer is on its way, without which MISP would wait for it: a moment later it is there.
+
+    Raises:
+        LedgerError: it is not there after `_PATIENCE` either.
+    """
     ledger = open_ledger(settings.ledger.url.get_secret_value())
     (last,) = ledger.read(lambda connection: submissions.latest(connection, 1))
-    (kept,) = ledger.read(lambda connection: submissions.find(connection, last.submission_id))
-    return from_json(kept.document)
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        (kept,) = ledger.read(lambda connection: submissions.find(connection, last.submission_id))
+        if kept.document:
+            return from_json(kept.document)
+        time.sleep(0.05)
+    raise LedgerError(
+        f"The service kept no account of submission {last.submission_id} within {_PATIENCE} seconds: see its log."
+    )
 
 
 def _holdings(emulator: Emulator) -> dict[str, int]:
