@@ -130,35 +130,23 @@ def _item(
     leaders: _Leaders,
     withdrawn: Taken | None,
 ) -> Item:
-    if planned.reason is not None:
+    event, attribute, parts, why, message, notes = planned
+    uuid, type_, value = attribute.uuid, attribute.type, attribute.value
+    if why is not None:
         gone = withdrawn(planned) if withdrawn is not None else None
         if gone is not None:
-            return _of(planned, gone.outcome, gone.reason, gone.message)
-        return _of(planned, planned.reason.outcome, planned.reason, planned.message)
-    accounts = tuple([_observable(planned, part, results, otherwise, leaders) for part in planned.parts])
+            return Item(event.uuid, uuid, type_, value, gone.outcome, gone.reason, gone.message, notes)
+        return Item(event.uuid, uuid, type_, value, why.outcome, why, message, notes)
+    accounts = tuple([_observable(planned, part, results, otherwise, leaders) for part in parts])
     if len(accounts) == 1:
         # Nearly all of them, and there may be fifty thousand at each destination.
-        return _of(planned, accounts[0].outcome, accounts[0].reason, accounts[0].message, (), accounts)
+        ((_, _, outcome, _, _, reason, message, *_),) = accounts
+        return Item(event.uuid, uuid, type_, value, outcome, reason, message, notes, accounts)
     counted = that_count(accounts)
     outcome = worst(a.outcome for a in counted)
     telling = next(a for a in counted if a.outcome is outcome)
     left_out = tuple(f"{a.kind} {a.value} did not go: {_why(a)}" for a in accounts if a not in counted)
-    return _of(planned, outcome, telling.reason, telling.message, left_out, accounts)
-
-
-def _of(
-    planned: PlannedAttribute,
-    outcome: Outcome,
-    reason: Reason | None,
-    message: str,
-    left_out: tuple[str, ...] = (),
-    accounts: tuple[ObservableAccount, ...] = (),
-) -> Item:
-    attribute = planned.attribute
-    notes = planned.notes + left_out
-    return Item(
-        planned.event.uuid, attribute.uuid, attribute.type, attribute.value, outcome, reason, message, notes, accounts
-    )
+    return Item(event.uuid, uuid, type_, value, outcome, telling.reason, telling.message, notes + left_out, accounts)
 
 
 def _why(account: ObservableAccount) -> str:

@@ -63,4 +63,16 @@ def _end() -> None:
     with _lock:
         _pausing -= 1
         if _pausing == 0 and _was_on:
+            _skip_what_is_new()
             gc.enable()
+
+
+def _skip_what_is_new() -> None:
+    """Make all that is young old, so that it is not looked at now but when the collector next looks at everything.
+
+    Else it looks at all that was made meanwhile at once: of an unchanged event that is a tenth of the time.
+    """
+    # What somebody else has frozen must stay so.
+    if gc.get_freeze_count() == 0:
+        gc.freeze()
+        gc.unfreeze()

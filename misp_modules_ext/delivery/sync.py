@@ -38,7 +38,7 @@ from misp_modules_ext.misp.large import LargeEvent
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.model.misp import Attribute, Event
 from misp_modules_ext.model.outcome import Outcome
-from misp_modules_ext.planning import RuleSet, make_bare_plan
+from misp_modules_ext.planning import RuleSet, judged
 
 log = logger()
 
@@ -357,7 +357,7 @@ class _Run:
         """Whether anything of it goes anywhere; of most events of a large community nothing does."""
         rules = dict.fromkeys(RuleSet.of(d) for d in choose(self._settings, self._wish.destinations))
         base_url = base_url_of(self._settings)
-        return any(planned.parts for each in rules for planned in make_bare_plan([event], each, base_url).attributes)
+        return any(planned.parts for each in rules for planned in judged(event, each, base_url))
 
     def _submit(self, event: Event, part: Part | None = None) -> bool:
         """Take an event, or a part of one; whether anything of it is to be sent."""

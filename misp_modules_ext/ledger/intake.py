@@ -35,7 +35,7 @@ from misp_modules_ext.ledger.views import (
 )
 from misp_modules_ext.model.indicator import Observable
 from misp_modules_ext.model.misp import Event
-from misp_modules_ext.planning import Plan, RuleSet, make_bare_plan, make_plan
+from misp_modules_ext.planning import Plan, RuleSet, make_plan
 
 
 @dataclass(slots=True)
@@ -187,12 +187,12 @@ class _Taking:
         self._digest = repeats.digest_of(view, [*rule_sets, *self._elsewhere], self._base_url)
         if not repeats.was_said(self._connection, stored.event_id, stores, self._origin, self._digest):
             return False
-        plans = {rules: make_bare_plan([event], rules, self._base_url, reread=self._reread) for rules in rule_sets}
-        again = repeats.settle_again(self._connection, plans, stores, self._base_url, self._clock, self._numbers)
+        saying = repeats.Saying(event, self._base_url, self._clock, self._reread)
+        again = repeats.settle_again(self._connection, saying, stores, self._numbers)
         if again is None:
             return False
         self._views, self._known = views, known
-        self.result = Taken(plans, again.settled, again.named)
+        self.result = Taken(again.plans, again.settled, again.named)
         if again.sends:
             # The report says which attribute speaks for what is sent.
             read_evidence(self._connection, stored)

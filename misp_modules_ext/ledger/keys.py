@@ -14,7 +14,8 @@ def observable_id(observable: Observable) -> int:
 
     Of a hundred million values, two share their number with a chance of one in two thousand; `no_clash` then refuses.
     """
-    digest = hashlib.sha256(f"{observable.kind.value}:{observable.value}".encode()).digest()
+    kind, value = observable
+    digest = hashlib.sha256((kind + ":" + value).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

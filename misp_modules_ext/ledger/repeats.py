@@ -10,9 +10,10 @@ The note goes when any evidence of the event changes, and when the destination's
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select, update
 
@@ -26,8 +27,8 @@ from misp_modules_ext.ledger.stores import Store
 from misp_modules_ext.ledger.views import Origin, View
 from misp_modules_ext.misp.selection import picks
 from misp_modules_ext.model.indicator import Observable
-from misp_modules_ext.model.misp import Attribute
-from misp_modules_ext.planning import Plan, RuleSet
+from misp_modules_ext.model.misp import Event
+from misp_modules_ext.planning import Plan, PlannedAttribute, RuleSet, judged
 
 _TABLE = schema.audience
 #: The column in which an origin's latest view is noted.
@@ -61,15 +62,12 @@ def digest_of(view: View, rule_sets: Iterable[RuleSet], base_url: str) -> bytes:
     digest.update(write_header(event, picked))
     times = ",".join([f"{attribute.uuid}{attribute.timestamp}" for attribute in event.attributes])
     digest.update(times.encode())
-    # What a source does not say is carried into it: it may mean something else than that there is none.
-    digest.update(bytes([_unsaid(attribute) for attribute in event.attributes]))
+    # What a source does not say is carried into it: it may mean something else than that there is none, and documents
+    # say the same of both.
+    unsaid = [(a.warninglists is None) | (a.sightings is None) << 1 | (a.decay is None) << 2 for a in event.attributes]
+    digest.update(bytes(unsaid))
     digest.update(b"\n".join(view.documents))
     return digest.digest()
-
-
-def _unsaid(attribute: Attribute) -> int:
-    """Which of the facts that documents leave out when there are none the source did not say."""
-    return (attribute.warninglists is None) | (attribute.sightings is None) << 1 | (attribute.decay is None) << 2
 
 
 def was_said(connection: Connection, event_id: int, stores: Sequence[Store], origin: Origin, digest: bytes) -> bool:
@@ -104,15 +102,33 @@ def forget(connection: Connection, event_ids: Collection[int], stores: Sequence[
         connection.execute(update(_TABLE).where(_TABLE.c.destination_id.in_(elsewhere)).values(nothing))
 
 
+class Saying(NamedTuple):
+    """What is said again.
+
+    Attributes:
+        event: as its view shows it.
+        base_url: address of MISP for links.
+        clock: milliseconds since 1970 UTC by the database's clock.
+        reread: it is our own reading.
+    """
+
+    event: Event
+    base_url: str
+    clock: int
+    reread: bool
+
+
 @dataclass(slots=True)
 class Again:
     """How everything stands that is said again.
 
     Attributes:
+        plans: bare ones, of the view.
         settled: by destination id.
         named: the observables by id.
     """
 
+    plans: dict[RuleSet, Plan] = field(default_factory=dict)
     settled: dict[int, Settled] = field(default_factory=dict)
     named: dict[int, Observable] = field(default_factory=dict)
 
@@ -122,22 +138,13 @@ class Again:
         return any(settled.ready or settled.withdrawing for settled in self.settled.values())
 
 
-def settle_again(
-    connection: Connection,
-    plans: Mapping[RuleSet, Plan],
-    stores: Sequence[Store],
-    base_url: str,
-    clock: int,
-    numbers: Numbers,
-) -> Again | None:
+def settle_again(connection: Connection, saying: Saying, stores: Sequence[Store], numbers: Numbers) -> Again | None:
     """Find how everything stands of a view that says what it said before.
 
     Args:
         connection: in a transaction that is alone in changing evidence.
-        plans: bare ones, of the view.
+        saying: the view.
         stores: the destinations.
-        base_url: address of MISP for links.
-        clock: milliseconds since 1970 UTC by the database's clock.
         numbers: the ids of observables.
 
     Returns:
@@ -145,34 +152,58 @@ def settle_again(
     """
     again = Again()
     odd: dict[int, list[int]] = {}
-    goes = {rules: _going(plan, numbers) for rules, plan in plans.items()}
-    for going in goes.values():
+    for rules in dict.fromkeys(store.rules for store in stores):
+        alike = [store for store in stores if store.rules == rules]
+        judging = _Judging(saying, rules, numbers)
+        standings = _as_they_should_be(connection, alike, judging.going(), saying.clock)
+        going = judging.found
+        for store, those in zip(alike, standings, strict=True):
+            for number in held(connection, store, going):
+                those.pop(number, None)
+            again.settled[store.destination_id] = Settled(those)
+            rest = [number for number in going if number not in those]
+            if len(rest) > max(_FEW_ODD, MOST_ODD * len(going)) or (rest and _counts(store, going)):
+                return None
+            odd[store.destination_id] = rest
+        again.plans[rules] = Plan(tuple(judging.planned), ())
         again.named |= going
-    keys = {rules: sorted(going) for rules, going in goes.items()}
-    for store in stores:
-        going = goes[store.rules]
-        standings = _as_they_should_be(connection, store, keys[store.rules], clock)
-        again.settled[store.destination_id] = Settled(standings)
-        rest = [number for number in going if number not in standings]
-        if len(rest) > max(_FEW_ODD, MOST_ODD * len(going)) or (rest and _counts(store, going)):
-            return None
-        odd[store.destination_id] = rest
-    stored = Stored(connection, set().union(*odd.values()), base_url)
+    stored = Stored(connection, set().union(*odd.values()), saying.base_url)
     for store in stores:
         rest = odd[store.destination_id]
         if rest:
             wanted = Wanted.of(store.rules, {n: m for n, m in stored.content(store).items() if n in set(rest)})
-            settled = Placing(connection, store, wanted, (), {}, clock).settle(rest, ())
+            settled = Placing(connection, store, wanted, (), {}, saying.clock).settle(rest, ())
             before = again.settled[store.destination_id]
             before.standings |= settled.standings
             before.ready, before.withdrawing = settled.ready, settled.withdrawing
     return again
 
 
-def _going(plan: Plan, numbers: Numbers) -> dict[int, Observable]:
-    """The observables that pass the gates, by id."""
-    parts = (part for planned in plan.attributes for part in planned.parts)
-    return {numbers[part.observable]: part.observable for part in parts if part.reason is None}
+class _Judging:
+    """What passes the gates of a rule set; judged while it is asked for, see `bulk.grouped`.
+
+    Attributes:
+        planned: the attributes so far.
+        found: the observables that go so far, by id.
+    """
+
+    def __init__(self, saying: Saying, rules: RuleSet, numbers: Numbers) -> None:
+        self._judged = judged(saying.event, rules, saying.base_url, reread=saying.reread)
+        self._numbers = numbers
+        self.planned: list[PlannedAttribute] = []
+        self.found: dict[int, Observable] = {}
+
+    def going(self) -> Iterator[int]:
+        """The ids of those that go, each once."""
+        planned, found, numbers = self.planned, self.found, self._numbers
+        for attribute in self._judged:
+            planned.append(attribute)
+            for part in attribute.parts:
+                if part.reason is None:
+                    number = numbers[part.observable]
+                    if number not in found:
+                        found[number] = part.observable
+                        yield number
 
 
 def _counts(store: Store, going: Collection[int]) -> bool:
@@ -180,17 +211,19 @@ def _counts(store: Store, going: Collection[int]) -> bool:
     return 0 < store.settings.max_per_event < len(going)
 
 
-def _as_they_should_be(connection: Connection, store: Store, numbers: Sequence[int], clock: int) -> dict[int, Standing]:
-    """Those of some, sorted, that a destination holds as it should."""
+def _as_they_should_be(
+    connection: Connection, stores: Sequence[Store], numbers: Iterable[int], clock: int
+) -> list[dict[int, Standing]]:
+    """Those of some that destinations hold as they should, for each destination."""
     table = schema.holding
-    here = table.c.destination_id == store.destination_id
     facts = (table.c.valid_until, table.c.generation)
-    on_hold = held(connection, store, numbers)
-    alike = bulk.grouped(connection, table.c.observable_id, numbers, *facts, where=here, also=as_it_should_be)
-    found: dict[int, Standing] = {}
-    for (valid_until, generation), those in alike.items():
-        if valid_until * 1000 > clock:
-            found.update(dict.fromkeys(those, Standing(schema.SETTLED, None, "", valid_until, generation)))
-    for number in on_hold:
-        found.pop(number, None)
+    places = [table.c.destination_id == store.destination_id for store in stores]
+    everywhere = bulk.grouped(connection, table.c.observable_id, numbers, *facts, wheres=places, also=as_it_should_be)
+    found: list[dict[int, Standing]] = []
+    for groups in everywhere:
+        here: dict[int, Standing] = {}
+        for (valid_until, generation), those in groups.items():
+            if valid_until * 1000 > clock:
+                here.update(dict.fromkeys(those, Standing(schema.SETTLED, None, "", valid_until, generation)))
+        found.append(here)
     return found

@@ -8,6 +8,7 @@ translation's.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 from typing import NamedTuple
 
 from misp_modules_ext.config.settings import Selection
@@ -15,6 +16,8 @@ from misp_modules_ext.model.misp import INHERIT, SHARING_GROUP, UNSAID, Attribut
 from misp_modules_ext.model.outcome import Reason
 
 _SCALE = {0: "your organisation only", 1: "this community only", 2: "connected communities", 3: "all communities"}
+
+_TAGS_OF = attrgetter("tags")
 
 
 class Closed(NamedTuple):
@@ -35,8 +38,9 @@ def picks(event: Event, pick_tag: str) -> bool:
     if not pick_tag:
         return False
     # Each set of tags once: attributes are many, and their tags much the same.
-    sets = {a.tags for a in (*event.attributes, *event.kept_out) if a.tags and not a.deleted}
-    return any(carries(tags, pick_tag) for tags in sets)
+    all_ = (*event.attributes, *event.kept_out)
+    picking = {tags for tags in set(map(_TAGS_OF, all_)) if carries(tags, pick_tag)}
+    return bool(picking) and any(a.tags in picking and not a.deleted for a in all_)
 
 
 def exists(event: Event, attribute: Attribute) -> Closed | None:

@@ -13,7 +13,7 @@ __all__ = [
     "PlannedAttribute",
     "RuleSet",
     "judge",
-    "make_bare_plan",
+    "judged",
     "make_plan",
     "parts_evidence",
 ]
@@ -24,7 +24,7 @@ from misp_modules_ext.planning.plan import (
     Plan,
     PlannedAttribute,
     judge,
-    make_bare_plan,
+    judged,
     make_plan,
     parts_evidence,
 )

@@ -208,13 +208,13 @@ def make_plan(
     return Plan(tuple(attributes), tuple(merge(parts_evidence(attributes), now)))
 
 
-def make_bare_plan(events: Sequence[Event], rules: RuleSet, base_url: str, *, reread: bool = False) -> Plan:
-    """Which attributes go, without what their indicators say: half the work. `merged` is empty."""
-    attributes: list[PlannedAttribute] = []
-    for event in events:
-        judge_ = Judge(event, rules, base_url, picks(event, rules.selection.pick_tag)).judge
-        attributes += [judge_(attribute, None, reread=reread) for attribute in event.attributes]
-    return Plan(tuple(attributes), ())
+def judged(event: Event, rules: RuleSet, base_url: str, *, reread: bool = False) -> Iterator[PlannedAttribute]:
+    """Which attributes of an event go, one after the other, without what their indicators say: half the work.
+
+    The arguments are those of `make_plan`.
+    """
+    judge_ = Judge(event, rules, base_url, picks(event, rules.selection.pick_tag)).judge
+    return (judge_(attribute, None, reread=reread) for attribute in event.attributes)
 
 
 def judge(

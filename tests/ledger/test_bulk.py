@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import random
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ from sqlalchemy import (
     String,
     Table,
     func,
+    literal_column,
     or_,
     select,
     text,
@@ -354,25 +356,57 @@ def test_numbers_and_texts_that_do_not_fit_are_errors(ledger: Engine, write: Wri
 
 
 def test_rows_that_are_alike_are_found_as_groups(ledger: Engine) -> None:
-    """Each key that is there, once, with what its row says; others are not; the longest numbers are whole."""
+    """Each key that is there, once, with what its row says, for each condition; others are not.
+
+    The keys come in any order, and may be made meanwhile. The longest numbers are whole.
+    """
     huge = range(2**63 - MANY, 2**63)
     rows = sorted(held([*range(MANY), *huge]) + held(range(50), state=1, destination=2))
     run(ledger, lambda c: bulk.insert(c, holding, HOLDING, rows))
-    there = holding.c.destination_id == 1
+    one, two, none = (holding.c.destination_id == number for number in (1, 2, 3))
     keys = [*range(MANY + 500), *huge]
+    random.Random(7).shuffle(keys)
 
-    def look(connection: Connection) -> dict[tuple[Any, ...], list[int]]:
+    def look(connection: Connection) -> list[dict[tuple[Any, ...], list[int]]]:
         also = lambda of: of.c.due_ms > -(10**6)  # noqa: E731 - as callers write it
         columns = (holding.c.reason, holding.c.state)
-        return bulk.grouped(connection, holding.c.observable_id, keys, *columns, where=there, also=also)
+        wheres = [one, none, two]
+        return bulk.grouped(connection, holding.c.observable_id, iter(keys), *columns, wheres=wheres, also=also)
 
-    found = run(ledger, look)
+    here, nowhere, there = run(ledger, look)
     expected: dict[tuple[Any, ...], list[int]] = {}
     for n in range(MANY):
         expected.setdefault((f"r{n % 7}", 0), []).append(n)
-    assert {key: sorted(numbers) for key, numbers in found.items()} == expected
-    every = run(ledger, lambda c: bulk.grouped(c, holding.c.observable_id, keys, holding.c.state, where=there))
-    assert sorted(every[0,]) == [*range(MANY), *huge]
+    assert {key: sorted(numbers) for key, numbers in here.items()} == expected
+    assert nowhere == {}
+    assert sorted(n for numbers in there.values() for n in numbers) == list(range(50))
+    every = run(ledger, lambda c: bulk.grouped(c, holding.c.observable_id, keys, holding.c.state, wheres=[one]))
+    assert sorted(every[0][0,]) == [*range(MANY), *huge]
+
+
+def test_what_fails_while_keys_are_made_leaves_the_connection_as_it_was(ledger: Engine) -> None:
+    """On PostgreSQL much has been asked by then, and nothing of it answered."""
+    run(ledger, lambda c: bulk.insert(c, holding, HOLDING, sorted(held(range(MANY)))))
+    here = holding.c.destination_id == 1
+
+    def keys() -> Iterator[int]:
+        yield from range(MANY)
+        raise ZeroDivisionError
+
+    def look(connection: Connection) -> list[dict[tuple[Any, ...], list[int]]]:
+        by = (connection, holding.c.observable_id)
+        with pytest.raises(ZeroDivisionError):
+            bulk.grouped(*by, keys(), holding.c.state, wheres=[here])
+        return bulk.grouped(*by, range(3), holding.c.state, wheres=[here])
+
+    assert run(ledger, look) == [{(0,): [0, 1, 2]}]
+
+
+def test_an_error_of_the_server_while_keys_are_made_is_ours(ledger: Engine) -> None:
+    """As everywhere in bulk: SQLAlchemy's, so that `engine.run` understands it."""
+    gone = holding.c.destination_id == literal_column("no_such_column")
+    with pytest.raises(LedgerError):
+        run(ledger, lambda c: bulk.grouped(c, holding.c.observable_id, range(9), holding.c.state, wheres=[gone]))
 
 
 def test_nothing_is_found_by_none(ledger: Engine) -> None:

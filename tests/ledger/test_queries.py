@@ -218,7 +218,7 @@ def test_what_is_asked_of_some_values_never_reads_a_whole_destination(tmp_path: 
         by = (connection, row.observable_id, numbers)
         list(bulk.rows_by(*by, row.state, where=here))
         list(bulk.rows_by(*by, row.due_hash, where=here, also=lambda of: of.c.state == schema.SETTLED))
-        bulk.grouped(*by, row.valid_until, row.generation, where=here, also=as_it_should_be)
+        bulk.grouped(*by, row.valid_until, row.generation, wheres=[here], also=as_it_should_be)
         bulk.tally(*by, row.state, where=here)
 
     ledger.read(ask)

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from sqlalchemy import Column, ColumnElement, Connection, FromClause, Select, Table, Text, cast, func, select
 
 from misp_modules_ext.ledger.bulk import mariadb, postgresql, sqlite
-from misp_modules_ext.ledger.bulk.driver import Also, Wanted
+from misp_modules_ext.ledger.bulk.driver import Also, Found, Wanted, Where
 from misp_modules_ext.ledger.bulk.values import CHUNK, Row, Value, chunks
 
 __all__ = [
@@ -77,8 +77,19 @@ class _Database(Protocol):
         column: Column[Any],
         keys: Iterable[Value],
         wanted: Wanted,
-        where: ColumnElement[bool] | None,
-    ) -> Iterator[tuple[Any, ...]]: ...
+        wheres: Sequence[Where],
+    ) -> Found:
+        """For each condition, some keys at a time: its place among `wheres`, and the rows of those keys."""
+
+    def found_ahead(
+        self,
+        connection: Connection,
+        column: Column[Any],
+        keys: Iterable[int],
+        wanted: Wanted,
+        wheres: Sequence[Where],
+    ) -> Found:
+        """The same, of keys in any order. The connection is for nobody else meanwhile: the server may work ahead."""
 
 
 _DATABASES: dict[str, _Database] = {"sqlite": sqlite, "postgresql": postgresql, "mysql": mariadb, "mariadb": mariadb}
@@ -176,7 +187,8 @@ def rows_by(
         found = select(*(source.c[name] for name in names))
         return found if also is None else found.where(also(source))
 
-    return _database(connection).found_by(connection, column, keys, wanted, where)
+    for _, rows in _database(connection).found_by(connection, column, keys, wanted, [where]):
+        yield from rows
 
 
 def tally(
@@ -196,8 +208,9 @@ def tally(
         return found if also is None else found.where(also(source))
 
     counted: Counter[tuple[Any, ...]] = Counter()
-    for *found, count in _database(connection).found_by(connection, column, keys, wanted, where):
-        counted[tuple(found)] += count
+    for _, rows in _database(connection).found_by(connection, column, keys, wanted, [where]):
+        for *found, count in rows:
+            counted[tuple(found)] += count
     return counted
 
 
@@ -206,21 +219,21 @@ def grouped(
     column: Column[int],
     keys: Iterable[int],
     *columns: Column[Any],
-    where: ColumnElement[bool] | None = None,
+    wheres: Sequence[ColumnElement[bool]],
     also: Also | None = None,
-) -> dict[tuple[Any, ...], list[int]]:
+) -> list[dict[tuple[Any, ...], list[int]]]:
     """Which of the rows that `rows_by` finds have which values in `columns`: a third of its time where most are alike.
 
     Args:
         connection: in a transaction.
         column: of whole numbers.
-        keys: each once.
+        keys: each once. What makes them has no use of the connection: the server works on some while more are made.
         columns: by which rows are told apart.
-        where: see `rows_by`.
+        wheres: see `rows_by`; each is asked for on its own.
         also: see `rows_by`.
 
     Returns:
-        The keys by those values.
+        For each of `wheres` the keys by those values.
     """
     names = [c.name for c in columns]
 
@@ -229,9 +242,10 @@ def grouped(
         found = select(*values, _joined(connection, source.c[column.name])).group_by(*values)
         return found if also is None else found.where(also(source))
 
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for *found, numbers in _database(connection).found_by(connection, column, keys, wanted, where):
-        groups.setdefault(tuple(found), []).extend(map(int, numbers.split(",")))
+    groups: list[dict[tuple[Any, ...], list[int]]] = [{} for _ in wheres]
+    for place, rows in _database(connection).found_ahead(connection, column, keys, wanted, wheres):
+        for *found, numbers in rows:
+            groups[place].setdefault(tuple(found), []).extend(map(int, numbers.split(",")))
     return groups
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -13,6 +13,10 @@ from sqlalchemy.exc import DBAPIError
 Also: TypeAlias = Callable[[FromClause], ColumnElement[bool]]
 #: Likewise makes a query.
 Wanted: TypeAlias = Callable[[FromClause], Select[Any]]
+#: A condition that must hold too, if there is one.
+Where: TypeAlias = "ColumnElement[bool] | None"
+#: The place of a condition among others, and rows that were found with it.
+Found: TypeAlias = Iterable[tuple[int, Sequence[tuple[Any, ...]]]]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.bulk import driver
-from misp_modules_ext.ledger.bulk.driver import Wanted
+from misp_modules_ext.ledger.bulk.driver import Found, Wanted, Where
 from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check_keys, chunks, kind
 
 #: Rows of one statement, unless they are large.
@@ -158,18 +158,23 @@ class _Updating:
 
 
 def found_by(
-    connection: Connection,
-    column: Column[Any],
-    keys: Iterable[Value],
-    wanted: Wanted,
-    where: ColumnElement[bool] | None,
-) -> Iterator[tuple[Any, ...]]:
+    connection: Connection, column: Column[Any], keys: Iterable[Value], wanted: Wanted, wheres: Sequence[Where]
+) -> Found:
     """See `bulk.rows_by` and `bulk.tally`."""
-    query = wanted(column.table) if where is None else wanted(column.table).where(where)
+    plain, name = wanted(column.table), driver.full_name(connection, column)
+    queries = [plain if where is None else plain.where(where) for where in wheres]
     for chunk in chunks(keys, _KEYS if kind(column) is int else _OTHER_KEYS):
         check_keys(column, chunk)
-        among = f"{driver.full_name(connection, column)} IN ({','.join(_of_column(column, chunk))})"
-        yield from driver.tuples(connection, query.where(literal_column(among)))
+        among: ColumnElement[bool] = literal_column(f"{name} IN ({','.join(_of_column(column, chunk))})")
+        for place, query in enumerate(queries):
+            yield place, driver.tuples(connection, query.where(among))
+
+
+def found_ahead(
+    connection: Connection, column: Column[Any], keys: Iterable[int], wanted: Wanted, wheres: Sequence[Where]
+) -> Found:
+    """See `bulk.grouped`. Nothing is done ahead: in the order of the index it takes less."""
+    return found_by(connection, column, sorted(keys), wanted, wheres)
 
 
 def _literals(columns: Sequence[Column[Any]], values: Sequence[Values]) -> list[list[str]]:

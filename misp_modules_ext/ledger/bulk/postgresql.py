@@ -7,16 +7,16 @@ first, and COPY runs behind a savepoint: when another transaction has committed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     Column,
-    ColumnElement,
     Connection,
     LargeBinary,
+    Select,
     String,
     Table,
     Text,
@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from misp_modules_ext.ledger.bulk import driver
-from misp_modules_ext.ledger.bulk.driver import Wanted
+from misp_modules_ext.ledger.bulk.driver import Found, Wanted, Where
 from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check_keys, chunks, kind
 
 #: Rows or keys of one statement. With many more the planner thinks a statement worth being compiled, which it is not.
@@ -38,6 +38,8 @@ _ROWS = 5000
 _FEW = 200
 #: SQLSTATE of a key that is there.
 _TAKEN = "23505"
+#: The parameter that holds the keys of a query.
+_KEYS = "keys_of_rows"
 
 #: Not VARCHAR(n): a cast to it would cut a long text off, where putting it into the column is an error.
 _ARRAYS = {int: "BIGINT[]", str: "TEXT[]", bytes: "BYTEA[]"}
@@ -171,23 +173,50 @@ def _let_join(cursor: Any, how: str) -> None:
 
 
 def found_by(
-    connection: Connection,
-    column: Column[Any],
-    keys: Iterable[Value],
-    wanted: Wanted,
-    where: ColumnElement[bool] | None,
-) -> Iterator[tuple[Any, ...]]:
+    connection: Connection, column: Column[Any], keys: Iterable[Value], wanted: Wanted, wheres: Sequence[Where]
+) -> Found:
     """See `bulk.rows_by` and `bulk.tally`."""
-    array = cast(bindparam("keys_of_rows", type_=String()), ARRAY(_ELEMENTS[kind(column)]))
+    queries = [_of_keys(column, wanted, where) for where in wheres]
+    for chunk in chunks(keys, _ROWS):
+        text = _key_text(column, chunk)
+        for place, query in enumerate(queries):
+            yield place, driver.tuples(connection, query, {_KEYS: text})
+
+
+def found_ahead(
+    connection: Connection, column: Column[Any], keys: Iterable[int], wanted: Wanted, wheres: Sequence[Where]
+) -> Found:
+    """See `bulk.grouped`. What is asked is on its way before what was asked is answered: so nobody waits."""
+    psycopg: Any = connection.dialect.loaded_dbapi
+    if not psycopg.Pipeline.is_supported():  # an old libpq
+        return found_by(connection, column, sorted(keys), wanted, wheres)
+    queries = [_of_keys(column, wanted, where).compile(dialect=connection.dialect) for where in wheres]
+    asked: list[tuple[int, Any]] = []
+    with driver.cursor(connection, "SELECT") as cursor, cursor.connection.pipeline():
+        for chunk in chunks(keys, _ROWS):
+            text = _key_text(column, sorted(chunk))
+            for place, query in enumerate(queries):
+                asking = cursor.connection.cursor()
+                asking.execute(query.string, query.construct_params({_KEYS: text}))
+                asked.append((place, asking))
+        return [(place, asking.fetchall()) for place, asking in asked]
+
+
+def _of_keys(column: Column[Any], wanted: Wanted, where: Where) -> Select[Any]:
+    """A query for the rows of keys, which are its parameter `_KEYS`."""
+    array = cast(bindparam(_KEYS, type_=String()), ARRAY(_ELEMENTS[kind(column)]))
     given = func.unnest(array).table_valued("key").render_derived(name="given")
     # OFFSET makes one step down an index for each key of it. Left to choose, a planner without statistics reads the
     # index from end to end: a minute for 50,000 keys in pieces of 1000.
     of_key = select(column.table).where(column == given.c.key)
     found = (of_key if where is None else of_key.where(where)).offset(0).lateral("found")
-    query = wanted(found).select_from(given.join(found, true()))
-    for chunk in chunks(keys, _ROWS):
-        check_keys(column, chunk)
-        yield from driver.tuples(connection, query, {"keys_of_rows": _array(kind(column), chunk)})
+    return wanted(found).select_from(given.join(found, true()))
+
+
+def _key_text(column: Column[Any], keys: Sequence[Value]) -> str:
+    """Keys as the array of `_of_keys`. In their order: neighbours are near to each other in the index."""
+    check_keys(column, keys)
+    return _array(kind(column), keys)
 
 
 def _copying(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> str:

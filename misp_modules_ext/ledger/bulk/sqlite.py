@@ -13,7 +13,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.bulk import driver
-from misp_modules_ext.ledger.bulk.driver import Wanted
+from misp_modules_ext.ledger.bulk.driver import Found, Wanted, Where
 from misp_modules_ext.ledger.bulk.values import Row, Value, by_column, check_keys, chunks, kind
 
 #: Parameters of one statement: what every build of SQLite takes. More is not faster.
@@ -79,25 +79,32 @@ def update(
 
 
 def found_by(
-    connection: Connection,
-    column: Column[Any],
-    keys: Iterable[Value],
-    wanted: Wanted,
-    where: ColumnElement[bool] | None,
-) -> Iterator[tuple[Any, ...]]:
+    connection: Connection, column: Column[Any], keys: Iterable[Value], wanted: Wanted, wheres: Sequence[Where]
+) -> Found:
     """See `bulk.rows_by` and `bulk.tally`."""
     table = column.table
-    query = wanted(table) if where is None else wanted(table).where(where)
+    plain = wanted(table)
+    queries = [plain if where is None else plain.where(where) for where in wheres]
     if kind(column) is not int:
         for chunk in chunks(keys, _PARAMETERS - 99):  # the rest is for `where`
             check_keys(column, chunk)
-            yield from driver.tuples(connection, query.where(column.in_(chunk)))
+            for place, query in enumerate(queries):
+                yield place, driver.tuples(connection, query.where(column.in_(chunk)))
         return
     given = func.json_each(bindparam("keys_of_rows", type_=String())).table_valued("value", name="given")
-    query = query.select_from(_KeysFirst(given, table, column == given.c.value))
+    queries = [query.select_from(_KeysFirst(given, table, column == given.c.value)) for query in queries]
     for chunk in chunks(keys, _NUMBERS):
         check_keys(column, chunk)
-        yield from driver.tuples(connection, query, {"keys_of_rows": f"[{','.join(map(str, chunk))}]"})
+        text = {"keys_of_rows": f"[{','.join(map(str, chunk))}]"}
+        for place, query in enumerate(queries):
+            yield place, driver.tuples(connection, query, text)
+
+
+def found_ahead(
+    connection: Connection, column: Column[Any], keys: Iterable[int], wanted: Wanted, wheres: Sequence[Where]
+) -> Found:
+    """See `bulk.grouped`. Nothing is done ahead: in the order of the index it takes less."""
+    return found_by(connection, column, sorted(keys), wanted, wheres)
 
 
 class _KeysFirst(Join):
