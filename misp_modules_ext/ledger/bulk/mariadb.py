@@ -7,19 +7,18 @@ nothing in it can end a literal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column
+from sqlalchemy import Column, ColumnElement, Connection, Table, literal_column, union_all
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger.bulk import driver
 from misp_modules_ext.ledger.bulk.driver import Found, Wanted, Where
 from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, check_keys, chunks, kind
 
-#: Rows of one statement, unless they are large.
-_ROWS = 2000
+#: Rows of one statement, unless they are large. With more of them the server waits longer for the first.
+_ROWS = 1000
 #: Bytes of a statement around its rows: names of a table and of its columns, some of them several times.
 _AROUND = 8192
 #: Bytes of a row of a table that a statement holds. A longer one is set alone: of a binary literal of 64 KiB or more,
@@ -29,6 +28,10 @@ _IN_TABLE = 60_000
 #: others it would have to compare what has its own rules of comparison.
 _KEYS = 5000
 _OTHER_KEYS = 900
+#: The command of the server's protocol that runs a statement (COM_QUERY).
+_QUERY = 3
+#: Where the keys go in the text of a query.
+_KEYS_HERE = "KEYS_OF_ROWS"
 
 
 def insert(connection: Connection, table: Table, columns: Sequence[Column[Any]], rows: Iterable[Row]) -> None:
@@ -63,27 +66,51 @@ def _insert(
     head = f"INSERT INTO {name} ({', '.join(driver.names(connection, columns))}) VALUES "  # noqa: S608 - our own names
     with driver.cursor(connection, f"INSERT INTO {name}") as cursor:
         room = _packet(connection, cursor) - _AROUND
-        statements = (
-            f"{head}{','.join(texts)}{tail}"
-            for chunk in chunks(rows, _ROWS)
-            for texts in _fitting(_texts(_literals(columns, by_column(columns, chunk))), room, name)
-        )
-        _execute(cursor, statements)
+        with _ahead(cursor) as server:
+            for chunk in chunks(rows, _ROWS):
+                for texts in _fitting(_texts(_literals(columns, by_column(columns, chunk))), room, name):
+                    statement = f"{head}{','.join(texts)}{tail}"
+                    server.answer()
+                    server.ask(statement)
+            server.answer()
 
 
-def _execute(cursor: Any, statements: Iterator[str]) -> None:
-    """Execute one after the other; while the server is busy with one, the next is made."""
-    first, second = next(statements, None), next(statements, None)
-    if first is None or second is None:
-        if first is not None:
-            cursor.execute(first)
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="misp-modules-ext-insert") as server:
-        busy = server.submit(cursor.execute, first)
-        for statement in chain((second,), statements):
-            busy.result()
-            busy = server.submit(cursor.execute, statement)
-        busy.result()
+class _Ahead:
+    """Asks, and reads the answer later: while the server is busy with one statement, the next one is made.
+
+    These are the halves of the driver's `Connection.query`; it has no public names for them. A thread of its own would
+    wait 5 ms for the interpreter before each half, while the other one computes.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._waiting = False
+
+    def ask(self, statement: str) -> None:
+        """Send a statement; what was asked before is answered."""
+        self._connection._execute_command(_QUERY, statement)
+        self._waiting = True
+
+    def answer(self) -> Sequence[tuple[Any, ...]]:
+        """The rows of what was asked; none when nothing was."""
+        if not self._waiting:
+            return ()
+        self._waiting = False
+        self._connection._read_query_result()
+        return self._connection._result.rows or ()
+
+
+@contextmanager
+def _ahead(cursor: Any) -> Iterator[_Ahead]:
+    """The cursor's connection is for nobody else meanwhile."""
+    server = _Ahead(cursor.connection)
+    try:
+        yield server
+    except BaseException:
+        # What comes next on this connection, and be it a rollback, must not be taken for this answer.
+        with suppress(cursor.connection.Error):
+            server.answer()
+        raise
 
 
 def update(
@@ -173,8 +200,23 @@ def found_by(
 def found_ahead(
     connection: Connection, column: Column[Any], keys: Iterable[int], wanted: Wanted, wheres: Sequence[Where]
 ) -> Found:
-    """See `bulk.grouped`. Nothing is done ahead: in the order of the index it takes less."""
-    return found_by(connection, column, sorted(keys), wanted, wheres)
+    """See `bulk.grouped`. All conditions are asked for at once, before the next keys are made."""
+    among: ColumnElement[bool] = literal_column(f"{driver.full_name(connection, column)} IN ({_KEYS_HERE})")
+    plain = wanted(column.table).where(among)
+    queries = [plain if where is None else plain.where(where) for where in wheres]
+    placed = union_all(*(q.add_columns(literal_column(str(place))) for place, q in enumerate(queries)))
+    compiled = placed.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    rows: list[tuple[Any, ...]] = []
+    with driver.cursor(connection, "SELECT") as cursor:
+        statement = cursor.mogrify(str(compiled), compiled.construct_params())
+        with _ahead(cursor) as server:
+            for chunk in chunks(keys, _KEYS):
+                check_keys(column, chunk)
+                asking = statement.replace(_KEYS_HERE, ",".join(map(str, sorted(chunk))))
+                rows += server.answer()
+                server.ask(asking)
+            rows += server.answer()
+    return [(place, [tuple(found)]) for *found, place in rows]
 
 
 def _literals(columns: Sequence[Column[Any]], values: Sequence[Values]) -> list[list[str]]:
