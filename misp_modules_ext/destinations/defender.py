@@ -79,7 +79,8 @@ class Defender:
         self._looking = DefenderLooking(settings, transport)
         self._alerts = Alerts(settings, transport)
 
-    def refuses(self, indicator: Indicator) -> Refusal | None:
+    @staticmethod
+    def refuses(indicator: Indicator) -> Refusal | None:
         """All but single addresses, domain names, URLs, three hashes, and certificates that are allowed or blocked."""
         return refusal(indicator.observable, indicator.action) or unfit(indicator) or not_unicode(indicator)
 

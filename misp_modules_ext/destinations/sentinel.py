@@ -87,7 +87,8 @@ class Sentinel:
         """The upload API cannot read: that takes the three keys of the resource manager."""
         return self._management.missing
 
-    def refuses(self, indicator: Indicator) -> Refusal | None:
+    @staticmethod
+    def refuses(indicator: Indicator) -> Refusal | None:
         """Kinds that Sentinel could store but never match have no place there."""
         kind, value = indicator.observable
         # Nearly all, and this is asked for every indicator at every destination.

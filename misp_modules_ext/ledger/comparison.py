@@ -193,7 +193,9 @@ class Comparison:
 
     def run(self) -> Changes:
         """Compare attribute by attribute, then look for those that are absent."""
-        seen = self.changes.seen
+        seen, written, named, numbers = self.changes.seen, self.changes.rows, self.changes.named, self._numbers
+        stored, event_id, header_id = self._known.rows, self._known.event_id, self._headers.current
+        now, origin = self._frame.now, self._origins(0, as_read=True)
         for attribute, document, *planned in zip(
             self._view.event.attributes, self._view.documents, *self._planned, strict=True
         ):
@@ -203,8 +205,21 @@ class Comparison:
                 self.changes.odd.update(self._numbers[p.observable] for plan in planned for p in plan.parts)
                 continue
             seen.add(key)
-            self._attribute(key, attribute, document, planned)
-        own = self._frame.origin is Origin.OWN_READING
+            if key in stored:
+                self._attribute(key, stored[key], attribute, document, planned)
+                continue
+            # Nothing is known of most that comes: here, since a call takes as long as all that is done for it.
+            going = [part.observable for plan in planned for part in plan.parts if part.reason is None]
+            for observable in going:
+                number = numbers[observable]
+                named[number] = observable
+                timestamp = attribute.timestamp
+                written[number, key] = (number, event_id, key, header_id, now, timestamp, origin, 1, document)
+        self._look_for_absent()
+        return self.changes
+
+    def _look_for_absent(self) -> None:
+        own, seen = self._frame.origin is Origin.OWN_READING, self.changes.seen
         for key, rows in self._known.rows.items():
             if key in seen:
                 continue
@@ -215,7 +230,6 @@ class Comparison:
                     self.changes.odd.add(row.observable_id)
                     if own and not self._frame.only and row.header_id != self._headers.current:
                         self._doubt(row)
-        return self.changes
 
     def doubt(self) -> Changes:
         """What is left of what stands when our own reading of the event cannot be judged: all, but nothing acts."""
@@ -225,18 +239,16 @@ class Comparison:
                 self._doubt(row)
         return self.changes
 
-    def _attribute(self, key: bytes, attribute: Attribute, document: bytes, planned: list[PlannedAttribute]) -> None:
+    def _attribute(
+        self, key: bytes, stored: list[Row], attribute: Attribute, document: bytes, planned: list[PlannedAttribute]
+    ) -> None:
+        """One of which something is stored."""
         passing = [self._passing(plan) for plan in planned]
-        stored = self._known.rows.get(key)
-        if stored is not None and attribute.problem and self._frame.origin is Origin.OWN_READING:
+        if attribute.problem and self._frame.origin is Origin.OWN_READING:
             self.changes.odd.update(row.observable_id for row in stored if row.vouches)
             self.changes.undecided = True
             for row in stored:
                 self._doubt(row)
-            return
-        if stored is None:
-            for number in passing[0].union(*passing[1:]):
-                self._write(key, number, attribute, document, self._frame.now, self._headers.current)
             return
         for number in passing[0].union(*passing[1:]).difference([row.observable_id for row in stored]):
             # When the ledger first took the attribute, also where its value is a new one.
@@ -334,20 +346,22 @@ class Comparison:
         *,
         as_read: bool = True,
     ) -> None:
-        event_id, origin = self._known.event_id, origins & ~_AS_READ | self._frame.origin.value
-        if as_read and self._frame.origin is Origin.OWN_READING:
-            origin |= _AS_READ
         self.changes.rows[number, key] = (
             number,
-            event_id,
+            self._known.event_id,
             key,
             header_id,
             taken,
             attribute.timestamp,
-            origin,
+            self._origins(origins, as_read=as_read),
             1,
             document,
         )
+
+    def _origins(self, before: int, *, as_read: bool) -> int:
+        """Who says so, with those who did before; `as_read` when our own reading would see it exactly so."""
+        origins = before & ~_AS_READ | self._frame.origin.value
+        return origins | _AS_READ if as_read and self._frame.origin is Origin.OWN_READING else origins
 
     def _again(
         self, row: Row, attribute: Attribute, document: bytes, planned: list[PlannedAttribute], passes: list[bool]

@@ -43,10 +43,10 @@ def write_attribute(attribute: Attribute) -> bytes:
             attribute.deleted,
             attribute.first_seen,
             attribute.last_seen,
-            _sharing(attribute.sharing),
-            _tags(attribute.tags),
+            tuple(attribute.sharing),
+            _tags(attribute.tags) if attribute.tags else (),
             attribute.warninglists,
-            _object(attribute.object),
+            None if attribute.object is None else _object(attribute.object),
             attribute.problem,
             # That there are none, and that the source did not say, are the same: neither ends or weighs anything.
             _said(attribute.sightings, NO_SIGHTINGS),
@@ -108,7 +108,7 @@ def write_header(event: Event, picked: tuple[str, ...]) -> bytes:
             event.threat_level,
             event.creator_uuid,
             event.creator_name,
-            _sharing(event.sharing),
+            tuple(event.sharing),
             _tags(event.tags),
             event.problem,
             picked,
@@ -223,22 +223,16 @@ def _said(facts: tuple[Any, ...] | None, nothing: tuple[Any, ...]) -> list[Any] 
     return None if facts is None or facts == nothing else list(facts)
 
 
-def _sharing(sharing: Sharing) -> tuple[int | None, str | None]:
-    return (sharing.distribution, sharing.group)
-
-
-def _tags(tags: tuple[Tag, ...]) -> list[tuple[str, bool, bool]]:
-    return [(tag.name, tag.exportable, tag.local) for tag in tags]
+def _tags(tags: tuple[Tag, ...]) -> list[tuple[Any, ...]]:
+    return [tuple(tag) for tag in tags]
 
 
 def _read_tags(tags: list[list[Any]]) -> tuple[Tag, ...]:
     return tuple(Tag(*tag) for tag in tags)
 
 
-def _object(holder: ObjectContext | None) -> list[Any] | None:
-    if holder is None:
-        return None
-    return [holder.uuid, holder.name, holder.comment, holder.deleted, _sharing(holder.sharing), holder.siblings]
+def _object(holder: ObjectContext) -> list[Any]:
+    return [holder.uuid, holder.name, holder.comment, holder.deleted, tuple(holder.sharing), holder.siblings]
 
 
 def _read_object(parts: list[Any] | None) -> ObjectContext | None:

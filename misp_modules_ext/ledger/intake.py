@@ -288,8 +288,11 @@ class _Taking:
         connection = self._connection
         event_ids = [event.event_id for event in self._known.values()]
         self._write_observables()
-        rows = {row[:3]: row for _, changes in self._compared for row in changes.rows.values()}
-        bulk.upsert(connection, schema.evidence, COLUMNS, KEY, [rows[key] for key in sorted(rows)])
+        rows = [row for _, changes in self._compared for row in changes.rows.values()]
+        if len(self._compared) > 1:
+            # Of an event that is shown twice, what is shown later.
+            rows = list({row[:3]: row for row in rows}.values())
+        bulk.upsert(connection, schema.evidence, COLUMNS, KEY, sorted(rows))
         gone = sorted(
             (number, event.event_id, key, 0) for event, changes in self._compared for number, key in changes.gone
         )
@@ -316,13 +319,11 @@ class _Taking:
         table = schema.observable
         there = list(bulk.rows_by(self._connection, table.c.observable_id, unknown, table.c.kind, table.c.value))
         no_clash(named, there)
-        self._new = set(unknown) - {row[0] for row in there}
-        bulk.insert(
-            self._connection,
-            table,
-            ["observable_id", "kind", "value"],
-            [(number, named[number].kind.value, named[number].value) for number in sorted(self._new)],
-        )
+        known = {row[0] for row in there}
+        new = [number for number in unknown if number not in known]
+        self._new = set(new)
+        rows = [(number, kind.value, value) for number in new for kind, value in (named[number],)]
+        bulk.insert(self._connection, table, ["observable_id", "kind", "value"], rows)
 
     def note_views(self, *, read_later: bool) -> None:
         """Note that the events were seen, and when they are to be read."""
@@ -375,14 +376,16 @@ class _Taking:
             for store in stores:
                 if store.rules == rules:
                     wanted = sure.and_also(stored.content(store))
-                    order = dict.fromkeys([*(number for number in merged if number in wanted.merged), *wanted.merged])
+                    order: Mapping[int, object] = wanted.merged
+                    if wanted is not sure or doubtful:
+                        order = dict.fromkeys([*(n for n in merged if n in wanted.merged), *wanted.merged])
                     counting = self._part.counting if self._part is not None else None
                     before = self._before.content(store)
                     placing = Placing(connection, store, wanted, lost, before, self._clock, counting)
                     settled = placing.settle([*order, *sorted(lost - order.keys())], self._new)
                     farewells.keep(connection, store, placing.leaving)
                     result.settled[store.destination_id] = settled
-            result.named |= {number: entry.indicator.observable for number, entry in merged.items()}
+            result.named |= {n: merged[n].indicator.observable for n in merged.keys() - result.named.keys()}
             result.named |= stored.named()
 
     def _attributes(self) -> Collection[bytes] | None:

@@ -5,9 +5,9 @@ A row is compared, never overwritten: what is unchanged stays, also its rejectio
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause
 
@@ -15,13 +15,14 @@ from misp_modules_ext.ledger import schema
 from misp_modules_ext.ledger.bulk import chunks, insert, rows_by, update
 from misp_modules_ext.ledger.holdings import Holding, held, mark_expired, read
 from misp_modules_ext.ledger.parts import Counting
-from misp_modules_ext.ledger.stores import Store
+from misp_modules_ext.ledger.stores import Refuses, Store
 from misp_modules_ext.model.indicator import BLOCKING, Action, Indicator
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import RuleSet
 from misp_modules_ext.translate import Merged, leader, tenth_of_window
 
 _AUDIT = Action.AUDIT
+_DUE = schema.DUE
 
 
 class Standing(NamedTuple):
@@ -78,12 +79,36 @@ class Settled:
     withdrawing: set[int] = field(default_factory=set)
 
 
+#: The columns of a new row but for the destination: the rest of a `Change` is what the table has by itself.
+_NEW = ("observable_id", "state", "due_hash", "valid_until", "grade", "due_ms")
+
+
 class First(NamedTuple):
-    """How an observable is placed where there is nothing of it yet."""
+    """How an observable is placed where there is nothing of it yet.
+
+    Attributes:
+        row: values of `_NEW`.
+    """
 
     ready: Ready
     standing: Standing
-    change: Change
+    row: tuple[Any, ...]
+
+
+class Entering(NamedTuple):
+    """What enters destinations that have place for the same.
+
+    Attributes:
+        numbers: the observables that nothing is known of, with those that do not enter.
+        ready: by observable id.
+        standings: by observable id.
+        rows: values of `_NEW`.
+    """
+
+    numbers: Sequence[int]
+    ready: Mapping[int, Ready]
+    standings: Mapping[int, Standing]
+    rows: Sequence[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +118,15 @@ class Wanted:
     Attributes:
         merged: content by observable.
         digests: its digests.
-        firsts: see `first`.
+        firsts: see `first`, as far as anybody has asked.
+        entering: see `enter`, by what says whether there is a place.
     """
 
     rules: RuleSet
     merged: Mapping[int, Merged]
     digests: Mapping[int, bytes]
     firsts: dict[int, First] = field(default_factory=dict)
+    entering: dict[Refuses, Entering] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rules: RuleSet, merged: Mapping[int, Merged]) -> Wanted:
@@ -113,14 +140,41 @@ class Wanted:
         more = Wanted.of(self.rules, merged)
         return Wanted(self.rules, {**self.merged, **more.merged}, {**self.digests, **more.digests})
 
-    def first(self, number: int, now_ms: int) -> First:
-        """How one of them is placed at a destination that has no row for it."""
-        found = self.firsts.get(number)
-        if found is None:
-            indicator, digest = self.merged[number].indicator, self.digests[number]
-            standing = Standing(schema.DUE, None, "", indicator.valid_until, 0, True)
-            found = First(Ready(indicator, digest), standing, _make_due(indicator, digest, now_ms))
-            self.firsts[number] = found
+    def first(self, numbers: Iterable[int], now_ms: int) -> Mapping[int, First]:
+        """How some of them, and perhaps others, are placed at a destination that has no rows for them.
+
+        What is over is not among them.
+        """
+        firsts, merged, digests = self.firsts, self.merged, self.digests
+        # Most share their expiry, and so the record.
+        alike: dict[int, Standing] = {}
+        for number in numbers:
+            if number in firsts:
+                continue
+            indicator, digest = merged[number].indicator, digests[number]
+            until = indicator.valid_until
+            if until > now_ms // 1000:
+                standing = alike.get(until)
+                if standing is None:
+                    standing = alike[until] = Standing(_DUE, None, "", until, 0, True)
+                row = (number, _DUE, digest, until, grade(indicator), now_ms)
+                firsts[number] = First(Ready(indicator, digest), standing, row)
+        return firsts
+
+    def enter(self, numbers: Sequence[int], refuses: Refuses, now_ms: int) -> Entering:
+        """Place those of which there is nothing at a destination; destinations with the same kinds share the work."""
+        found = self.entering.get(refuses)
+        if found is None or found.numbers != numbers:
+            # In the order of the view: that of the numbers leads from one end of the memory to the other, which takes
+            # twice the time.
+            known = map(self.first(numbers, now_ms).get, numbers)
+            firsts = [first for first in known if first is not None and refuses(first.ready.indicator) is None]
+            found = self.entering[refuses] = Entering(
+                numbers,
+                {first.row[0]: first.ready for first in firsts},
+                {first.row[0]: first.standing for first in firsts},
+                sorted([first.row for first in firsts]),
+            )
         return found
 
 
@@ -184,38 +238,42 @@ class Placing:
         unchanged = self._unchanged(old) if old else set()
         rest = [number for number in old if number not in unchanged]
         rows = read(self._connection, self._store, rest) if rest else {}
-        inserts: dict[int, Change] = {}
+        entering = [number for number in observable_ids if number in new and number in self._wanted.merged]
+        inserts = [] if self._counts else self._enter(entering)
         changing: list[int] = []
-        for number in observable_ids:
+        for number in observable_ids if self._counts else rest:
             if number in unchanged:
-                if self._counts:
-                    self._count(number, self._wanted.merged[number])
+                self._count(number, self._wanted.merged[number])
                 continue
-            change = self._first(number) if number in new else self._compare(number, rows.get(number))
+            change = self._compare(number, rows.get(number))
             if change is not None and number in rows:
                 changing.append(number)
             elif change is not None:
-                inserts[number] = change
-        columns = ["destination_id", "observable_id", *Change._fields]
-        made = [(self._store.destination_id, number, *inserts[number]) for number in sorted(inserts)]
-        insert(self._connection, schema.holding, columns, made)
+                inserts.append(_new_row(number, change))
+        inserts.sort()
+        made = [(*row, self._store.destination_id) for row in inserts]
+        insert(self._connection, schema.holding, [*_NEW, "destination_id"], made)
         self._change(changing)
         for chunk in chunks(sorted(self._expired)):
             mark_expired(self._connection, self._store, schema.holding.c.observable_id.in_(chunk))
         return self.settled
 
-    def _first(self, number: int) -> Change | None:
-        """As `_compare`, of one that no row is about: most of what comes, so with few words."""
-        wanted = self._wanted
-        entry = wanted.merged.get(number)
-        if entry is None:
-            return None
-        first = wanted.firsts.get(number) or wanted.first(number, self._now_ms)
-        if first.ready.indicator.valid_until <= self._now or self._counts or self._refuses(entry.indicator):
-            return self._compare(number, None)
-        self.settled.ready[number] = first.ready
-        self.settled.standings[number] = first.standing
-        return first.change
+    def _enter(self, numbers: Sequence[int]) -> list[tuple[Any, ...]]:
+        """As `_compare`, of those that no row is about: most of what comes, so with few words for each.
+
+        Args:
+            numbers: which; there is content for each.
+
+        Returns:
+            Values of `_NEW`.
+        """
+        entering = self._wanted.enter(numbers, self._refuses, self._now_ms)
+        self.settled.ready |= entering.ready
+        self.settled.standings |= entering.standings
+        if len(entering.rows) == len(numbers):
+            return list(entering.rows)
+        others = [(number, self._compare(number, None)) for number in numbers if number not in entering.ready]
+        return [*entering.rows, *(_new_row(number, change) for number, change in others if change is not None)]
 
     def _unchanged(self, observable_ids: Collection[int]) -> set[int]:
         """Those that are there as they should be: nearly all of a submission that comes again, so read in few words."""
@@ -302,10 +360,10 @@ class Placing:
         if indicator.valid_until <= self._now:
             return self._over(number, row, indicator.valid_until)
         if row is None:
-            first = self._wanted.first(number, self._now_ms)
+            first = self._wanted.first((number,), self._now_ms)[number]
             self.settled.ready[number] = first.ready
             self.settled.standings[number] = first.standing
-            return first.change
+            return Change(*first.row[1:])
         if digest == row.sent_hash and row.flight_hash is None:
             self._stand(number, _standing(row, schema.SETTLED, fresh=False))
             if row.state == schema.SETTLED and row.due_hash == digest:
@@ -371,6 +429,10 @@ class Placing:
 
 def _make_due(indicator: Indicator, digest: bytes, now_ms: int) -> Change:
     return Change(schema.DUE, digest, indicator.valid_until, grade(indicator), now_ms)
+
+
+def _new_row(number: int, change: Change) -> tuple[Any, ...]:
+    return (number, *change[: len(_NEW) - 1])
 
 
 def as_it_should_be(row: FromClause) -> ColumnElement[bool]:

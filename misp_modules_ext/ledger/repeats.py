@@ -161,7 +161,7 @@ def settle_again(connection: Connection, saying: Saying, stores: Sequence[Store]
             for number in held(connection, store, going):
                 those.pop(number, None)
             again.settled[store.destination_id] = Settled(those)
-            rest = [number for number in going if number not in those]
+            rest = sorted(going.keys() - those.keys())
             if len(rest) > max(_FEW_ODD, MOST_ODD * len(going)) or (rest and _counts(store, going)):
                 return None
             odd[store.destination_id] = rest
@@ -171,7 +171,8 @@ def settle_again(connection: Connection, saying: Saying, stores: Sequence[Store]
     for store in stores:
         rest = odd[store.destination_id]
         if rest:
-            wanted = Wanted.of(store.rules, {n: m for n, m in stored.content(store).items() if n in set(rest)})
+            here = set(rest)
+            wanted = Wanted.of(store.rules, {n: m for n, m in stored.content(store).items() if n in here})
             settled = Placing(connection, store, wanted, (), {}, saying.clock).settle(rest, ())
             before = again.settled[store.destination_id]
             before.standings |= settled.standings

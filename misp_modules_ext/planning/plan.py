@@ -119,26 +119,29 @@ class Judge:
         if gone is not None:
             return self._stays(attribute, *gone)
         observation = observe(attribute)
-        if observation.reason is _UNSUPPORTED:
-            return self._stays(attribute, observation.reason, observation.message)
-        tagged = self._by_tags.get(attribute.tags) or self._read(attribute.tags)
-        closed = self._gates.first_closed(attribute, tagged.closed)
+        # Fields by their place, here and below: by their names they take three times as long.
+        observables, _, notes, reason, message = observation
+        if reason is _UNSUPPORTED:
+            return self._stays(attribute, reason, message)
+        marks, closed_by_tags, noted = self._by_tags.get(attribute.tags) or self._read(attribute.tags)
+        closed = self._gates.first_closed(attribute, closed_by_tags)
         if closed is not None:
             return self._stays(attribute, *closed)
-        if observation.reason is not None:
-            return self._stays(attribute, observation.reason, observation.message)
+        if reason is not None:
+            return self._stays(attribute, reason, message)
         found: Iterable[Evidence | None] = repeat(None)
         if taken is not None:
-            found = self._context.evidence(attribute, observation, tagged.marks, taken)
+            found = self._context.evidence(attribute, observation, marks, taken)
         parts = []
-        for observable, piece in zip(observation.observables, found, strict=False):
+        for observable, piece in zip(observables, found, strict=False):
             why = special(observable, self._allow_documentation)
             parts.append(Part(observable, None, Reason.SPECIAL_VALUE, why) if why else Part(observable, piece))
-        notes = observation.notes + tagged.notes
+        if noted:
+            notes += noted
         if attribute.warninglists:
             notes = (*notes, _listed(attribute.warninglists))
         if self._acting is not None:
-            parts = [_acted(self._acting, part, attribute, tagged.marks, reread=reread) for part in parts]
+            parts = [_acted(self._acting, part, attribute, marks, reread=reread) for part in parts]
         return PlannedAttribute(self._event, attribute, tuple(parts), None, "", notes)
 
     def _read(self, tags: tuple[Tag, ...]) -> _Tagged:

@@ -48,14 +48,16 @@ def merge(evidence: Iterable[Evidence], now: int = 0) -> list[Merged]:
         evidence: in any order.
         now: seconds since 1970 UTC; 0 where nothing is over.
     """
+    firsts: dict[Observable, Evidence] = {}
     groups: dict[Observable, list[Evidence]] = {}
     for item in evidence:
-        group = groups.get(item.observable)
-        if group is None:
-            groups[item.observable] = [item]
-        else:
-            group.append(item)
-    return [_merged(items, now) for items in groups.values()]
+        first = firsts.setdefault(item.observable, item)
+        if first is not item:
+            groups.setdefault(item.observable, [first]).append(item)
+    return [
+        _merged(groups[observable], now) if observable in groups else Merged(_of_one(item), (item,))
+        for observable, item in firsts.items()
+    ]
 
 
 def leader(merged: Merged) -> Evidence:
@@ -64,8 +66,6 @@ def leader(merged: Merged) -> Evidence:
 
 
 def _merged(evidence: list[Evidence], now: int) -> Merged:
-    if len(evidence) == 1:
-        return Merged(_of_one(evidence[0]), tuple(evidence))
     # By the total order. Stable sorts, last criterion first, since the directions differ.
     evidence.sort(key=_ties)
     evidence.sort(key=lambda item: (item.severity, item.confidence, item.event_date), reverse=True)
