@@ -33,7 +33,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import bulk
@@ -232,6 +232,38 @@ def test_an_error_in_the_middle_keeps_nothing(ledger: Engine, write: Writing) ->
     with pytest.raises(LedgerError, match="Nothing was kept"):
         run(ledger, lambda c: write(c, evidence, EVIDENCE, rows))
     assert everything(ledger, evidence) == []
+
+
+@writings
+def test_an_error_early_on_is_told_and_the_connection_goes_on(ledger: Engine, write: Writing) -> None:
+    """On MariaDB later rows are made by the time it is answered; a rollback must not be taken for that answer."""
+    rows: list[Row] = [(n, b"k" * 16, 13 if n == 21 else n, 1, None, None) for n in range(20, MANY)]
+    with ledger.connect() as connection:
+        with pytest.raises(DBAPIError, match="ck_evidence_taken"):
+            write(connection, evidence, EVIDENCE, rows)
+        connection.rollback()
+        write(connection, evidence, EVIDENCE, rows[2:])
+        connection.commit()
+    assert everything(ledger, evidence) == rows[2:]
+
+
+@writings
+def test_rows_that_cannot_be_made_leave_the_connection_as_it_was(ledger: Engine, write: Writing) -> None:
+    """What made them fails while the server is at those before."""
+
+    def rows() -> Iterator[Row]:
+        for n in range(20, MANY):
+            yield (n, b"k" * 16, n, 1, None, None)
+        raise ZeroDivisionError
+
+    with ledger.connect() as connection:
+        with pytest.raises(ZeroDivisionError):
+            write(connection, evidence, EVIDENCE, rows())
+        connection.rollback()
+        assert connection.execute(select(func.count()).select_from(evidence)).scalar_one() == 0
+        write(connection, evidence, EVIDENCE, [(20, b"k" * 16, 20, 1, None, None)])
+        connection.commit()
+    assert len(everything(ledger, evidence)) == 1
 
 
 def test_update_sets_rows_that_are_there(ledger: Engine) -> None:

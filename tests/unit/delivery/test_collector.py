@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 
 from misp_modules_ext.delivery.collector import MANY, paused
+
+
+class _Kept:
+    """Something that the collector looks after."""
 
 
 def test_it_is_off_inside_and_on_afterwards() -> None:
@@ -40,3 +45,33 @@ def test_whoever_has_switched_it_off_keeps_it_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_was_made_meanwhile_is_not_looked_at_when_it_goes_on() -> None:
+    """It is old at once, so that only a look at everything looks at it, and finds what is garbage among it."""
+    gc.collect()
+    with paused(MANY):
+        kept = [_Kept() for _ in range(10)]
+        circle = _Kept()
+        circle.__dict__["itself"] = circle
+        gone = weakref.ref(circle)
+        del circle
+    young = [found for found in gc.get_objects(generation=0) if isinstance(found, _Kept)]
+    assert young == []
+    assert gone() is not None
+    gc.collect()
+    assert gone() is None
+    assert len(kept) == 10
+
+
+def test_what_somebody_has_frozen_stays_frozen() -> None:
+    """A service may freeze what it has loaded before it forks."""
+    gc.collect()
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with paused(MANY):
+            pass
+        assert gc.get_freeze_count() == frozen > 0
+    finally:
+        gc.unfreeze()
