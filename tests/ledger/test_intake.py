@@ -6,12 +6,12 @@ import time
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from misp_modules_ext.ledger import Ledger, schema
+from misp_modules_ext.ledger import Ledger, Origin, Taken, register, schema, take
 from misp_modules_ext.ledger.documents import read_attribute
 from misp_modules_ext.ledger.keys import observable_id
-from misp_modules_ext.model.indicator import Kind, Observable
+from misp_modules_ext.model.indicator import Indicator, Kind, Observable
 from misp_modules_ext.model.misp import Attribute, Event, Tag
 from misp_modules_ext.model.outcome import Reason
 from misp_modules_ext.planning import RuleSet
@@ -75,6 +75,46 @@ def test_what_is_new_elsewhere_is_not_new_here(house: House) -> None:
         [schema.SETTLED, schema.DUE],
         [schema.SETTLED, None],
     ]
+
+
+def test_destinations_with_the_same_rules_share_no_more_than_what_they_have_place_for(house: House) -> None:
+    """Two decide by the same function, one by another; each has rows and standings of its own."""
+    there = "55555555-5555-4555-8555-{:012}"
+    chosen = [WIDE.model_copy(update={"name": f"microsoft {n}", "workspace_id": there.format(n)}) for n in range(3)]
+
+    def no_names(indicator: Indicator) -> tuple[Reason, str] | None:
+        return (Reason.KIND_NOT_HELD, "no names") if indicator.observable.kind is Kind.FILE_NAME else None
+
+    def no_domains(indicator: Indicator) -> tuple[Reason, str] | None:
+        return (Reason.KIND_NOT_HELD, "no domains") if indicator.observable.kind is Kind.DOMAIN_NAME else None
+
+    view = event(ONE, attribute("filename", "evil.exe", timestamp=BEFORE), timestamp=NOW, tags=["tlp:amber"])
+
+    def work(connection: Connection) -> tuple[Taken, list[set[tuple[int, int]]]]:
+        answers = (no_names, no_names, no_domains)
+        stores = register(connection, list(zip(chosen, answers, strict=True)))
+        taken = take(connection, [view], Origin.REQUEST, stores, "https://misp.example")
+        columns = (schema.holding.c.observable_id, schema.holding.c.attempts)
+        rows = [
+            {
+                tuple(row)
+                for row in connection.execute(select(*columns).where(schema.holding.c.destination_id == number))
+            }
+            for number in [store.destination_id for store in stores]
+        ]
+        return taken, rows
+
+    taken, rows = house.ledger.write(work)
+    name, file = observable_id(domain("one.evil.example")), observable_id(Observable(Kind.FILE_NAME, "evil.exe"))
+    assert rows == [{(name, 0)}, {(name, 0)}, {(file, 0)}]
+    first, second, third = taken.settled.values()
+    assert [set(settled.ready) for settled in (first, second, third)] == [{name}, {name}, {file}]
+    assert [settled.standings[file].reason for settled in (first, second)] == [Reason.KIND_NOT_HELD] * 2
+    assert third.standings[name].message == "no domains"
+    first.ready.clear()
+    first.standings.clear()
+    assert set(second.ready) == {name}
+    assert set(second.standings) == {name, file}
 
 
 def test_a_request_never_takes_away(house: House) -> None:
