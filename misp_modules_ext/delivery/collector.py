@@ -16,21 +16,31 @@ from contextlib import contextmanager
 #: Fewer records are not worth it.
 MANY = 2_000
 
-#: With so many, the memory that is free afterwards is given back.
-_VERY_MANY = 10_000
+#: With so many, the collector passes over what is new, and the memory that is free afterwards is given back.
+VERY_MANY = 10_000
+
+#: The collector looks at everything after so many pauses for very many records, at the latest; an event has three.
+_PASSES = 30
+#: Who has frozen so many objects wants them to stay frozen. Python 3.12 itself freezes some hundreds when it starts.
+_FROZEN = 1_000
 
 _lock = threading.Lock()
 _pausing = 0
+_records = 0
+_passed = 0
 _was_on = False
 
 
 @contextmanager
 def paused(records: int) -> Iterator[None]:
-    """Pause the collector of the process while `records` records are made; it goes on when the last pause is over."""
+    """Pause the collector of the process while `records` records are made; it goes on when the last pause is over.
+
+    Where they are very many, it does not look at them then either, but when it looks at everything.
+    """
     if records < MANY:
         yield
         return
-    _begin()
+    _begin(records)
     try:
         yield
     finally:
@@ -42,20 +52,22 @@ def give_back(records: int) -> None:
 
     Only the GNU C library has a call for that.
     """
-    if records < _VERY_MANY:
+    if records < VERY_MANY:
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
 
 
-def _begin() -> None:
-    global _pausing, _was_on  # noqa: PLW0603 - the collector is the process's
+def _begin(records: int) -> None:
+    global _pausing, _was_on, _records  # noqa: PLW0603 - the collector is the process's
     with _lock:
         if _pausing == 0:
             _was_on = gc.isenabled()
+            _records = 0
             gc.disable()
         _pausing += 1
+        _records = max(_records, records)
 
 
 def _end() -> None:
@@ -63,16 +75,23 @@ def _end() -> None:
     with _lock:
         _pausing -= 1
         if _pausing == 0 and _was_on:
-            _skip_what_is_new()
+            if _records >= VERY_MANY:
+                _pass_over()
             gc.enable()
 
 
-def _skip_what_is_new() -> None:
-    """Make all that is young old, so that it is not looked at now but when the collector next looks at everything.
+def _pass_over() -> None:
+    """Make all that is young old.
 
-    Else it looks at all that was made meanwhile at once: of an unchanged event that is a tenth of the time.
+    Else the collector would look at all that was made meanwhile at once, and again when it looks at what is neither:
+    of an unchanged event that is a tenth of the time. But it also begins to count anew, and comes to look at everything
+    less often, or never: so every time in `_PASSES` it is told to.
     """
-    # What somebody else has frozen must stay so.
-    if gc.get_freeze_count() == 0:
+    global _passed  # noqa: PLW0603
+    _passed += 1
+    if _passed >= _PASSES:
+        _passed = 0
+        gc.collect()
+    elif gc.get_freeze_count() < _FROZEN:
         gc.freeze()
         gc.unfreeze()

@@ -18,7 +18,7 @@ from misp_modules_ext.config.settings import Settings
 from misp_modules_ext.delivery.submit import Order, submit
 from misp_modules_ext.demo.service import Service
 from misp_modules_ext.emulator import Emulator
-from misp_modules_ext.errors import LedgerError
+from misp_modules_ext.errors import TO_DO, LedgerError
 from misp_modules_ext.ledger import open_ledger, submissions
 from misp_modules_ext.misp.requests import read_export
 from misp_modules_ext.model.account import Account
@@ -161,7 +161,8 @@ def _account_of_the_last(settings: Settings) -> Account:
             return from_json(kept.document)
         time.sleep(0.05)
     raise LedgerError(
-        f"The service kept no account of submission {last.submission_id} within {_PATIENCE} seconds: see its log."
+        f"The service kept no account of submission {last.submission_id} within {_PATIENCE} seconds."
+        f"{TO_DO}Run the demonstration again."
     )
 
 

@@ -208,12 +208,11 @@ class Comparison:
             if key in stored:
                 self._attribute(key, stored[key], attribute, document, planned)
                 continue
-            # Nothing is known of most that comes: here, since a call takes as long as all that is done for it.
-            going = [part.observable for plan in planned for part in plan.parts if part.reason is None]
-            for observable in going:
+            # Nothing is known of most that comes. It is written here: to call `_write` takes as long as what it does.
+            timestamp = attribute.timestamp
+            for observable in [part.observable for plan in planned for part in plan.parts if part.reason is None]:
                 number = numbers[observable]
                 named[number] = observable
-                timestamp = attribute.timestamp
                 written[number, key] = (number, event_id, key, header_id, now, timestamp, origin, 1, document)
         self._look_for_absent()
         return self.changes

@@ -224,6 +224,7 @@ def _said(facts: tuple[Any, ...] | None, nothing: tuple[Any, ...]) -> list[Any] 
 
 
 def _tags(tags: tuple[Tag, ...]) -> list[tuple[Any, ...]]:
+    # Their fields in their order, as with `Sharing`: one more makes another layout.
     return [tuple(tag) for tag in tags]
 
 

@@ -322,7 +322,7 @@ class _Taking:
         known = {row[0] for row in there}
         new = [number for number in unknown if number not in known]
         self._new = set(new)
-        rows = [(number, kind.value, value) for number in new for kind, value in (named[number],)]
+        rows = [(number, named[number].kind.value, named[number].value) for number in new]
         bulk.insert(self._connection, table, ["observable_id", "kind", "value"], rows)
 
     def note_views(self, *, read_later: bool) -> None:
@@ -377,7 +377,7 @@ class _Taking:
                 if store.rules == rules:
                     wanted = sure.and_also(stored.content(store))
                     order: Mapping[int, object] = wanted.merged
-                    if wanted is not sure or doubtful:
+                    if wanted is not sure:
                         order = dict.fromkeys([*(n for n in merged if n in wanted.merged), *wanted.merged])
                     counting = self._part.counting if self._part is not None else None
                     before = self._before.content(store)

@@ -37,7 +37,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from misp_modules_ext.errors import LedgerError
 from misp_modules_ext.ledger import bulk
-from misp_modules_ext.ledger.bulk import Row
+from misp_modules_ext.ledger.bulk import Row, mariadb
 from misp_modules_ext.ledger.engine import connect, run
 from misp_modules_ext.ledger.schema import Digest, Id, LongBinary, LongText, Uuid16
 from tests.support.databases import KINDS, database
@@ -395,7 +395,7 @@ def test_rows_that_are_alike_are_found_as_groups(ledger: Engine) -> None:
     huge = range(2**63 - MANY, 2**63)
     rows = sorted(held([*range(MANY), *huge]) + held(range(50), state=1, destination=2))
     run(ledger, lambda c: bulk.insert(c, holding, HOLDING, rows))
-    one, two, none = (holding.c.destination_id == number for number in (1, 2, 3))
+    one, none, two = holding.c.destination_id == 1, holding.c.destination_id == 3, holding.c.destination_id.in_([2, 4])
     keys = [*range(MANY + 500), *huge]
     random.Random(7).shuffle(keys)
 
@@ -414,6 +414,37 @@ def test_rows_that_are_alike_are_found_as_groups(ledger: Engine) -> None:
     assert sorted(n for numbers in there.values() for n in numbers) == list(range(50))
     every = run(ledger, lambda c: bulk.grouped(c, holding.c.observable_id, keys, holding.c.state, wheres=[one]))
     assert sorted(every[0][0,]) == [*range(MANY), *huge]
+
+
+def test_many_conditions_are_no_larger_than_a_packet(ledger: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MariaDB is asked about all of them in one statement, and may take no more than a megabyte."""
+    run(ledger, lambda c: bulk.insert(c, holding, HOLDING, held(range(MANY))))
+    wheres = [holding.c.destination_id == number for number in range(20)]
+
+    def look(connection: Connection) -> list[dict[tuple[Any, ...], list[int]]]:
+        if connection.dialect.name in ("mysql", "mariadb"):
+            monkeypatch.setitem(connection.info, "max_allowed_packet", 100_000)
+        return bulk.grouped(connection, holding.c.observable_id, range(MANY), holding.c.state, wheres=wheres)
+
+    asked: list[int] = []
+    original = mariadb._Ahead.ask
+    monkeypatch.setattr(mariadb._Ahead, "ask", lambda self, text: (asked.append(len(text)), original(self, text))[1])
+    found = run(ledger, look)
+    assert [sorted(n for numbers in groups.values() for n in numbers) for groups in found] == [
+        list(range(MANY)) if number == 1 else [] for number in range(20)
+    ]
+    assert max(asked, default=0) <= 100_000
+
+
+def test_a_driver_without_halves_works_as_well(ledger: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are private names of the driver for MariaDB, and may go; then nothing is done ahead."""
+    monkeypatch.setattr(mariadb, "_HALVES", ("no_such_name",))
+    rows = held(range(MANY))
+    run(ledger, lambda c: bulk.insert(c, holding, HOLDING, rows))
+    assert everything(ledger) == rows
+    here = holding.c.destination_id == 1
+    (found,) = run(ledger, lambda c: bulk.grouped(c, holding.c.observable_id, [3, 1], holding.c.state, wheres=[here]))
+    assert sorted(found[0,]) == [1, 3]
 
 
 def test_what_fails_while_keys_are_made_leaves_the_connection_as_it_was(ledger: Engine) -> None:

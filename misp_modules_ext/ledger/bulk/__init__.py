@@ -227,7 +227,8 @@ def grouped(
     Args:
         connection: in a transaction.
         column: of whole numbers.
-        keys: each once. What makes them has no use of the connection: the server works on some while more are made.
+        keys: each once; used up when this returns. What makes them has no use of the connection: the server works on
+            some while more are made.
         columns: by which rows are told apart.
         wheres: see `rows_by`; each is asked for on its own.
         also: see `rows_by`.

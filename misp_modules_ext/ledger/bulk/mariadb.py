@@ -19,6 +19,8 @@ from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, c
 
 #: Rows of one statement, unless they are large. With more of them the server waits longer for the first.
 _ROWS = 1000
+#: Of one that changes rows: it is made while nobody works.
+_ROWS_TO_CHANGE = 2000
 #: Bytes of a statement around its rows: names of a table and of its columns, some of them several times.
 _AROUND = 8192
 #: Bytes of a row of a table that a statement holds. A longer one is set alone: of a binary literal of 64 KiB or more,
@@ -28,6 +30,10 @@ _IN_TABLE = 60_000
 #: others it would have to compare what has its own rules of comparison.
 _KEYS = 5000
 _OTHER_KEYS = 900
+#: Bytes of the longest number, with a comma.
+_OF_A_KEY = 21
+#: The halves of the driver's `Connection.query`, which has no public names for them.
+_HALVES = ("_execute_command", "_read_query_result")
 #: The command of the server's protocol that runs a statement (COM_QUERY).
 _QUERY = 3
 #: Where the keys go in the text of a query.
@@ -66,7 +72,7 @@ def _insert(
     head = f"INSERT INTO {name} ({', '.join(driver.names(connection, columns))}) VALUES "  # noqa: S608 - our own names
     with driver.cursor(connection, f"INSERT INTO {name}") as cursor:
         room = _packet(connection, cursor) - _AROUND
-        with _ahead(cursor) as server:
+        with _ahead(connection, cursor) as server:
             for chunk in chunks(rows, _ROWS):
                 for texts in _fitting(_texts(_literals(columns, by_column(columns, chunk))), room, name):
                     statement = f"{head}{','.join(texts)}{tail}"
@@ -78,17 +84,21 @@ def _insert(
 class _Ahead:
     """Asks, and reads the answer later: while the server is busy with one statement, the next one is made.
 
-    These are the halves of the driver's `Connection.query`; it has no public names for them. A thread of its own would
-    wait 5 ms for the interpreter before each half, while the other one computes.
+    A thread of its own would do that too, but wait 5 ms for the interpreter before and behind each statement.
     """
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        self._connection = cursor.connection
+        self._has_halves = all(hasattr(self._connection, name) for name in _HALVES)
         self._waiting = False
 
     def ask(self, statement: str) -> None:
-        """Send a statement; what was asked before is answered."""
-        self._connection._execute_command(_QUERY, statement)
+        """Send a statement. What was asked before must have been answered."""
+        if self._has_halves:
+            self._connection._execute_command(_QUERY, statement)
+        else:
+            self._cursor.execute(statement)
         self._waiting = True
 
     def answer(self) -> Sequence[tuple[Any, ...]]:
@@ -96,20 +106,26 @@ class _Ahead:
         if not self._waiting:
             return ()
         self._waiting = False
+        if not self._has_halves:
+            return tuple(self._cursor.fetchall())
         self._connection._read_query_result()
         return self._connection._result.rows or ()
 
 
 @contextmanager
-def _ahead(cursor: Any) -> Iterator[_Ahead]:
-    """The cursor's connection is for nobody else meanwhile."""
-    server = _Ahead(cursor.connection)
+def _ahead(connection: Connection, cursor: Any) -> Iterator[_Ahead]:
+    """The connection is for nobody else meanwhile."""
+    server = _Ahead(cursor)
     try:
         yield server
-    except BaseException:
+    except Exception:
         # What comes next on this connection, and be it a rollback, must not be taken for this answer.
-        with suppress(cursor.connection.Error):
+        with suppress(Exception):
             server.answer()
+        raise
+    except BaseException:
+        # Ctrl-C comes at any time, and be it in the middle of sending.
+        connection.invalidate()
         raise
 
 
@@ -128,7 +144,7 @@ def update(
     updating = _Updating(name, targets, len(key), row)
     with driver.cursor(connection, f"UPDATE {name}") as cursor:
         room = _packet(connection, cursor) - _AROUND
-        for chunk in chunks(rows, _ROWS):
+        for chunk in chunks(rows, _ROWS_TO_CHANGE):
             for statement in updating.statements(_literals(both, by_column(both, chunk)), room):
                 cursor.execute(statement)
 
@@ -209,8 +225,9 @@ def found_ahead(
     rows: list[tuple[Any, ...]] = []
     with driver.cursor(connection, "SELECT") as cursor:
         statement = cursor.mogrify(str(compiled), compiled.construct_params())
-        with _ahead(cursor) as server:
-            for chunk in chunks(keys, _KEYS):
+        room = (_packet(connection, cursor) - len(statement)) // (_OF_A_KEY * len(queries))
+        with _ahead(connection, cursor) as server:
+            for chunk in chunks(keys, max(1, min(_KEYS, room))):
                 check_keys(column, chunk)
                 asking = statement.replace(_KEYS_HERE, ",".join(map(str, sorted(chunk))))
                 rows += server.answer()

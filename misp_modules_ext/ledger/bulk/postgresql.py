@@ -190,21 +190,22 @@ def found_ahead(
     psycopg: Any = connection.dialect.loaded_dbapi
     if not psycopg.Pipeline.is_supported():  # an old libpq
         return found_by(connection, column, sorted(keys), wanted, wheres)
-    queries = [_of_keys(column, wanted, where).compile(dialect=connection.dialect) for where in wheres]
+    dialect, expanded = connection.dialect, {"render_postcompile": True}
+    queries = [_of_keys(column, wanted, where).compile(dialect=dialect, compile_kwargs=expanded) for where in wheres]
     asked: list[tuple[int, Any]] = []
     with driver.cursor(connection, "SELECT") as cursor, cursor.connection.pipeline():
         for chunk in chunks(keys, _ROWS):
             text = _key_text(column, sorted(chunk))
             for place, query in enumerate(queries):
                 asking = cursor.connection.cursor()
-                asking.execute(query.string, query.construct_params({_KEYS: text}))
+                asking.execute(query.string, {**query.construct_params(), _KEYS: text})
                 asked.append((place, asking))
         return [(place, asking.fetchall()) for place, asking in asked]
 
 
 def _of_keys(column: Column[Any], wanted: Wanted, where: Where) -> Select[Any]:
-    """A query for the rows of keys, which are its parameter `_KEYS`."""
-    array = cast(bindparam(_KEYS, type_=String()), ARRAY(_ELEMENTS[kind(column)]))
+    """A query for the rows of keys, which are its parameter `_KEYS`; without it, of none."""
+    array = cast(bindparam(_KEYS, "{}", type_=String()), ARRAY(_ELEMENTS[kind(column)]))
     given = func.unnest(array).table_valued("key").render_derived(name="given")
     # OFFSET makes one step down an index for each key of it. Left to choose, a planner without statistics reads the
     # index from end to end: a minute for 50,000 keys in pieces of 1000.
@@ -214,7 +215,7 @@ def _of_keys(column: Column[Any], wanted: Wanted, where: Where) -> Select[Any]:
 
 
 def _key_text(column: Column[Any], keys: Sequence[Value]) -> str:
-    """Keys as the array of `_of_keys`. In their order: neighbours are near to each other in the index."""
+    """Keys as the array of `_of_keys`; when they are sorted, neighbours are near to each other in the index."""
     check_keys(column, keys)
     return _array(kind(column), keys)
 
