@@ -77,8 +77,9 @@ def _run(
     attributes = 0
     started, clock = time.time(), time.monotonic()
     try:
-        with paused(MANY):
+        with paused(MANY) as note:
             request = read(body)
+            note(request.attributes)
             _drop_events(body)
         attributes = request.attributes
         give_back(attributes)

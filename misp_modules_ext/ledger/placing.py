@@ -96,7 +96,7 @@ class First(NamedTuple):
 
 
 class Entering(NamedTuple):
-    """What enters destinations that have place for the same.
+    """What enters destinations that take the same.
 
     Attributes:
         numbers: the observables that nothing is known of, with those that do not enter.
@@ -270,10 +270,12 @@ class Placing:
         entering = self._wanted.enter(numbers, self._refuses, self._now_ms)
         self.settled.ready |= entering.ready
         self.settled.standings |= entering.standings
-        if len(entering.rows) == len(numbers):
-            return list(entering.rows)
-        others = [(number, self._compare(number, None)) for number in numbers if number not in entering.ready]
-        return [*entering.rows, *(_new_row(number, change) for number, change in others if change is not None)]
+        if len(entering.rows) < len(numbers):
+            # There is no place for them, or they are over: that makes no row, but they stand so.
+            for number in numbers:
+                if number not in entering.ready:
+                    self._compare(number, None)
+        return list(entering.rows)
 
     def _unchanged(self, observable_ids: Collection[int]) -> set[int]:
         """Those that are there as they should be: nearly all of a submission that comes again, so read in few words."""

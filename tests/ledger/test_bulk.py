@@ -433,18 +433,69 @@ def test_many_conditions_are_no_larger_than_a_packet(ledger: Engine, monkeypatch
     assert [sorted(n for numbers in groups.values() for n in numbers) for groups in found] == [
         list(range(MANY)) if number == 1 else [] for number in range(20)
     ]
+    assert bool(asked) is (ledger.dialect.name in ("mysql", "mariadb"))
     assert max(asked, default=0) <= 100_000
 
 
+@pytest.mark.parametrize("shared", ["mariadb"], indirect=True)
 def test_a_driver_without_halves_works_as_well(ledger: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are private names of the driver for MariaDB, and may go; then nothing is done ahead."""
     monkeypatch.setattr(mariadb, "_HALVES", ("no_such_name",))
+    monkeypatch.setattr(mariadb, "_QUERY", None)  # nobody uses them
     rows = held(range(MANY))
     run(ledger, lambda c: bulk.insert(c, holding, HOLDING, rows))
     assert everything(ledger) == rows
     here = holding.c.destination_id == 1
     (found,) = run(ledger, lambda c: bulk.grouped(c, holding.c.observable_id, [3, 1], holding.c.state, wheres=[here]))
     assert sorted(found[0,]) == [1, 3]
+
+
+@pytest.mark.parametrize("doing", ["insert", "upsert", "update", "grouped"])
+def test_an_interruption_is_one_and_the_next_transaction_works(ledger: Engine, doing: str) -> None:
+    """Ctrl-C while rows or keys are made: it comes out as it went in, and nothing is kept."""
+    rows = held(range(MANY))
+    run(ledger, lambda c: bulk.insert(c, holding, HOLDING, rows[:10]))
+
+    def broken(made: Iterable[Any]) -> Iterator[Any]:
+        yield from made
+        raise KeyboardInterrupt
+
+    def work(connection: Connection) -> None:
+        if doing == "insert":
+            bulk.insert(connection, holding, HOLDING, broken(rows[10:]))
+        elif doing == "upsert":
+            _upsert(connection, holding, HOLDING, broken(rows[10:]))
+        elif doing == "update":
+            changes = [(*row[:2], 4) for row in rows]
+            bulk.update(connection, holding, HOLDING[:2], ["state"], broken(changes))
+        else:
+            here = holding.c.destination_id == 1
+            bulk.grouped(connection, holding.c.observable_id, broken(range(MANY)), holding.c.state, wheres=[here])
+
+    with pytest.raises(KeyboardInterrupt):
+        run(ledger, work)
+    assert everything(ledger) == rows[:10]
+    run(ledger, lambda c: bulk.insert(c, holding, HOLDING, rows[10:]))
+    assert everything(ledger) == rows
+
+
+@pytest.mark.parametrize("shared", ["mariadb"], indirect=True)
+def test_an_interruption_while_the_server_is_waited_for(ledger: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle of an answer, also of one that is waited for because of an error."""
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    def rows() -> Iterator[Row]:
+        yield from held(range(3000))
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mariadb._Ahead, "answer", interrupted)
+        for made in (held(range(3000)), rows()):
+            with pytest.raises(KeyboardInterrupt):
+                run(ledger, lambda c, made=made: bulk.insert(c, holding, HOLDING, made))  # type: ignore[misc]
+    assert everything(ledger) == []
 
 
 def test_what_fails_while_keys_are_made_leaves_the_connection_as_it_was(ledger: Engine) -> None:

@@ -43,8 +43,8 @@ def test_it_waits_until_the_account_is_kept(tmp_path: Path) -> None:
 
 
 def test_an_account_that_never_comes_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service's log says why."""
+    """With what to do."""
     settings, _ = _begun(tmp_path)
     monkeypatch.setattr(run, "_PATIENCE", 0.2)
-    with pytest.raises(LedgerError, match="kept no account of submission"):
+    with pytest.raises(LedgerError, match=r"kept no account of submission .*What to do: Run"):
         run._account_of_the_last(settings)

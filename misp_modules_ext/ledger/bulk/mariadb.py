@@ -19,7 +19,7 @@ from misp_modules_ext.ledger.bulk.values import Row, Value, Values, by_column, c
 
 #: Rows of one statement, unless they are large. With more of them the server waits longer for the first.
 _ROWS = 1000
-#: Of one that changes rows: it is made while nobody works.
+#: Of an UPDATE: the server is idle while it is made.
 _ROWS_TO_CHANGE = 2000
 #: Bytes of a statement around its rows: names of a table and of its columns, some of them several times.
 _AROUND = 8192
@@ -32,8 +32,8 @@ _KEYS = 5000
 _OTHER_KEYS = 900
 #: Bytes of the longest number, with a comma.
 _OF_A_KEY = 21
-#: The halves of the driver's `Connection.query`, which has no public names for them.
-_HALVES = ("_execute_command", "_read_query_result")
+#: The halves of the driver's `Connection.query`, and where the rows are then; it has no public names for them.
+_HALVES = ("_execute_command", "_read_query_result", "_result")
 #: The command of the server's protocol that runs a statement (COM_QUERY).
 _QUERY = 3
 #: Where the keys go in the text of a query.
@@ -70,9 +70,9 @@ def _insert(
 ) -> None:
     name = driver.table_name(connection, table)
     head = f"INSERT INTO {name} ({', '.join(driver.names(connection, columns))}) VALUES "  # noqa: S608 - our own names
-    with driver.cursor(connection, f"INSERT INTO {name}") as cursor:
+    with _cursor(connection, f"INSERT INTO {name}") as cursor:
         room = _packet(connection, cursor) - _AROUND
-        with _ahead(connection, cursor) as server:
+        with _ahead(cursor) as server:
             for chunk in chunks(rows, _ROWS):
                 for texts in _fitting(_texts(_literals(columns, by_column(columns, chunk))), room, name):
                     statement = f"{head}{','.join(texts)}{tail}"
@@ -113,8 +113,21 @@ class _Ahead:
 
 
 @contextmanager
-def _ahead(connection: Connection, cursor: Any) -> Iterator[_Ahead]:
-    """The connection is for nobody else meanwhile."""
+def _cursor(connection: Connection, doing: str) -> Iterator[Any]:
+    """As `driver.cursor`. Ctrl-C may come in the middle of sending or reading: then the connection is of no use."""
+    with driver.cursor(connection, doing) as cursor:
+        try:
+            yield cursor
+        except Exception:
+            raise
+        except BaseException:
+            connection.invalidate()
+            raise
+
+
+@contextmanager
+def _ahead(cursor: Any) -> Iterator[_Ahead]:
+    """The cursor's connection is for nobody else meanwhile."""
     server = _Ahead(cursor)
     try:
         yield server
@@ -122,10 +135,6 @@ def _ahead(connection: Connection, cursor: Any) -> Iterator[_Ahead]:
         # What comes next on this connection, and be it a rollback, must not be taken for this answer.
         with suppress(Exception):
             server.answer()
-        raise
-    except BaseException:
-        # Ctrl-C comes at any time, and be it in the middle of sending.
-        connection.invalidate()
         raise
 
 
@@ -142,7 +151,7 @@ def update(
     targets = [driver.full_name(connection, column) for column in both]
     row = "" if getattr(connection.dialect, "is_mariadb", False) else "ROW"  # as MySQL wants it
     updating = _Updating(name, targets, len(key), row)
-    with driver.cursor(connection, f"UPDATE {name}") as cursor:
+    with _cursor(connection, f"UPDATE {name}") as cursor:
         room = _packet(connection, cursor) - _AROUND
         for chunk in chunks(rows, _ROWS_TO_CHANGE):
             for statement in updating.statements(_literals(both, by_column(both, chunk)), room):
@@ -223,10 +232,10 @@ def found_ahead(
     placed = union_all(*(q.add_columns(literal_column(str(place))) for place, q in enumerate(queries)))
     compiled = placed.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     rows: list[tuple[Any, ...]] = []
-    with driver.cursor(connection, "SELECT") as cursor:
+    with _cursor(connection, "SELECT") as cursor:
         statement = cursor.mogrify(str(compiled), compiled.construct_params())
         room = (_packet(connection, cursor) - len(statement)) // (_OF_A_KEY * len(queries))
-        with _ahead(connection, cursor) as server:
+        with _ahead(cursor) as server:
             for chunk in chunks(keys, max(1, min(_KEYS, room))):
                 check_keys(column, chunk)
                 asking = statement.replace(_KEYS_HERE, ",".join(map(str, sorted(chunk))))

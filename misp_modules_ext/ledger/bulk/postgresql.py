@@ -205,6 +205,7 @@ def found_ahead(
 
 def _of_keys(column: Column[Any], wanted: Wanted, where: Where) -> Select[Any]:
     """A query for the rows of keys, which are its parameter `_KEYS`; without it, of none."""
+    # It has a value of its own since whoever expands a query must have one for each parameter.
     array = cast(bindparam(_KEYS, "{}", type_=String()), ARRAY(_ELEMENTS[kind(column)]))
     given = func.unnest(array).table_valued("key").render_derived(name="given")
     # OFFSET makes one step down an index for each key of it. Left to choose, a planner without statistics reads the

@@ -7,6 +7,7 @@ import weakref
 
 import pytest
 
+from misp_modules_ext.delivery import collector
 from misp_modules_ext.delivery.collector import MANY, VERY_MANY, paused
 
 
@@ -47,8 +48,9 @@ def test_whoever_has_switched_it_off_keeps_it_off() -> None:
         gc.enable()
 
 
-def test_what_was_made_meanwhile_is_not_looked_at_when_it_goes_on() -> None:
+def test_what_was_made_meanwhile_is_not_looked_at_when_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is old at once, so that only a look at everything looks at it."""
+    monkeypatch.setattr(collector, "_passed", 0)
     gc.collect()
     with paused(VERY_MANY):
         kept = [_Kept() for _ in range(10)]
@@ -73,14 +75,44 @@ def test_garbage_goes_by_itself(records: int) -> None:
     assert len([ref for ref in gone if ref() is not None]) < 50
 
 
-def test_what_somebody_has_frozen_stays_frozen() -> None:
+def test_how_many_there_are_may_be_said_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request tells only when it is read."""
+    monkeypatch.setattr(collector, "_passed", 0)
+    gc.collect()
+    with paused(MANY) as note:
+        kept = [_Kept() for _ in range(10)]
+        note(VERY_MANY)
+    assert [found for found in gc.get_objects(generation=0) if isinstance(found, _Kept)] == []
+    assert len(kept) == 10
+
+
+def test_what_is_collected_may_pause_it_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on afterwards, and nobody waits for anybody."""
+
+    class Pausing:
+        def __del__(self) -> None:
+            with paused(MANY):
+                done.append(True)
+
+    done: list[bool] = []
+    monkeypatch.setattr(collector, "_passed", collector._PASSES)
+    with paused(VERY_MANY):
+        circle = Pausing()
+        circle.__dict__["itself"] = circle
+        del circle
+    assert done == [True]
+    assert gc.isenabled()
+
+
+def test_what_somebody_has_frozen_stays_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service may freeze what it has loaded before it forks."""
+    monkeypatch.setattr(collector, "_passed", 0)
     gc.collect()
     gc.freeze()
     try:
         frozen = gc.get_freeze_count()
         with paused(VERY_MANY):
             pass
-        assert gc.get_freeze_count() == frozen > 0
+        assert gc.get_freeze_count() == frozen > collector._FROZEN
     finally:
         gc.unfreeze()
