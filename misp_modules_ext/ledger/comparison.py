@@ -408,10 +408,10 @@ class Comparison:
             lost = [
                 i for i in lost if not self._would_pass(row, self._stored_header(row), attribute, self._rule_sets[i])
             ]
-        elif lost and self._only_unpicked(row, attribute, planned, lost):
+        elif spared := self._only_unpicked(row, attribute, planned, lost):
             self.changes.odd.add(row.observable_id)
             header_id = self._headers.unpicked()
-            lost = []
+            lost = [index for index in lost if index not in spared]
         self._write(
             row.attribute,
             row.observable_id,
@@ -452,16 +452,23 @@ class Comparison:
             for rules in self._frame.elsewhere
         )
 
-    def _only_unpicked(self, row: Row, attribute: Attribute, planned: list[PlannedAttribute], lost: list[int]) -> bool:
-        """Whether it fails only because others are picked, and was never picked itself."""
+    def _only_unpicked(
+        self, row: Row, attribute: Attribute, planned: list[PlannedAttribute], lost: list[int]
+    ) -> set[int]:
+        """Where it fails only because others are picked, and was never picked itself."""
+        if not lost:
+            return set()
         before = read_attribute(attribute.uuid, row.timestamp, row.document)
         here = (self._view.event, ())
-        return all(
-            planned[index].reason is Reason.NOT_PICKED
+        passing = {index for index in lost if self._would_pass(row, here, attribute, self._rule_sets[index])}
+        spared = {
+            index
+            for index in passing
+            if planned[index].reason is Reason.NOT_PICKED
             and not carries(before.tags, self._rule_sets[index].selection.pick_tag)
-            and self._would_pass(row, here, attribute, self._rule_sets[index])
-            for index in lost
-        )
+        }
+        # That nothing is picked is written down for all rule sets: where it should go all the same, it would stay.
+        return spared if spared == passing else set()
 
     def _would_pass(
         self, row: Row, header: tuple[Event, tuple[str, ...]], attribute: Attribute, rules: RuleSet

@@ -342,6 +342,25 @@ def test_a_request_is_told_what_stays_only_where_it_counts(house: House) -> None
     assert taken.kept == {RuleSet.of(WIDE): {ONE.uuid}, RuleSet.of(NARROW): set()}
 
 
+def test_not_picked_goes_only_where_something_else_closes_too(house: House) -> None:
+    """One reading finds another one picked and a stricter marking: it stays where the marking may go."""
+    green = event(tags=["tlp:green"]).tags
+    house.read(replace(event(ONE, TWO, timestamp=NOW), tags=green))
+    house.take(replace(event(ONE, TWO, timestamp=NOW), tags=green))
+    house.send(0)
+    house.send(1)
+    picked = _changed(TWO, tags=event(tags=["microsoft:push"]).tags)
+    taken = house.read(_later(ONE, picked))
+    wide, narrow = taken.settled.values()
+    number = observable_id(domain("one.evil.example"))
+    assert number not in wide.withdrawing
+    assert number in narrow.withdrawing
+    house.send(0)
+    house.send(1)
+    assert "one.evil.example" in house.holds(0)
+    assert house.holds(1) == set()
+
+
 def test_not_picked_keeps_what_it_had(house: House) -> None:
     """Others are picked: what went before stays, what never went does not go; an unpicked one goes away."""
     three = attribute("domain", "three.evil.example")
