@@ -107,12 +107,14 @@ def test_what_is_collected_may_pause_it_itself(monkeypatch: pytest.MonkeyPatch) 
 def test_what_somebody_has_frozen_stays_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service may freeze what it has loaded before it forks."""
     monkeypatch.setattr(collector, "_passed", 0)
+    kept = [_Kept() for _ in range(2 * collector._FROZEN)]
     gc.collect()
     gc.freeze()
     try:
-        frozen = gc.get_freeze_count()
         with paused(VERY_MANY):
             pass
-        assert gc.get_freeze_count() == frozen > collector._FROZEN
+        # What is frozen is not among the objects that the collector looks after.
+        assert not [found for found in gc.get_objects() if isinstance(found, _Kept)]
     finally:
         gc.unfreeze()
+    assert len([found for found in gc.get_objects() if isinstance(found, _Kept)]) == len(kept)
