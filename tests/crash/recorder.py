@@ -32,6 +32,7 @@ class Carried:
         ended: `time.monotonic()` at which the answer goes out, or the connection is closed.
         who: the bearer token: each process has its own.
         accepted: an answer said so.
+        unclear: no answer says whether it was taken: there was none, or it told of the server's own trouble.
     """
 
     api: str
@@ -44,6 +45,7 @@ class Carried:
     ended: float
     who: str
     accepted: bool
+    unclear: bool = False
 
 
 class Recorder:
@@ -72,6 +74,7 @@ class Recorder:
             reply = self._handle(call)
             self.calls += 1
             who = call.headers.get("authorization", "")
+            unclear = reply.answer is None or reply.answer.status >= 500
             for api, value, content, stamps, accepted in self._items(call, reply):
                 self.carried.append(
                     Carried(
@@ -83,6 +86,7 @@ class Recorder:
                         began + reply.delay,
                         who,
                         accepted,
+                        unclear,
                     )
                 )
             return reply

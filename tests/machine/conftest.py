@@ -11,6 +11,7 @@ from misp_modules_ext.destinations.sentinel import Sentinel
 from misp_modules_ext.emulator import Emulator
 from misp_modules_ext.emulator.clock import Clock as EmulatorClock
 from misp_modules_ext.emulator.core import Core
+from tests.crash.recorder import Recorder
 from tests.machine.clock import Clock
 from tests.machine.stage import Stage
 from tests.support.databases import KINDS, prepared
@@ -34,6 +35,12 @@ def emulator(clock: Clock) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
+def recorder(emulator: Emulator) -> Recorder:
+    """What that Microsoft is asked."""
+    return Recorder(emulator)
+
+
+@pytest.fixture(scope="session")
 def misp(clock: Clock) -> Iterator[MispServer]:
     """A MISP over HTTP."""
     with MispServer(World(clock)) as made:
@@ -44,6 +51,7 @@ def misp(clock: Clock) -> Iterator[MispServer]:
 def stage(
     request: pytest.FixtureRequest,
     emulator: Emulator,
+    recorder: Recorder,
     misp: MispServer,
     clock: Clock,
     tmp_path_factory: pytest.TempPathFactory,
@@ -55,6 +63,6 @@ def stage(
     monkeypatch.setattr(Defender, "limit", None)
     folder = tmp_path_factory.mktemp("machine")
     with prepared(request.param, folder) as url:
-        made = Stage(emulator, misp, url, folder, clock)
+        made = Stage(emulator, recorder, misp, url, folder, clock)
         yield made
         made.ledger.close()

@@ -24,6 +24,7 @@ from misp_modules_ext.ledger import open_ledger, schema
 from misp_modules_ext.misp.requests import ModuleRequest
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.report import json_pieces
+from tests.crash.recorder import Recorder
 from tests.machine.clock import START, Clock
 from tests.support.keys import misp_key
 from tests.support.misp_server import MispServer
@@ -41,14 +42,18 @@ class Stage:
 
     Args:
         emulator: goes by `clock`.
+        recorder: listens at it.
         server: serves the world of an example.
         ledger: address of a database that is there.
         folder: for the configuration.
         clock: everybody's.
     """
 
-    def __init__(self, emulator: Emulator, server: MispServer, ledger: str, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self, emulator: Emulator, recorder: Recorder, server: MispServer, ledger: str, folder: Path, clock: Clock
+    ) -> None:
         self.emulator = emulator
+        self.recorder = recorder
         self.server = server
         self.clock = clock
         self.tenant, self.workspace = str(uuid.uuid4()), str(uuid.uuid4())
@@ -66,6 +71,7 @@ class Stage:
         # Microsoft's rates are kept in real time, for each application: examples follow each other faster.
         self._application = str(uuid.uuid4())
         self.emulator.reset()
+        self.recorder.carried.clear()
         self.ledger.write(
             lambda connection: [
                 connection.execute(delete(table))
