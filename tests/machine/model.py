@@ -21,6 +21,8 @@ DEFAULT_TLP = "tlp:amber"
 DAY = 86_400
 WINDOW = 120 * DAY
 GRACE = 14 * DAY
+#: MISP sets the flag after the workflow that brought the event: it is looked for again so soon, then ever less often.
+SOON = 15
 SEVERITIES = {1: "High", 2: "Medium", 3: "Low", 4: "Informational"}
 
 HASH = "5a" * 32
@@ -269,14 +271,8 @@ class Model:
         event = self.events[view.event]
         before = {name: self._passing(name) for name in event.places}
         event.failures, event.missing_since = 0, None
-        if view.published:
-            event.unpublished_since = None
-        elif event.unpublished_since is None:
-            event.unpublished_since = now
-        since = event.unpublished_since
-        frozen = since is not None and now < since + GRACE
         event.timestamp = event.own_timestamp = view.timestamp
-        event.read_at = since + GRACE if frozen and since is not None else None
+        frozen = self._is_frozen(event, view, now)
         seen = set()
         for attribute in view.attributes:
             seen.add(attribute.uuid)
@@ -291,6 +287,20 @@ class Model:
                         stored.vouches = False
         for name in event.places:
             self.in_line(name, self.of_event(view.event), now, self._lost(name, before[name]))
+
+    def _is_frozen(self, event: EventState, view: View, now: int) -> bool:
+        """Whether our own reading found it unpublished, and not long enough; it is read again for that."""
+        event.read_at = None
+        if view.published:
+            event.unpublished_since = None
+            return False
+        if event.unpublished_since is None:
+            event.unpublished_since = now
+        since = event.unpublished_since
+        if now >= since + GRACE:
+            return False
+        event.read_at = min(since + GRACE, now + max(SOON, now - since))
+        return True
 
     def _passing(self, name: str) -> set[tuple[str, str, Observable]]:
         """The evidence that counts at a destination."""
