@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import requests
 
 from misp_modules_ext.delivery.places import LEASE_VARIABLE
 from tests.support.commands import Command
@@ -186,6 +189,35 @@ def test_a_port_in_use_is_a_sentence(run: Run, world: World) -> None:
     assert done.returncode == 2
     assert b"cannot listen" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux sends a signal to a thread of another process")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_service_ends_whichever_thread_the_signal_meets(world: World, start: Start, number: int) -> None:
+    """Not only when somebody asks it something the next time."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with Path(os.devnull).open("wb") as nowhere:
+        service = start("serve", "--config", world.config, "--port", port, stdout=nowhere)
+    url = f"http://127.0.0.1:{port}"
+    end = time.monotonic() + 90
+    while not _answers(f"{url}/healthcheck"):
+        assert service.poll() is None, "it has ended already"
+        assert time.monotonic() < end, "it does not answer"
+        time.sleep(0.1)
+    # The end of that connection is something to do.
+    time.sleep(1)
+    (other, *_) = sorted({int(task.name) for task in Path(f"/proc/{service.pid}/task").iterdir()} - {service.pid})
+    assert ctypes.CDLL(None).tgkill(service.pid, other, number) == 0
+    assert service.wait(60) == 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.ConnectionError:
+        return False
 
 
 def test_an_unknown_destination_is_told_before_files_are_read(run: Run, world: World) -> None:
