@@ -23,7 +23,7 @@ class Carried:
 
     Attributes:
         api: `sentinel` or `defender`.
-        value: pattern or indicator value.
+        value: pattern or indicator value; `""` in a withdrawal of what had expired before its id was seen.
         content: what was said of it, without id and times; `""` for a withdrawal.
         stix_id: Sentinel's id, Defender's `externalId`; `""` in a withdrawal from Defender.
         created: as sent, `""` at Defender.
@@ -65,6 +65,11 @@ class Recorder:
         self._values: dict[str, str] = {}
         emulator.core.handle = self._listen  # type: ignore[method-assign]
 
+    def clear(self) -> None:
+        """Forget all, as the emulator does at a reset: its ids begin anew."""
+        self.carried.clear()
+        self._values.clear()
+
     def _listen(self, call: Call) -> Reply:
         # The core answers one after the other as well; the lock keeps our order that of its.
         with self._lock:
@@ -102,14 +107,16 @@ class Recorder:
         elif call.path.endswith("/import"):
             answers = body["value"] if status == 200 else [{"isFailed": True}] * len(call.payload["Indicators"])
             for item, answer in zip(call.payload["Indicators"], answers, strict=True):
+                if not answer["isFailed"]:
+                    self._values[answer["id"]] = item["indicatorValue"]
                 stamps = {"id": item["externalId"]}
                 yield "defender", item["indicatorValue"], _content(item), stamps, not answer["isFailed"]
         elif call.path.endswith("/BatchDelete"):
             for number in call.payload["IndicatorIds"]:
-                yield "defender", self._values[number], "", {}, status in (200, 204)
+                yield "defender", self._values.get(number, ""), "", {}, status in (200, 204)
 
     def _learn(self) -> None:
-        """Which value each of Defender's ids is of: ids are never given twice."""
+        """Which value each of Defender's ids is of, also of those whose making had no answer."""
         for entities in self._emulator.state()["defender"].values():
             self._values |= {entity["id"]: entity["indicatorValue"] for entity in entities}
 

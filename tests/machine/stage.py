@@ -71,7 +71,7 @@ class Stage:
         # Microsoft's rates are kept in real time, for each application: examples follow each other faster.
         self._application = str(uuid.uuid4())
         self.emulator.reset()
-        self.recorder.carried.clear()
+        self.recorder.clear()
         self.ledger.write(
             lambda connection: [
                 connection.execute(delete(table))
