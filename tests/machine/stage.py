@@ -21,6 +21,7 @@ from misp_modules_ext.delivery.submit import Order, keep, submit
 from misp_modules_ext.emulator import Emulator
 from misp_modules_ext.emulator.calls import Call
 from misp_modules_ext.ledger import open_ledger, schema
+from misp_modules_ext.logs import Wish, set_up
 from misp_modules_ext.misp.requests import ModuleRequest
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.report import json_pieces
@@ -129,6 +130,8 @@ class Stage:
     def command(self, *words: str) -> None:
         """A command of a person's; nothing may go wrong but what waits or is rejected."""
         result = CliRunner().invoke(app, [*words, "--config", str(self._config)])
+        # What is logged after it would go to the command's standard error, which is closed.
+        set_up(Wish())
         assert result.exit_code in (0, 1, 3), result.output
 
     def is_due(self) -> bool:
