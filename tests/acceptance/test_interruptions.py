@@ -47,8 +47,10 @@ def start() -> Iterator[Start]:
     """Start `misp-microsoft`; what still runs when the test ends is killed."""
     started: list[Command] = []
 
-    def _start(*arguments: object, stdout: object = subprocess.PIPE, **environment: str) -> Command:
-        process = Command(*arguments, stdout=stdout, env={**os.environ, **environment})
+    def _start(
+        *arguments: object, stdout: object = subprocess.PIPE, stderr: object = subprocess.PIPE, **environment: str
+    ) -> Command:
+        process = Command(*arguments, stdout=stdout, stderr=stderr, env={**os.environ, **environment})
         started.append(process)
         return process
 
@@ -193,13 +195,15 @@ def test_a_port_in_use_is_a_sentence(run: Run, world: World) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux sends a signal to a thread of another process")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_service_ends_whichever_thread_the_signal_meets(world: World, start: Start, number: int) -> None:
+def test_an_idle_service_ends_whichever_thread_the_signal_meets(
+    world: World, tmp_path: Path, start: Start, number: int
+) -> None:
     """Not only when somebody asks it something the next time."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with Path(os.devnull).open("wb") as nowhere:
-        service = start("serve", "--config", world.config, "--port", port, stdout=nowhere)
+    with (tmp_path / "service.log").open("wb") as log:
+        service = start("serve", "--config", world.config, "--port", port, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     end = time.monotonic() + 90
     while not _answers(f"{url}/healthcheck"):
@@ -208,15 +212,39 @@ def test_an_idle_service_ends_whichever_thread_the_signal_meets(world: World, st
         time.sleep(0.1)
     # The end of that connection is something to do.
     time.sleep(1)
-    (other, *_) = sorted({int(task.name) for task in Path(f"/proc/{service.pid}/task").iterdir()} - {service.pid})
-    assert ctypes.CDLL(None).tgkill(service.pid, other, number) == 0
+    others = {int(task.name) for task in Path(f"/proc/{service.pid}/task").iterdir()} - {service.pid}
+    assert others, "it has no thread but the main one"
+    assert ctypes.CDLL(None).tgkill(service.pid, min(others), number) == 0
     assert service.wait(60) == 0
+
+
+_FORKS = """
+import asyncio, os, signal
+from misp_modules_ext.doors import service
+
+service._wake_up_for_signals()
+child = os.fork()
+if not child:
+    os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(0)
+os.waitpid(child, 0)
+loop = asyncio.get_event_loop()
+loop.call_later(0.2, lambda: (print("goes on"), loop.stop()))
+loop.run_forever()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_signal_to_a_forked_child_of_the_service_is_the_childs() -> None:
+    """A module of somebody else's that ends its processes does not end the service."""
+    done = subprocess.run([sys.executable, "-c", _FORKS], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "goes on\n"
 
 
 def _answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 

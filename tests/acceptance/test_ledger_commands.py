@@ -23,16 +23,11 @@ from misp_modules_ext.model.indicator import Kind, Observable
 from tests.support import commands
 from tests.support.build import NOW, due, event
 from tests.support.commands import Command
-from tests.support.world import WORKSPACE, World
+from tests.support.world import PLACE, WORKSPACE, World
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 SENTINEL, DEFENDER = "microsoft", "microsoft defender"
 BOTH = (SENTINEL, DEFENDER)
-PLACE = {
-    "subscriptionId": "44444444-4444-4444-8444-444444444444",
-    "resourceGroup": "soc",
-    "workspaceName": WORKSPACE,
-}
 ONE, TWO, THREE = (f"{name}.evil.example" for name in ("one", "two", "three"))
 FIRST = "0a0a0a0a-0000-4000-8000-000000000000"
 SECOND = "0b0b0b0b-0000-4000-8000-000000000000"

@@ -69,6 +69,7 @@ class Recorder:
         """Forget all, as the emulator does at a reset: its ids begin anew."""
         self.carried.clear()
         self._values.clear()
+        self.calls = 0
 
     def _listen(self, call: Call) -> Reply:
         # The core answers one after the other as well; the lock keeps our order that of its.

@@ -28,16 +28,10 @@ from tests.support.keys import misp_key
 from tests.support.misp_server import Fault, MispServer
 from tests.support.misp_world import User
 from tests.support.misp_world import World as Misp
-from tests.support.world import SECRET, WORKSPACE, World
+from tests.support.world import PLACE, SECRET, World
 
 KEY = misp_key("a-checking-one")
 ADMIN = frozenset({"perm_site_admin", "perm_sync"})
-#: Where the emulator's resource manager has the workspace: its name there is its id.
-PLACE = {
-    "subscriptionId": "44444444-4444-4444-8444-444444444444",
-    "resourceGroup": "soc",
-    "workspaceName": WORKSPACE,
-}
 #: All that a check may ask MISP: each of them reads.
 READS = ("servers/getVersion", "users/view/me", "attributes/describeTypes", "servers/getSetting/", "restSearch")
 

@@ -272,7 +272,7 @@ class Model:
         before = {name: self._passing(name) for name in event.places}
         event.failures, event.missing_since = 0, None
         event.timestamp = event.own_timestamp = view.timestamp
-        frozen = self._is_frozen(event, view, now)
+        frozen = self._freeze(event, view, now)
         seen = set()
         for attribute in view.attributes:
             seen.add(attribute.uuid)
@@ -288,8 +288,8 @@ class Model:
         for name in event.places:
             self.in_line(name, self.of_event(view.event), now, self._lost(name, before[name]))
 
-    def _is_frozen(self, event: EventState, view: View, now: int) -> bool:
-        """Whether our own reading found it unpublished, and not long enough; it is read again for that."""
+    def _freeze(self, event: EventState, view: View, now: int) -> bool:
+        """Note whether our own reading found it published; whether it is frozen, and then read again for that."""
         event.read_at = None
         if view.published:
             event.unpublished_since = None

@@ -1,4 +1,4 @@
-"""What tests of the comparison with Microsoft stand on: a push, a comparison, and people who edit and delete."""
+"""What tests of the comparison with Microsoft, and of withdrawing, stand on: a push, and people who edit and delete."""
 
 from __future__ import annotations
 
@@ -25,18 +25,12 @@ from misp_modules_ext.model.indicator import Due, Kind, Observable, Severity
 from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome
 from tests.support.build import NOW, attribute, due, event
-from tests.support.world import WORKSPACE, World
+from tests.support.world import PLACE, World
 
 QUICK = Policy(attempts=2, first_wait=0.05, longest_wait=1.0, request_timeout=10.0)
 BEFORE = NOW - 30 * 86_400
 APPLY = Wanted(apply=True)
 DEFENDER, SENTINEL = "microsoft defender", "microsoft"
-#: In the emulator a workspace's name is its id.
-PLACE = {
-    "subscriptionId": "44444444-4444-4444-8444-444444444444",
-    "resourceGroup": "soc",
-    "workspaceName": WORKSPACE,
-}
 ONE, TWO, THREE = (f"{name}.evil.example" for name in ("one", "two", "three"))
 BOTH = pytest.mark.parametrize("only", [SENTINEL, DEFENDER])
 

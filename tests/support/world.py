@@ -16,6 +16,12 @@ from tests.support.secrecy import register
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 WORKSPACE = "33333333-3333-4333-8333-333333333333"
+#: Where the emulator's resource manager has the workspace: its name there is its id.
+PLACE = {
+    "subscriptionId": "44444444-4444-4444-8444-444444444444",
+    "resourceGroup": "soc",
+    "workspaceName": WORKSPACE,
+}
 SECRET = "world-secret"
 #: Keys of a configuration whose values are secrets.
 SECRET_KEYS = frozenset({"key", "appSecret", "certificatePassword"})

@@ -97,15 +97,10 @@ def held(numbers: Iterable[int], state: int = 0, destination: int = 1) -> list[R
     return [(destination, n, state, n.to_bytes(32, "big") if n % 3 else None, -n, f"r{n % 7}") for n in numbers]
 
 
-def insert_missing(connection: Connection, table: Table, columns: list[str], rows: Iterable[Row]) -> None:
-    """As `bulk.insert`, and leaves what is there."""
-    bulk.insert_missing(connection, table, columns, rows)
-
-
 def upsert(connection: Connection, table: Table, columns: list[str], rows: Iterable[Row]) -> None:
     """As `bulk.insert`, and sets what is there by its primary key."""
     bulk.upsert(connection, table, columns, [column.name for column in table.primary_key.columns], rows)
 
 
 Writing = Callable[[Connection, Table, list[str], Iterable[Row]], None]
-writings = pytest.mark.parametrize("write", [bulk.insert, insert_missing, upsert])
+writings = pytest.mark.parametrize("write", [bulk.insert, bulk.insert_missing, upsert])

@@ -28,7 +28,6 @@ from tests.ledger.bulk.tables import (
     evidence,
     held,
     holding,
-    insert_missing,
     upsert,
     writings,
 )
@@ -140,7 +139,7 @@ def test_an_error_of_the_server_while_keys_are_made_is_ours(ledger: Engine) -> N
         run(ledger, lambda c: bulk.grouped(c, holding.c.observable_id, range(9), holding.c.state, wheres=[gone]))
 
 
-@pytest.mark.parametrize("write", [insert_missing, upsert])
+@pytest.mark.parametrize("write", [bulk.insert_missing, upsert])
 @pytest.mark.parametrize("count", [100, 1000])
 def test_a_key_that_another_transaction_adds_meanwhile(ledger: Engine, write: Writing, count: int) -> None:
     """It has written the key and not yet committed: we wait for it, and neither fail nor lose anything."""
@@ -152,7 +151,7 @@ def test_a_key_that_another_transaction_adds_meanwhile(ledger: Engine, write: Wr
         assert thread.is_alive()
         other.commit()
     thread.join(30)
-    kept = 5 if write is insert_missing else 0
+    kept = 5 if write is bulk.insert_missing else 0
     assert [row[2] for row in everything(ledger)] == [kept if n == count // 2 else 0 for n in range(count)]
 
 
