@@ -227,10 +227,11 @@ def end(
     for store in stores:
         _let_go(connection, store, ended)
     for store in stores:
+        # Where there was no hold, everything stands as its evidence and its rules have left it.
         here = {schema.EVERYWHERE, store.destination_id}
+        held_here = {number for number, holds in ended.items() if not here.isdisjoint(holds)}
         # What is there as somebody left it, and no evidence that counts stands for any more, goes.
-        lost = {number for number, holds in ended.items() if not here.isdisjoint(holds)}
-        refresh(connection, ended, [store], base_url, lost=lost)
+        refresh(connection, held_here, [store], base_url, lost=held_here)
     return ended
 
 

@@ -244,6 +244,20 @@ def test_a_release_withdraws_nothing_where_there_was_no_hold(house: House) -> No
     assert house.holds(1) == {ONE.value, TWO.value}
 
 
+def test_a_release_brings_nothing_to_where_there_was_no_hold(house: House) -> None:
+    """What the other destination's rule would let in by now is for `reconcile` to say."""
+    amber = replace(FIRST, tags=event(tags=["tlp:amber"]).tags)
+    house.take(amber)
+    house.send()
+    _take_back(house, ONE)
+    wide, narrow = house.settings
+    open_ = narrow.selection.model_copy(update={"max_tlp": Tlp.AMBER})
+    house.settings = (wide, narrow.model_copy(update={"selection": open_}))
+    _release(house, ONE)
+    assert house.send(1) == []
+    assert (house.holds(), house.holds(1)) == ({ONE.value, TWO.value}, set())
+
+
 def test_what_people_deleted_comes_back_under_a_new_id(house: House) -> None:
     """Only after the release."""
     house.take(FIRST)
