@@ -172,6 +172,8 @@ class Place:
         sent: until when what was sent there counts.
         until: the same of whatever was last sent.
         generations: how often each has been withdrawn.
+        behind: what requests to other destinations alone may have changed, until something brings it in line here: our
+            own reading does, unless MISP no longer shows the event.
     """
 
     max_tlp: str
@@ -181,6 +183,7 @@ class Place:
     sent: set[Observable] = field(default_factory=set)
     until: dict[Observable, int] = field(default_factory=dict)
     generations: Counter[Observable] = field(default_factory=Counter)
+    behind: set[Observable] = field(default_factory=set)
 
 
 @dataclass
@@ -233,6 +236,8 @@ class Model:
                 if attribute.timestamp >= stored.attribute.timestamp:
                     self._add_to(observable, stored, view, attribute)
             self._take_new(known, view, attribute, places, now)
+        for name in event.places - set(places):
+            self.places[name].behind |= self.of_event(view.event)
         self._sent_with(view, places, now)
 
     def _published(self, event: str) -> int:
@@ -394,6 +399,11 @@ class Model:
         away = place.held | place.taken
         return {o: entry for o, entry in self.content(name).items() if o not in away and entry.until > now}
 
+    def unseen(self) -> set[Observable]:
+        """What events vouch for that MISP does not show."""
+        missing = (name for name, event in self.events.items() if event.missing_since is not None)
+        return {observable for name in missing for observable in self.of_event(name)}
+
     # -- what goes where nothing fails ---------------------------------------------------------------------------
 
     def in_line(
@@ -405,6 +415,7 @@ class Model:
         """
         place, content = self.places[name], self.content(name)
         for observable in observables:
+            place.behind.discard(observable)
             if observable in place.held | place.taken:
                 continue
             entry = content.get(observable)
