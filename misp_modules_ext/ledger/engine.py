@@ -208,11 +208,29 @@ def _make(path: Path) -> None:
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor)
     # With WAL, FULL is what makes a commit survive a power cut; NORMAL survives only a crash of the process.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Let the file have a write-ahead log.
+
+    Of two connections that do so to a new file at once SQLite refuses one without any waiting, since it takes them for
+    a dead-lock: both read already when they want to write.
+    """
+    end = time.monotonic() + _patience.get()
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= end:
+                raise
+        else:
+            return
+        time.sleep(random.uniform(0, 0.02))  # noqa: S311 - spreads those that collided
 
 
 def _prepare_mariadb(connection: Any, _: object) -> None:

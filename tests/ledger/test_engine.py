@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, select, text
 
-from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.ledger.engine import address, connect, now_ms, run, where
+from misp_modules_ext.errors import LedgerBusy, LedgerError
+from misp_modules_ext.ledger.engine import address, connect, now_ms, patience, read, run, where
 from tests.support.databases import database
 
 
@@ -112,6 +114,21 @@ def test_a_second_engine_takes_no_locks_from_the_first(tmp_path: Path) -> None:
     run(first, lambda c: c.execute(table.insert().values(n=2)))
     assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout != "[(1,)]\n"
     first.dispose()
+
+
+def test_a_new_file_that_another_writes_to_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself would refuse a write-ahead log at once; as long as our patience lasts it is asked again."""
+    path = tmp_path / "ledger.db"
+    engine = connect(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with patience(0.2), pytest.raises(LedgerBusy, match="locked"):
+            read(engine, now_ms)
+        later = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+        later.start()
+        assert read(engine, now_ms) > 0
+        later.join()
+    engine.dispose()
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
