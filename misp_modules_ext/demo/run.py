@@ -150,10 +150,13 @@ def _account_of_the_last(settings: Settings) -> Account:
     It is kept while the answer is on its way, without which MISP would wait for it: a moment later it is there.
 
     Raises:
-        LedgerError: it is not there after `_PATIENCE` either.
+        LedgerError: it is not there after `_PATIENCE` either, or the service took nothing.
     """
     ledger = open_ledger(settings.ledger.url.get_secret_value())
-    (last,) = ledger.read(lambda connection: submissions.latest(connection, 1))
+    latest = ledger.read(lambda connection: submissions.latest(connection, 1))
+    if not latest:
+        raise LedgerError(f"The service took nothing.{TO_DO}Read in the report why, and run the demonstration again.")
+    (last,) = latest
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
         (kept,) = ledger.read(lambda connection: submissions.find(connection, last.submission_id))

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from misp_modules_ext.config.settings import LedgerSettings, Settings
 from misp_modules_ext.demo import run
 from misp_modules_ext.errors import LedgerError
-from misp_modules_ext.ledger import Ledger, open_ledger, submissions
+from misp_modules_ext.ledger import Ledger, open_ledger, schema, submissions
 from misp_modules_ext.model.account import Account
 from misp_modules_ext.report import to_json
 from tests.support.build import destination
@@ -47,4 +47,12 @@ def test_an_account_that_never_comes_is_a_sentence(tmp_path: Path, monkeypatch: 
     settings, _ = _begun(tmp_path)
     monkeypatch.setattr(run, "_PATIENCE", 0.2)
     with pytest.raises(LedgerError, match=r"kept no account of submission .*What to do: Run"):
+        run._account_of_the_last(settings)
+
+
+def test_a_service_that_takes_nothing_is_a_sentence(tmp_path: Path) -> None:
+    """Its report says why."""
+    settings, ledger = _begun(tmp_path)
+    ledger.write(lambda connection: connection.execute(schema.submission.delete()))
+    with pytest.raises(LedgerError, match=r"took nothing.*What to do: Read in the report"):
         run._account_of_the_last(settings)
