@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +27,12 @@ from misp_modules_ext.model.misp import Event
 from misp_modules_ext.model.outcome import Outcome, Reason, State
 from tests.support.build import NOW, attribute, event
 from tests.support.databases import prepared
-from tests.support.world import TENANT, World
+from tests.support.world import TENANT, Elsewhere, World
 
 QUICK = Policy(attempts=2, first_wait=0.05, longest_wait=1.0, request_timeout=10.0)
 BEFORE = NOW - 30 * 86_400
 DEFENDER = "microsoft defender"
 HIGH, MEDIUM, LOW = 1, 2, 3
-
-
-@dataclass(frozen=True)
-class Elsewhere(World):
-    """A world whose ledger is in another database."""
-
-    url: str = ""
-
-    @property
-    def ledger(self) -> str:
-        """The address of that database."""
-        return self.url
 
 
 def _names(prefix: str, count: int) -> list[str]:

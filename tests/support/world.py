@@ -125,3 +125,15 @@ class World:
     def uploads(self) -> list[dict[str, Any]]:
         """The requests that carried indicators, oldest first."""
         return [r for r in self.emulator.requests() if r["method"] == "POST" and r["api"] != "login"]
+
+
+@dataclass(frozen=True)
+class Elsewhere(World):
+    """A world whose ledger is in another database."""
+
+    url: str = ""
+
+    @property
+    def ledger(self) -> str:
+        """The address of that database."""
+        return self.url

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,19 +45,7 @@ from tests.support.compared import (
     somebody,
 )
 from tests.support.databases import prepared
-from tests.support.world import WORKSPACE, World
-
-
-@dataclass(frozen=True)
-class Elsewhere(World):
-    """A world whose ledger is in another database."""
-
-    url: str = ""
-
-    @property
-    def ledger(self) -> str:
-        """The address of that database."""
-        return self.url
+from tests.support.world import WORKSPACE, Elsewhere, World
 
 
 @BOTH
